@@ -1,0 +1,69 @@
+//! What has been said in the turn so far: the question, and which calls were already made and answered.
+
+use domain::step::ToolCall;
+use serde_json::Value;
+
+use crate::model::{Message, TurnContext};
+
+/// A turn as the analyst sees it.
+pub(super) struct Conversation<'a> {
+    /// The circumstances.
+    pub context: Option<&'a TurnContext>,
+    /// What people asked in this thread, oldest first; the last is to be answered.
+    pub questions: Vec<&'a str>,
+    /// The calls of this turn with their outputs.
+    calls: Vec<(&'a ToolCall, Option<&'a Value>)>,
+    /// Whether this is the last step, for an answer only.
+    pub is_last: bool,
+}
+
+impl<'a> Conversation<'a> {
+    /// Reads messages.
+    pub(super) fn read(messages: &'a [Message], is_last: bool) -> Self {
+        let mut conversation = Self { context: None, questions: Vec::new(), calls: Vec::new(), is_last };
+        for message in messages {
+            match message {
+                Message::Context(context) => conversation.context = Some(context),
+                Message::User { text } => {
+                    conversation.questions.push(text);
+                    conversation.calls.clear();
+                }
+                Message::Assistant { tool_calls, .. } => {
+                    conversation.calls.extend(tool_calls.iter().map(|call| (call, None)));
+                }
+                Message::Tool { call_id, output, .. } => {
+                    // The latest call of this id, should ids come twice in a thread.
+                    let call = conversation.calls.iter_mut().rev().find(|(call, _)| call.id == *call_id);
+                    if let Some((_, answered)) = call {
+                        *answered = Some(output);
+                    }
+                }
+                Message::Notice { .. } => {}
+            }
+        }
+        conversation
+    }
+
+    /// The output of a call made before in this turn, if it was.
+    pub(super) fn output(&self, name: &str, arguments: &Value) -> Option<&'a Value> {
+        self.calls
+            .iter()
+            .find(|(call, output)| call.name == name && call.arguments == *arguments && output.is_some())
+            .and_then(|(_, output)| *output)
+    }
+
+    /// How many calls this turn has seen.
+    pub(super) fn call_count(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// How many answers were sent back to be mended.
+    pub(super) fn rejected_answers(&self) -> usize {
+        self.calls.iter().filter(|(call, _)| call.name == "answer").count()
+    }
+}
+
+/// Whether an output tells of a failure; its message if so.
+pub(super) fn failure(output: &Value) -> Option<&str> {
+    output.get("error").map(|error| error.get("message").and_then(Value::as_str).unwrap_or("no reason given"))
+}

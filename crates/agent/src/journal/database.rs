@@ -1,0 +1,326 @@
+//! A turn in the database, written under the lease of its run.
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{
+    ConnectionId,
+    access::ConnectionAccess,
+    run::{RunReason, RunTrigger, Usage},
+    step::StepBody,
+    table::Table,
+    task::plain_prompt,
+};
+use serde::Deserialize;
+use store::{ClaimedRun, Connection, Store};
+use warehouse::{ConnectionSpec, QueryLimits};
+
+use super::{FinishedStep, KnownChart, KnownResult, NewChart, NewResult, Opening, PastTurn, Reachable};
+use crate::{
+    failure::Failure,
+    limits::{Budget, Limits},
+    model::{ContextConnection, TurnContext},
+    tools::{PastAnswer, PreviousResult, PreviousThread},
+};
+
+/// How many rows of an earlier thread's result a model is shown.
+const PREVIOUS_ROWS: u32 = 20;
+/// How many past answers a search finds.
+const PAST_ANSWERS: u32 = 5;
+
+#[derive(Clone)]
+pub(crate) struct DatabaseJournal {
+    store: Store,
+    run: ClaimedRun,
+}
+
+/// A connection's own limits, as stored; absent ones are the turn's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ConnectionLimits {
+    timeout_seconds: Option<u64>,
+    rows: Option<usize>,
+    bytes: Option<usize>,
+}
+
+impl DatabaseJournal {
+    pub(crate) const fn new(store: Store, run: ClaimedRun) -> Self {
+        Self { store, run }
+    }
+
+    /// What the turn has used by its steps, less what the run has recorded already: attempts that ended in a crash or were
+    /// handed back are in it.
+    pub(crate) async fn unrecorded_usage(&self) -> Result<Usage, store::Error> {
+        let ClaimedRun { scope, lease, thread_id, turn_no, .. } = &self.run;
+        let mut budget = Budget::new(Limits::default());
+        for step in
+            self.store.step_list(scope, *thread_id, 0).await?.iter().filter(|step| step.turn_no == *turn_no)
+        {
+            budget.count(&step.body, Duration::ZERO);
+        }
+        for result in
+            self.store.result_list(scope, *thread_id).await?.iter().filter(|each| each.turn_no == *turn_no)
+        {
+            budget.count_rows(result.row_count);
+        }
+        let used = budget.usage();
+        let recorded =
+            self.store.run_get(scope, lease.run_id).await?.map(|run| run.usage).unwrap_or_default();
+        Ok(Usage {
+            tokens_in: used.tokens_in.saturating_sub(recorded.tokens_in),
+            tokens_out: used.tokens_out.saturating_sub(recorded.tokens_out),
+            credits: (used.credits - recorded.credits).max(0.0),
+            queries: used.queries.saturating_sub(recorded.queries),
+            rows: used.rows.saturating_sub(recorded.rows),
+        })
+    }
+
+    pub(super) async fn open(&self) -> Result<Opening, Failure> {
+        let ClaimedRun { scope, thread_id, turn_no, .. } = &self.run;
+        let steps = self.store.step_list(scope, *thread_id, 0).await?;
+        let turns = self.store.turn_list(scope, *thread_id).await?;
+        let past = turns
+            .into_iter()
+            .filter(|turn| turn.turn_no < *turn_no)
+            .map(|turn| PastTurn {
+                prompt: plain_prompt(&turn.prompt),
+                steps: steps
+                    .iter()
+                    .filter(|step| step.turn_no == turn.turn_no)
+                    .map(|step| step.body.clone())
+                    .collect(),
+                answer: turn.answer,
+            })
+            .collect();
+        let steps = steps
+            .into_iter()
+            .filter(|step| step.turn_no == *turn_no)
+            .map(|step| FinishedStep {
+                body: step.body,
+                elapsed: Duration::from_millis(step.elapsed_ms.into()),
+            })
+            .collect();
+        let results = self.store.result_list(scope, *thread_id).await?;
+        let charts = self.store.chart_list(scope, *thread_id).await?;
+        Ok(Opening {
+            context: self.context().await?,
+            past,
+            turn_no: *turn_no,
+            prompt: plain_prompt(&self.run.prompt),
+            steps,
+            results: results.into_iter().map(known_result).collect(),
+            charts: charts.into_iter().map(known_chart).collect(),
+        })
+    }
+
+    /// The connections that the turn may use: those that it names, each of which its creator must be allowed to query now;
+    /// else all that they may query.
+    async fn context(&self) -> Result<TurnContext, Failure> {
+        let ClaimedRun { scope, creator_id, connection_ids, .. } = &self.run;
+        let mut connections = Vec::new();
+        for id in connection_ids {
+            let found = self.store.connection_get(scope, *id, Some(*creator_id)).await?;
+            let Some(connection) = found.filter(|connection| connection.deleted_at.is_none()) else {
+                return Err(Failure::new(
+                    RunReason::ConnectionDeleted,
+                    "A connection that the question names has been deleted.",
+                ));
+            };
+            if connection.access < Some(ConnectionAccess::Query) {
+                return Err(Failure::new(
+                    RunReason::AccessLost,
+                    format!("The connection {} may no longer be queried.", connection.name),
+                ));
+            }
+            connections.push(context_connection(&connection, true)?);
+        }
+        if connection_ids.is_empty() {
+            let queryable = self.store.connection_queryable(scope, *creator_id).await?;
+            // One whose settings are broken does not stand in the way of the others.
+            connections
+                .extend(queryable.iter().filter_map(|connection| context_connection(connection, false).ok()));
+        }
+        Ok(TurnContext {
+            now: self.run.as_of,
+            timezone: self.run.timezone.clone(),
+            is_task: self.run.trigger != RunTrigger::Thread,
+            connections,
+        })
+    }
+
+    pub(super) async fn check(&self) -> Result<(), Failure> {
+        Ok(self.store.run_check(&self.run.scope, &self.run.lease).await?)
+    }
+
+    pub(super) async fn append(&self, body: &StepBody, elapsed: Duration) -> Result<(), Failure> {
+        let ClaimedRun { scope, lease, thread_id, turn_no, .. } = &self.run;
+        let step =
+            self.store.step_append(scope, lease, *thread_id, *turn_no, body, milliseconds(elapsed)).await?;
+        tracing::debug!(seq = step.seq, "step recorded");
+        Ok(())
+    }
+
+    pub(super) async fn result_of_call(&self, call_id: &str) -> Result<Option<KnownResult>, Failure> {
+        let ClaimedRun { scope, thread_id, turn_no, .. } = &self.run;
+        let stored = self.store.result_by_call(scope, *thread_id, *turn_no, call_id).await?;
+        Ok(stored.map(known_result))
+    }
+
+    pub(super) async fn store_result(
+        &self,
+        call_id: &str,
+        result: &NewResult,
+    ) -> Result<KnownResult, Failure> {
+        let ClaimedRun { scope, lease, thread_id, turn_no, .. } = &self.run;
+        let new = store::NewResult {
+            thread_id: *thread_id,
+            turn_no: *turn_no,
+            call_id,
+            connection_id: result.connection_id,
+            sql: &result.sql,
+            table: &result.table,
+            elapsed_ms: milliseconds(result.elapsed),
+        };
+        Ok(known_result(self.store.result_store(scope, lease, &new).await?))
+    }
+
+    pub(super) async fn store_chart(&self, call_id: &str, chart: &NewChart) -> Result<KnownChart, Failure> {
+        let ClaimedRun { scope, lease, thread_id, turn_no, .. } = &self.run;
+        let new = store::NewChart {
+            thread_id: *thread_id,
+            turn_no: *turn_no,
+            call_id,
+            result_id: chart.result_id,
+            title: &chart.title,
+            alt: &chart.prepared.alt,
+            spec: &chart.spec,
+            vega: &chart.prepared.vega,
+            svg: &chart.drawn.svg,
+            png: &chart.drawn.png,
+            width: chart.prepared.width,
+            height: chart.prepared.height,
+        };
+        Ok(known_chart(self.store.chart_store(scope, lease, &new).await?))
+    }
+
+    pub(super) async fn table(&self, result: &KnownResult) -> Result<Arc<Table>, Failure> {
+        let table = self.store.result_table(&self.run.scope, result.id).await?;
+        table.map(Arc::new).ok_or(Failure::Store(store::Error::NotFound))
+    }
+
+    pub(super) async fn connection(&self, id: ConnectionId) -> Result<Option<Reachable>, Failure> {
+        let ClaimedRun { scope, creator_id, .. } = &self.run;
+        let found = self.store.connection_get(scope, id, Some(*creator_id)).await?;
+        let Some(connection) = found.filter(|connection| {
+            connection.deleted_at.is_none() && connection.access >= Some(ConnectionAccess::Query)
+        }) else {
+            return Ok(None);
+        };
+        let password = self.store.connection_secret(scope, id).await?;
+        let spec = ConnectionSpec::from_details(&connection.engine, &connection.details, password)
+            .map_err(|error| Failure::new(RunReason::ConnectionFailed, error.to_string()))?;
+        Ok(Some(Reachable { id, spec, limits: Some(limits(&connection)) }))
+    }
+
+    pub(super) async fn previous_threads(&self, limit: usize) -> Result<Vec<PreviousThread>, Failure> {
+        let ClaimedRun { scope, task_id, thread_id, creator_id, .. } = &self.run;
+        let Some(task_id) = task_id else { return Ok(Vec::new()) };
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let threads =
+            self.store.task_previous_threads(scope, *task_id, *thread_id, limit, PREVIOUS_ROWS).await?;
+        let mut told = Vec::with_capacity(threads.len());
+        for thread in threads {
+            let used: Vec<ConnectionId> = thread.results.iter().map(|result| result.connection_id).collect();
+            let denied = self
+                .store
+                .connections_denied(scope, *creator_id, &used, ConnectionAccess::ViewResults)
+                .await?;
+            if denied.is_empty() {
+                told.push(previous_thread(thread));
+            }
+        }
+        Ok(told)
+    }
+
+    pub(super) async fn past_answers(&self, text: &str) -> Result<Vec<PastAnswer>, Failure> {
+        let ClaimedRun { scope, creator_id, thread_id, .. } = &self.run;
+        let found = self.store.past_answers(scope, *creator_id, text, PAST_ANSWERS).await?;
+        let mut told = Vec::with_capacity(found.len());
+        for past in found.into_iter().filter(|past| past.thread_id != *thread_id) {
+            let used = self.store.thread_connections_used(scope, past.thread_id).await?;
+            let denied = self
+                .store
+                .connections_denied(scope, *creator_id, &used, ConnectionAccess::ViewResults)
+                .await?;
+            if denied.is_empty() {
+                let store::PastAnswer { thread_id, question, headline, sql } = past;
+                told.push(PastAnswer { thread_id, question, headline, sql });
+            }
+        }
+        Ok(told)
+    }
+
+    pub(super) async fn show(&self, text: &str) {
+        let told = self.store.thread_delta_tell(self.run.thread_id, self.run.turn_no, text).await;
+        if let Err(error) = told {
+            tracing::debug!(%error, "text could not be shown while it was written");
+        }
+    }
+}
+
+fn context_connection(connection: &Connection, is_named: bool) -> Result<ContextConnection, Failure> {
+    let dialect = ConnectionSpec::from_details(&connection.engine, &connection.details, None)
+        .map_err(|error| Failure::new(RunReason::ConnectionFailed, error.to_string()))?
+        .dialect();
+    Ok(ContextConnection {
+        id: connection.id,
+        name: connection.name.clone(),
+        engine: connection.engine.clone(),
+        dialect: dialect.as_str().to_owned(),
+        is_named,
+    })
+}
+
+fn limits(connection: &Connection) -> QueryLimits {
+    let own = ConnectionLimits::deserialize(&connection.limits).unwrap_or_default();
+    QueryLimits {
+        timeout: own.timeout_seconds.map_or(Duration::MAX, Duration::from_secs),
+        rows: own.rows.unwrap_or(usize::MAX),
+        bytes: own.bytes.unwrap_or(usize::MAX),
+    }
+}
+
+fn known_result(stored: store::StoredResult) -> KnownResult {
+    KnownResult {
+        id: stored.id,
+        handle: stored.handle,
+        turn_no: stored.turn_no,
+        sql: stored.sql,
+        row_count: stored.row_count,
+        elapsed: Duration::from_millis(stored.elapsed_ms.into()),
+    }
+}
+
+fn known_chart(stored: store::StoredChart) -> KnownChart {
+    KnownChart { id: stored.id, handle: stored.handle, title: stored.title, alt: stored.alt }
+}
+
+fn previous_thread(thread: store::PreviousThread) -> PreviousThread {
+    let answer = thread.answer;
+    PreviousThread {
+        thread_id: thread.thread_id,
+        asked_at: thread.as_of,
+        question: plain_prompt(&thread.prompt),
+        sql: thread.results.iter().map(|result| result.sql.clone()).collect(),
+        headline: answer.fill(&answer.headline),
+        body: answer.fill(&answer.body),
+        results: thread
+            .results
+            .into_iter()
+            .map(|result| PreviousResult { columns: result.columns, rows: result.rows })
+            .collect(),
+    }
+}
+
+fn milliseconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,271 @@
+//! Where a turn is recorded: in the database, or in memory for an evaluation with no workspace and no server.
+//!
+//! A step is appended before its effect is used. A result or chart is stored before the step that tells of it, under the id
+//! of its tool call: a call that is taken up again after a crash in between finds what it stored, so that nothing is run
+//! twice. What is loaded at the start is all that a turn needs to go on from its last finished step.
+
+mod database;
+mod memory;
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{ChartId, ConnectionId, ResultId, answer::Answer, step::StepBody, table::Table};
+use serde_json::Value;
+use warehouse::{ConnectionSpec, QueryLimits};
+
+pub(crate) use database::DatabaseJournal;
+pub(crate) use memory::MemoryJournal;
+
+use crate::{
+    failure::Failure,
+    model::TurnContext,
+    tools::{PastAnswer, PreviousThread},
+};
+
+/// Where a turn is recorded.
+pub(crate) enum Journal {
+    Database(Box<DatabaseJournal>),
+    Memory(Box<MemoryJournal>),
+}
+
+/// All that a turn starts from, or goes on from.
+#[derive(Clone, Debug)]
+pub(crate) struct Opening {
+    pub(crate) context: TurnContext,
+    /// Earlier turns of the thread, oldest first.
+    pub(crate) past: Vec<PastTurn>,
+    pub(crate) turn_no: u32,
+    /// The prompt as a reader sees it.
+    pub(crate) prompt: String,
+    /// The finished steps of this turn.
+    pub(crate) steps: Vec<FinishedStep>,
+    /// All results of the thread.
+    pub(crate) results: Vec<KnownResult>,
+    /// All charts of the thread.
+    pub(crate) charts: Vec<KnownChart>,
+}
+
+/// An earlier turn of the thread.
+#[derive(Clone, Debug)]
+pub(crate) struct PastTurn {
+    pub(crate) prompt: String,
+    pub(crate) steps: Vec<StepBody>,
+    /// Its answer, if it has one.
+    pub(crate) answer: Option<Answer>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct FinishedStep {
+    pub(crate) body: StepBody,
+    pub(crate) elapsed: Duration,
+}
+
+/// A stored result without its rows.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownResult {
+    pub(crate) id: ResultId,
+    pub(crate) handle: String,
+    pub(crate) turn_no: u32,
+    pub(crate) sql: String,
+    pub(crate) row_count: u64,
+    pub(crate) elapsed: Duration,
+}
+
+/// A stored chart without its drawing.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownChart {
+    pub(crate) id: ChartId,
+    pub(crate) handle: String,
+    pub(crate) title: String,
+    pub(crate) alt: String,
+}
+
+/// Rows to store.
+#[derive(Debug)]
+pub(crate) struct NewResult {
+    pub(crate) connection_id: ConnectionId,
+    pub(crate) sql: String,
+    pub(crate) table: Arc<Table>,
+    pub(crate) elapsed: Duration,
+}
+
+/// A drawn chart to store.
+#[derive(Debug)]
+pub(crate) struct NewChart {
+    pub(crate) result_id: ResultId,
+    pub(crate) title: String,
+    /// As the model wrote it.
+    pub(crate) spec: Value,
+    pub(crate) prepared: Arc<chart::Prepared>,
+    pub(crate) drawn: chart::Rendered,
+}
+
+/// A connection that may be queried now.
+pub(crate) struct Reachable {
+    pub(crate) id: ConnectionId,
+    pub(crate) spec: ConnectionSpec,
+    /// Its own limits; the lower of each and the turn's holds.
+    pub(crate) limits: Option<QueryLimits>,
+}
+
+impl Reachable {
+    pub(crate) fn limit(&self, of_turn: QueryLimits) -> QueryLimits {
+        let Some(own) = self.limits else { return of_turn };
+        QueryLimits {
+            timeout: own.timeout.min(of_turn.timeout),
+            rows: own.rows.min(of_turn.rows),
+            bytes: own.bytes.min(of_turn.bytes),
+        }
+    }
+}
+
+impl Journal {
+    /// Loads what the turn starts or goes on from.
+    pub(crate) async fn open(&self) -> Result<Opening, Failure> {
+        match self {
+            Self::Database(journal) => journal.open().await,
+            Self::Memory(journal) => Ok(journal.open()),
+        }
+    }
+
+    /// Whether the turn shall stop before its next step.
+    pub(crate) async fn check(&self) -> Result<(), Failure> {
+        match self {
+            Self::Database(journal) => journal.check().await,
+            Self::Memory(_) => Ok(()),
+        }
+    }
+
+    /// Records a finished step.
+    pub(crate) async fn append(&self, body: &StepBody, elapsed: Duration) -> Result<(), Failure> {
+        let body = &without_nul(body);
+        match self {
+            Self::Database(journal) => journal.append(body, elapsed).await,
+            Self::Memory(journal) => {
+                journal.append(body, elapsed);
+                Ok(())
+            }
+        }
+    }
+
+    /// The result that a tool call stored before a crash, if it got that far.
+    pub(crate) async fn result_of_call(&self, call_id: &str) -> Result<Option<KnownResult>, Failure> {
+        match self {
+            Self::Database(journal) => journal.result_of_call(call_id).await,
+            Self::Memory(_) => Ok(None),
+        }
+    }
+
+    /// Stores the rows of a tool call under the thread's next handle.
+    pub(crate) async fn store_result(
+        &self,
+        call_id: &str,
+        result: &NewResult,
+    ) -> Result<KnownResult, Failure> {
+        match self {
+            Self::Database(journal) => journal.store_result(call_id, result).await,
+            Self::Memory(journal) => Ok(journal.store_result(result)),
+        }
+    }
+
+    /// Stores the chart of a tool call under the thread's next handle.
+    pub(crate) async fn store_chart(&self, call_id: &str, chart: &NewChart) -> Result<KnownChart, Failure> {
+        match self {
+            Self::Database(journal) => journal.store_chart(call_id, chart).await,
+            Self::Memory(journal) => Ok(journal.store_chart(chart)),
+        }
+    }
+
+    /// The rows of a result.
+    pub(crate) async fn table(&self, result: &KnownResult) -> Result<Arc<Table>, Failure> {
+        match self {
+            Self::Database(journal) => journal.table(result).await,
+            Self::Memory(journal) => journal.table(result),
+        }
+    }
+
+    /// A connection, if the turn's creator may query it at this moment.
+    pub(crate) async fn connection(&self, id: ConnectionId) -> Result<Option<Reachable>, Failure> {
+        match self {
+            Self::Database(journal) => journal.connection(id).await,
+            Self::Memory(journal) => Ok(journal.connection(id)),
+        }
+    }
+
+    /// Earlier threads of the same task, newest first.
+    pub(crate) async fn previous_threads(&self, limit: usize) -> Result<Vec<PreviousThread>, Failure> {
+        match self {
+            Self::Database(journal) => journal.previous_threads(limit).await,
+            Self::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The creator's own earlier answers that share words with `text`.
+    pub(crate) async fn past_answers(&self, text: &str) -> Result<Vec<PastAnswer>, Failure> {
+        match self {
+            Self::Database(journal) => journal.past_answers(text).await,
+            Self::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Shows text that a model is writing to whoever watches. Never stored, and lost without harm.
+    pub(crate) async fn show(&self, text: &str) {
+        match self {
+            Self::Database(journal) => journal.show(text).await,
+            Self::Memory(_) => {}
+        }
+    }
+}
+
+/// PostgreSQL's `jsonb` cannot hold the character NUL, which data and models may.
+fn without_nul(body: &StepBody) -> StepBody {
+    let clean_text = |text: &str| text.replace('\0', "\u{fffd}");
+    match body {
+        StepBody::Model { model, text, tool_calls, tokens_in, tokens_out, credits } => {
+            let mut tool_calls = tool_calls.clone();
+            for call in &mut tool_calls {
+                call.id = clean_text(&call.id);
+                call.name = clean_text(&call.name);
+                clean(&mut call.arguments);
+            }
+            StepBody::Model {
+                model: model.clone(),
+                text: clean_text(text),
+                tool_calls,
+                tokens_in: *tokens_in,
+                tokens_out: *tokens_out,
+                credits: *credits,
+            }
+        }
+        StepBody::Tool { call_id, name, output, is_error, result, chart } => {
+            let mut output = output.clone();
+            clean(&mut output);
+            StepBody::Tool {
+                call_id: clean_text(call_id),
+                name: clean_text(name),
+                output,
+                is_error: *is_error,
+                result: result.clone(),
+                chart: chart.clone(),
+            }
+        }
+        StepBody::Notice { text } => StepBody::Notice { text: clean_text(text) },
+    }
+}
+
+fn clean(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains('\0') => *text = text.replace('\0', "\u{fffd}"),
+        Value::Array(values) => values.iter_mut().for_each(clean),
+        Value::Object(fields) => {
+            let broken: Vec<String> = fields.keys().filter(|key| key.contains('\0')).cloned().collect();
+            for key in broken {
+                if let Some(value) = fields.remove(&key) {
+                    fields.insert(key.replace('\0', "\u{fffd}"), value);
+                }
+            }
+            fields.values_mut().for_each(clean);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,26 @@
+//! One turn of a thread: model client, tool loop, prompts, budget, figures, the built-in analyst.
+//!
+//! [`Agent`] claims runs and executes their turns; [`eval`] runs turns in memory and scores them. Both pass the same loop
+//! (`turn`), which asks a [`model::Model`] and runs the `tools` that it calls, within [`limits`], and ends in an answer whose
+//! [`figures`] are checked against the stored results.
+
+pub mod builtin;
+mod conversation;
+pub mod eval;
+mod failure;
+pub mod figures;
+mod journal;
+pub mod limits;
+pub mod model;
+pub mod openai;
+pub mod price;
+mod prompt;
+#[cfg(any(test, feature = "test-support"))]
+pub mod scripted;
+mod tools;
+mod turn;
+mod worker;
+
+pub use builtin::Analyst;
+pub use limits::Limits;
+pub use worker::{Agent, AgentOptions};

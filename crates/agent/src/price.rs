@@ -1,0 +1,43 @@
+//! What model tokens cost a workspace.
+
+/// Credits per million tokens of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Price {
+    /// The beginning of the model's name, such as `openai:gpt-5`; the longest that fits decides.
+    pub model: String,
+    /// For a million tokens sent.
+    pub sent: f64,
+    /// For a million tokens received.
+    pub received: f64,
+}
+
+/// The price table. A model that is not in it costs nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Prices(pub Vec<Price>);
+
+impl Prices {
+    /// What a reply of `model` costs.
+    pub fn credits(&self, model: &str, tokens_in: u64, tokens_out: u64) -> f64 {
+        let price = self
+            .0
+            .iter()
+            .filter(|price| model.starts_with(&price.model))
+            .max_by_key(|price| price.model.len());
+        price.map_or(0.0, |price| (tokens_in as f64 * price.sent + tokens_out as f64 * price.received) / 1e6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_name_that_fits_decides() {
+        let price = |model: &str, sent| Price { model: model.into(), sent, received: 10.0 * sent };
+        let prices = Prices(vec![price("openai:", 1.0), price("openai:gpt-5", 2.0)]);
+        let cost = |model: &str| prices.credits(model, 1_000_000, 100_000);
+        assert!((cost("openai:gpt-5-mini") - 4.0).abs() < 1e-9);
+        assert!((cost("openai:other") - 2.0).abs() < 1e-9);
+        assert!(cost("builtin").abs() < 1e-9);
+    }
+}

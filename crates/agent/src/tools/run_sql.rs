@@ -1,0 +1,89 @@
+//! `run_sql`: the rows of one read-only statement, stored with the thread.
+
+use std::sync::Arc;
+
+use domain::{step::ToolCall, table::Table};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Desk, Outcome, Trouble, arguments, milliseconds};
+use crate::{
+    figures::{ROWS_SHOWN, aggregates},
+    journal::{KnownResult, NewResult},
+};
+
+pub(super) const DESCRIPTION: &str = "Run one read-only SELECT on one connection, in its dialect. Answers a result handle \
+(r1, r2, ...), the columns, the number of rows, the first 50 rows and aggregates of every column. The whole result is kept \
+for figures and charts. `truncated` says that rows are missing at the end. Let the database filter, join and aggregate.";
+
+/// The most bytes of rows, as JSON, that a model is shown.
+const BYTES_SHOWN: usize = 24_000;
+/// The most columns whose aggregates a model is shown.
+const AGGREGATES_SHOWN: usize = 30;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Arguments {
+    /// The connection's id, as search_catalog gave it.
+    connection_id: String,
+    /// One SELECT statement, without a semicolon, with a readable name for every column.
+    sql: String,
+}
+
+pub(super) async fn call(desk: &Desk<'_>, call: &ToolCall) -> Result<Outcome, Trouble> {
+    let Arguments { connection_id, sql } = arguments(call)?;
+    let result = match desk.journal.result_of_call(&call.id).await? {
+        Some(stored) => stored,
+        None => query(desk, call, &connection_id, sql).await?,
+    };
+    let table = desk.table(&result).await?;
+    let output = describe(&result, &table);
+    Ok(Outcome { result: Some(result), ..Outcome::told(output) })
+}
+
+async fn query(
+    desk: &Desk<'_>,
+    call: &ToolCall,
+    connection_id: &str,
+    sql: String,
+) -> Result<KnownResult, Trouble> {
+    let reachable = desk.connection(connection_id).await?;
+    let limits = reachable.limit(desk.query_limits);
+    let answered = desk.warehouse.query(&reachable.spec, &sql, limits, desk.cancel).await?;
+    let table = Arc::new(answered.table);
+    let new =
+        NewResult { connection_id: reachable.id, sql, table: Arc::clone(&table), elapsed: answered.elapsed };
+    let result = desk.journal.store_result(&call.id, &new).await?;
+    desk.tables.keep(&result.handle, table);
+    Ok(result)
+}
+
+fn describe(result: &KnownResult, table: &Table) -> Value {
+    let mut shown = Vec::new();
+    let mut bytes = 0;
+    for row in table.rows.iter().take(ROWS_SHOWN) {
+        let row = json!(row);
+        bytes += row.to_string().len();
+        if bytes > BYTES_SHOWN && !shown.is_empty() {
+            break;
+        }
+        shown.push(row);
+    }
+    let described: Map<_, _> = table
+        .columns
+        .iter()
+        .enumerate()
+        .take(AGGREGATES_SHOWN)
+        .map(|(index, column)| (column.name.clone(), json!(aggregates(&table.rows, index, column))))
+        .collect();
+    json!({
+        "result": result.handle,
+        "columns": table.columns,
+        "rowCount": table.rows.len(),
+        "rows": shown,
+        "truncated": table.truncated,
+        "aggregates": described,
+        "ms": milliseconds(result.elapsed),
+    })
+}

@@ -1,0 +1,337 @@
+//! The worker: claims runs, holds their leases, executes their turns, and hands back what it cannot finish.
+//!
+//! A claim is brief; the turn itself runs outside any transaction. All leases are renewed in one statement. A turn whose lease
+//! could not be renewed for two thirds of its time is dropped where it stands: the next worker goes on from its last recorded
+//! step, and whatever the dropped one might still write, the store refuses.
+
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use domain::run::{RunReason, Usage};
+use futures::FutureExt as _;
+use store::{AfterFailure, ClaimedRun, Event, Events, RunLease, Scope, Store};
+use tokio::{
+    sync::{broadcast::error::RecvError, watch},
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+use warehouse::Warehouse;
+
+use crate::{
+    failure::Failure,
+    journal::{DatabaseJournal, Journal},
+    limits::Limits,
+    model::Model,
+    price::Prices,
+    turn::{self, Runtime, Signals},
+};
+
+/// How often claims are tried when nobody calls.
+const POLL: Duration = Duration::from_millis(250);
+/// How often leases are renewed.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long turns may take to reach their next step when the process goes down.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What a worker is made of.
+#[derive(Clone)]
+pub struct AgentOptions {
+    /// The database.
+    pub store: Store,
+    /// The door to the data.
+    pub warehouse: Warehouse,
+    /// Draws charts.
+    pub charts: chart::Pool,
+    /// Who answers.
+    pub model: Arc<dyn Model>,
+    /// What each turn may use.
+    pub limits: Limits,
+    /// What model tokens cost.
+    pub prices: Prices,
+    /// What the worker is called, in the queue and in logs.
+    pub worker: String,
+    /// How many turns run at once.
+    pub concurrency: u32,
+}
+
+/// A worker. Cheap to clone.
+#[derive(Clone)]
+pub struct Agent {
+    store: Store,
+    runtime: Runtime,
+    worker: Arc<str>,
+    concurrency: u32,
+}
+
+/// A turn that this worker executes.
+struct Held {
+    lease: RunLease,
+    signals: Signals,
+    /// When the last renewal that went through was asked for.
+    renewed: watch::Sender<Instant>,
+}
+
+impl Agent {
+    /// A worker. It does nothing before [`Agent::run`].
+    pub fn new(options: AgentOptions) -> Self {
+        let AgentOptions { store, warehouse, charts, model, limits, prices, worker, concurrency } = options;
+        Self {
+            store,
+            runtime: Runtime { warehouse, charts, model, limits, prices },
+            worker: worker.into(),
+            concurrency: concurrency.max(1),
+        }
+    }
+
+    /// Works until `shutdown`, then lets each turn finish its step and hands it back.
+    pub async fn run(&self, events: &Events, shutdown: CancellationToken) {
+        let mut events = events.subscribe();
+        let mut held: HashMap<RunLease, Held> = HashMap::new();
+        let mut turns: JoinSet<RunLease> = JoinSet::new();
+        let mut poll = interval(POLL);
+        let mut heartbeat = interval(HEARTBEAT);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let wants_claim = tokio::select! {
+                () = shutdown.cancelled() => break,
+                _ = poll.tick() => true,
+                _ = heartbeat.tick() => {
+                    self.renew(&held).await;
+                    false
+                }
+                event = events.recv() => match event {
+                    Ok(Event::RunReady | Event::Reconnected) | Err(RecvError::Lagged(_)) => true,
+                    Ok(Event::RunStopAsked) => {
+                        self.renew(&held).await;
+                        false
+                    }
+                    Ok(Event::ThreadChanged(_) | Event::ThreadDelta { .. }) => false,
+                    // Polling goes on without it.
+                    Err(RecvError::Closed) => {
+                        tokio::time::sleep(POLL).await;
+                        true
+                    }
+                },
+                Some(done) = turns.join_next(), if !turns.is_empty() => {
+                    match done {
+                        Ok(lease) => drop(held.remove(&lease)),
+                        Err(error) => tracing::error!(%error, "a turn's task died"),
+                    }
+                    true
+                }
+            };
+            let free = self.concurrency.saturating_sub(u32::try_from(turns.len()).unwrap_or(u32::MAX));
+            if wants_claim && free > 0 {
+                self.claim(free, &shutdown, &mut held, &mut turns).await;
+            }
+        }
+        self.drain(held, turns).await;
+    }
+
+    /// Claims and executes all runs that are ready, and those that become so meanwhile. Answers how many.
+    pub async fn run_once(&self) -> Result<usize, store::Error> {
+        let mut executed = 0;
+        loop {
+            let claimed = self.store.run_claim(&self.worker, self.concurrency).await?;
+            if claimed.is_empty() {
+                return Ok(executed);
+            }
+            executed += claimed.len();
+            futures::future::join_all(claimed.into_iter().map(|run| self.execute(run, Signals::default())))
+                .await;
+        }
+    }
+
+    async fn claim(
+        &self,
+        free: u32,
+        shutdown: &CancellationToken,
+        held: &mut HashMap<RunLease, Held>,
+        turns: &mut JoinSet<RunLease>,
+    ) {
+        let asked = Instant::now();
+        let claimed = match self.store.run_claim(&self.worker, free).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "runs could not be claimed");
+                return;
+            }
+        };
+        for run in claimed {
+            let lease = run.lease;
+            let signals = Signals { drain: shutdown.clone(), ..Signals::default() };
+            let (renewed, watched) = watch::channel(asked);
+            held.insert(lease, Held { lease, signals: signals.clone(), renewed });
+            let agent = self.clone();
+            turns.spawn(async move {
+                tokio::select! {
+                    () = agent.execute(run, signals.clone()) => {}
+                    () = lease_runs_out(watched) => {
+                        signals.stop.cancel();
+                        tracing::warn!(run_id = %lease.run_id, "the lease could not be renewed: the turn is dropped");
+                    }
+                }
+                lease
+            });
+        }
+    }
+
+    /// Renews all leases, and passes on who shall stop.
+    async fn renew(&self, held: &HashMap<RunLease, Held>) {
+        let asked = Instant::now();
+        let leases: Vec<RunLease> = held.values().map(|held| held.lease).collect();
+        let still_held = match tokio::time::timeout(HEARTBEAT, self.store.run_heartbeat(&leases)).await {
+            Ok(Ok(still_held)) => still_held,
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "leases could not be renewed");
+                return;
+            }
+            Err(_) => {
+                tracing::warn!("leases could not be renewed in time");
+                return;
+            }
+        };
+        for turn in held.values() {
+            match still_held.iter().find(|still| still.lease == turn.lease) {
+                Some(still) => {
+                    turn.renewed.send_replace(asked);
+                    if still.stop.is_some() {
+                        turn.signals.stop.cancel();
+                    }
+                }
+                None => turn.signals.stop.cancel(),
+            }
+        }
+    }
+
+    /// Lets turns reach their next step, at which they see the shutdown themselves, and hands back those that do not in time.
+    async fn drain(&self, mut held: HashMap<RunLease, Held>, mut turns: JoinSet<RunLease>) {
+        let all_done = async {
+            while let Some(done) = turns.join_next().await {
+                if let Ok(lease) = done {
+                    held.remove(&lease);
+                }
+            }
+        };
+        if tokio::time::timeout(DRAIN, all_done).await.is_ok() {
+            return;
+        }
+        turns.shutdown().await;
+        let leases: Vec<RunLease> = held.into_keys().collect();
+        match self.store.run_release(&leases).await {
+            Ok(released) => tracing::info!(released, "turns were handed back in the middle of a step"),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "runs could not be handed back");
+            }
+        }
+    }
+
+    /// Executes a run's turn, and records how it ended.
+    async fn execute(&self, run: ClaimedRun, signals: Signals) {
+        let span = tracing::info_span!(
+            "run",
+            run_id = %run.lease.run_id,
+            workspace_id = %run.lease.workspace_id,
+            task_id = run.task_id.map(tracing::field::display),
+            attempt = run.attempt,
+            trigger = run.trigger.as_str(),
+        );
+        async {
+            let started = Instant::now();
+            let (scope, lease) = (run.scope, run.lease);
+            let executed = AssertUnwindSafe(self.execute_inside(run, &signals)).catch_unwind().await;
+            let executed = if let Ok(executed) = executed {
+                executed
+            } else {
+                tracing::error!("the turn panicked");
+                let reason = RunReason::Internal;
+                self.fail(&scope, &lease, reason, reason.sentence(), &Usage::default()).await
+            };
+            match executed {
+                Ok(outcome) => {
+                    let seconds = started.elapsed().as_secs_f64();
+                    metrics::counter!("tidings_turns_total", "outcome" => outcome).increment(1);
+                    metrics::histogram!("tidings_turn_seconds", "outcome" => outcome).record(seconds);
+                    tracing::info!(outcome, elapsed_ms = started.elapsed().as_millis(), "the turn ended");
+                }
+                Err(store::Error::LeaseLost) => tracing::warn!("the lease was lost: nothing was written"),
+                Err(error) => {
+                    // The lease runs out, and the run goes on elsewhere.
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the turn's end could not be recorded"
+                    );
+                }
+            }
+        }
+        .instrument(span)
+        .await;
+    }
+
+    async fn execute_inside(&self, run: ClaimedRun, signals: &Signals) -> Result<&'static str, store::Error> {
+        let (scope, lease) = (run.scope, run.lease);
+        let database = DatabaseJournal::new(self.store.clone(), run);
+        let journal = Journal::Database(Box::new(database.clone()));
+        let ended = turn::run(&journal, &self.runtime, signals).await;
+        if matches!(ended, Err(Failure::LeaseLost)) {
+            return Err(store::Error::LeaseLost);
+        }
+        if matches!(ended, Err(Failure::HandedBack)) {
+            self.store.run_release(&[lease]).await?;
+            return Ok("handed_back");
+        }
+        let usage = database.unrecorded_usage().await?;
+        metrics::counter!("tidings_model_tokens_total").increment(usage.tokens_in + usage.tokens_out);
+        let (reason, message) = match ended {
+            Ok(ended) => match self.store.run_succeed(&scope, &lease, &ended.answer, &usage).await {
+                Ok(()) if ended.limit.is_some() => return Ok("cut_short"),
+                Ok(()) => return Ok("answered"),
+                Err(store::Error::RunStopped(_)) => {
+                    self.store.run_stop(&scope, &lease, &usage).await?;
+                    return Ok("stopped");
+                }
+                Err(error) => return Err(error),
+            },
+            Err(Failure::Stopped(_)) => {
+                self.store.run_stop(&scope, &lease, &usage).await?;
+                return Ok("stopped");
+            }
+            Err(Failure::Failed { reason, message }) => (reason, message),
+            Err(Failure::Store(error)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the turn could not be recorded");
+                (RunReason::Internal, RunReason::Internal.sentence().to_owned())
+            }
+            Err(Failure::LeaseLost | Failure::HandedBack) => return Err(store::Error::LeaseLost),
+        };
+        tracing::info!(reason = reason.as_str(), message, "the turn failed");
+        self.fail(&scope, &lease, reason, &message, &usage).await
+    }
+
+    async fn fail(
+        &self,
+        scope: &Scope,
+        lease: &RunLease,
+        reason: RunReason,
+        message: &str,
+        usage: &Usage,
+    ) -> Result<&'static str, store::Error> {
+        match self.store.run_fail(scope, lease, reason, message, usage).await? {
+            AfterFailure::RetryAt(_) => Ok("to_be_retried"),
+            AfterFailure::Ended => Ok("failed"),
+        }
+    }
+}
+
+/// Waits until a lease has not been renewed for two thirds of its time.
+async fn lease_runs_out(mut renewed: watch::Receiver<Instant>) {
+    let patience = (store::RUN_LEASE * 2 / 3).to_std().unwrap_or_default();
+    loop {
+        let last = *renewed.borrow_and_update();
+        tokio::time::sleep_until(last + patience).await;
+        if *renewed.borrow() == last {
+            return;
+        }
+    }
+}

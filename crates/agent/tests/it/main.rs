@@ -1,0 +1,18 @@
+//! Turns against a real database, a real data engine, and models that are scripted, built in, or behind a real server.
+
+mod access;
+mod analyst;
+mod answers;
+mod lease;
+mod limits;
+mod provider;
+mod resume;
+mod support;
+
+/// Not a test: what the engine workers of these tests run.
+#[test]
+fn engine_worker() {
+    if warehouse::is_worker() {
+        warehouse::worker_main();
+    }
+}

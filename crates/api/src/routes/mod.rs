@@ -1,0 +1,49 @@
+//! One file per resource: its request and response types, its handlers and its `router()`.
+
+pub(crate) mod charts;
+pub(crate) mod connections;
+pub(crate) mod events;
+pub(crate) mod grants;
+pub(crate) mod groups;
+pub(crate) mod me;
+pub(crate) mod outbox;
+pub(crate) mod oversight;
+pub(crate) mod people;
+pub(crate) mod results;
+pub(crate) mod runs;
+pub(crate) mod schedules;
+pub(crate) mod session;
+pub(crate) mod sharing;
+pub(crate) mod steps;
+pub(crate) mod target;
+pub(crate) mod tasks;
+pub(crate) mod threads;
+pub(crate) mod tokens;
+pub(crate) mod uploads;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::ApiState;
+
+/// Every route under `/api/v1` with its description, apart from uploads, which have other limits.
+pub(crate) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .merge(session::router())
+        .merge(me::router())
+        .merge(tokens::router())
+        .merge(people::router())
+        .merge(groups::router())
+        .merge(connections::router())
+        .merge(grants::router())
+        .merge(tasks::router())
+        .merge(runs::router())
+        .merge(oversight::router())
+        .merge(schedules::router())
+        .merge(threads::router())
+        .merge(steps::router())
+        .merge(events::router())
+        .merge(results::router())
+        .merge(charts::router())
+        .merge(sharing::router())
+        .merge(outbox::router())
+}

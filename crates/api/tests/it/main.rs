@@ -1,0 +1,25 @@
+//! The API as a client sees it: the real router over a real database, a real engine and real files.
+
+mod authorization;
+mod connections;
+mod documents;
+mod harness;
+mod idempotency;
+mod limits;
+mod live;
+mod openapi;
+mod outbox;
+mod pages;
+mod preview;
+mod robustness;
+mod sessions;
+mod tasks;
+mod threads;
+
+/// Not a test: the process that reads files, when the warehouse starts this binary for it.
+#[test]
+fn engine_worker() {
+    if warehouse::is_worker() {
+        warehouse::worker_main();
+    }
+}

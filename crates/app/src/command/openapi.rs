@@ -1,0 +1,5 @@
+//! `tidings openapi`.
+
+pub(crate) fn run() {
+    print!("{}", api::document_json());
+}

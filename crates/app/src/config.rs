@@ -1,0 +1,446 @@
+//! Settings: a documented default file, overlaid by a file, then by the environment, checked before anything opens.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail, ensure};
+use figment::{
+    Figment,
+    providers::{Format, Toml},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+const DEFAULTS: &str = include_str!("../config.default.toml");
+
+/// Environment variable, and the setting that it overlays.
+const VARIABLES: &[(&str, &str)] = &[
+    ("TIDINGS_LISTEN", "server.listen"),
+    ("TIDINGS_PUBLIC_URL", "server.public_url"),
+    ("TIDINGS_REQUESTS_PER_MINUTE", "server.requests_per_minute"),
+    ("TIDINGS_RUNS_PER_MINUTE", "server.runs_per_minute"),
+    ("DATABASE_URL", "database.url"),
+    ("DATABASE_URL_FILE", "database.url_file"),
+    ("TIDINGS_DATABASE_MAX_CONNECTIONS", "database.max_connections"),
+    ("TIDINGS_DATA_DIR", "data.dir"),
+    ("TIDINGS_FILES_ALLOWED", "data.files_allowed"),
+    ("TIDINGS_SECRET_KEY_FILE", "data.secret_key_file"),
+    ("TIDINGS_SMTP_URL", "mail.smtp_url"),
+    ("TIDINGS_SMTP_URL_FILE", "mail.smtp_url_file"),
+    ("TIDINGS_MAIL_FROM", "mail.from"),
+    ("TIDINGS_MODEL_PROVIDER", "model.provider"),
+    ("TIDINGS_MODEL_BASE_URL", "model.base_url"),
+    ("TIDINGS_MODEL_NAME", "model.name"),
+    ("OPENAI_API_KEY", "model.api_key"),
+    ("OPENAI_API_KEY_FILE", "model.api_key_file"),
+    ("TIDINGS_CREDITS_PER_MILLION_TOKENS_IN", "model.credits_per_million_tokens_in"),
+    ("TIDINGS_CREDITS_PER_MILLION_TOKENS_OUT", "model.credits_per_million_tokens_out"),
+    ("TIDINGS_TICK_MILLIS", "scheduler.tick_millis"),
+    ("TIDINGS_SPREAD_MINUTES", "scheduler.spread_minutes"),
+    ("TIDINGS_AGENT_CONCURRENCY", "agent.concurrency"),
+    ("TIDINGS_LOG", "log.filter"),
+    ("TIDINGS_LOG_FORMAT", "log.format"),
+];
+
+/// Every setting, checked. Secrets show as `[REDACTED]` when printed.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) server: Server,
+    pub(crate) database: Database,
+    pub(crate) data: Data,
+    pub(crate) mail: Mail,
+    pub(crate) model: Model,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) agent: Agent,
+    pub(crate) log: Log,
+}
+
+/// The address to listen on and to be reached at.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) listen: SocketAddr,
+    /// Without a slash at the end.
+    pub(crate) public_url: String,
+    pub(crate) requests_per_minute: u32,
+    pub(crate) runs_per_minute: u32,
+}
+
+/// Tidings' own database.
+#[derive(Debug)]
+pub(crate) struct Database {
+    /// `None`: a private PostgreSQL under the data folder.
+    pub(crate) url: Option<SecretString>,
+    pub(crate) max_connections: u32,
+}
+
+/// Folders.
+#[derive(Debug)]
+pub(crate) struct Data {
+    pub(crate) dir: PathBuf,
+    pub(crate) files_allowed: Vec<PathBuf>,
+    pub(crate) secret_key_file: PathBuf,
+}
+
+/// How mail leaves.
+#[derive(Debug)]
+pub(crate) struct Mail {
+    /// `None`: the dev transport, shown under "Outbox".
+    pub(crate) smtp_url: Option<SecretString>,
+    pub(crate) from: String,
+}
+
+/// Who answers.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) provider: Provider,
+    pub(crate) credits_per_million_tokens_in: f64,
+    pub(crate) credits_per_million_tokens_out: f64,
+}
+
+/// A model's provider.
+#[derive(Debug)]
+pub(crate) enum Provider {
+    /// The analyst that ships in the binary.
+    Builtin,
+    /// A server that speaks OpenAI Chat Completions.
+    OpenAi { base_url: Option<String>, name: String, api_key: Option<SecretString> },
+}
+
+/// The scheduler's pace.
+#[derive(Debug)]
+pub(crate) struct Scheduler {
+    pub(crate) tick: std::time::Duration,
+    pub(crate) spread: chrono::TimeDelta,
+}
+
+/// The agent's size.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    pub(crate) concurrency: u32,
+}
+
+/// Logging.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) filter: String,
+    pub(crate) is_json: bool,
+}
+
+/// The settings as written, before they are checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    server: WrittenServer,
+    database: WrittenDatabase,
+    data: WrittenData,
+    mail: WrittenMail,
+    model: WrittenModel,
+    scheduler: WrittenScheduler,
+    agent: WrittenAgent,
+    log: WrittenLog,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenServer {
+    listen: String,
+    public_url: String,
+    requests_per_minute: u32,
+    runs_per_minute: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenDatabase {
+    url: String,
+    url_file: String,
+    max_connections: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenData {
+    dir: String,
+    files_allowed: String,
+    secret_key_file: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenMail {
+    smtp_url: String,
+    smtp_url_file: String,
+    from: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenModel {
+    provider: String,
+    base_url: String,
+    name: String,
+    api_key: String,
+    api_key_file: String,
+    credits_per_million_tokens_in: f64,
+    credits_per_million_tokens_out: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenScheduler {
+    tick_millis: u64,
+    spread_minutes: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAgent {
+    concurrency: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenLog {
+    filter: String,
+    format: String,
+}
+
+impl Config {
+    /// Reads and checks the settings of this process.
+    pub(crate) fn load() -> anyhow::Result<Self> {
+        let file = std::env::var_os("TIDINGS_CONFIG").map(PathBuf::from);
+        if let Some(file) = &file {
+            ensure!(file.is_file(), "TIDINGS_CONFIG names {}, which is no file", file.display());
+        }
+        Self::from_parts(file.as_deref(), |name| std::env::var(name).ok())
+    }
+
+    fn from_parts(file: Option<&Path>, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+        let file = file.unwrap_or(Path::new("tidings.toml"));
+        let mut settings = Figment::from(Toml::string(DEFAULTS));
+        if file.exists() {
+            settings = settings.merge(Toml::file_exact(file));
+        }
+        for (name, path) in VARIABLES {
+            if let Some(text) = variable(name) {
+                settings =
+                    settings.merge((*path, written_value(path, &text).with_context(|| (*name).to_owned())?));
+            }
+        }
+        let written: Written = settings.extract().context("the settings cannot be read")?;
+        written.check()
+    }
+}
+
+/// A variable's text as the type that the default of its setting has.
+fn written_value(path: &str, text: &str) -> anyhow::Result<figment::value::Value> {
+    use figment::value::{Num, Value};
+    let default = Figment::from(Toml::string(DEFAULTS)).find_value(path)?;
+    Ok(match default {
+        Value::Num(tag, Num::F64(_) | Num::F32(_)) => {
+            let number: f64 = text.trim().parse().with_context(|| format!("`{text}` is not a number"))?;
+            Value::Num(tag, Num::F64(number))
+        }
+        Value::Num(tag, _) => {
+            let number: i64 =
+                text.trim().parse().with_context(|| format!("`{text}` is not a whole number"))?;
+            Value::Num(tag, Num::I64(number))
+        }
+        other => Value::String(other.tag(), text.to_owned()),
+    })
+}
+
+impl Written {
+    fn check(self) -> anyhow::Result<Config> {
+        let listen: SocketAddr = self.server.listen.parse().with_context(|| {
+            format!("TIDINGS_LISTEN: `{}` is not an address like 127.0.0.1:8080", self.server.listen)
+        })?;
+        let public_url = match self.server.public_url.trim_end_matches('/') {
+            "" => format!("http://{listen}"),
+            url => url.to_owned(),
+        };
+        ensure!(
+            public_url.starts_with("http://") || public_url.starts_with("https://"),
+            "TIDINGS_PUBLIC_URL: `{public_url}` must start with http:// or https://"
+        );
+        ensure!(
+            (0..=90).contains(&self.scheduler.spread_minutes),
+            "TIDINGS_SPREAD_MINUTES: {} is not 0 to 90",
+            self.scheduler.spread_minutes
+        );
+        ensure!(self.scheduler.tick_millis >= 10, "TIDINGS_TICK_MILLIS must be at least 10");
+        ensure!(self.agent.concurrency >= 1, "TIDINGS_AGENT_CONCURRENCY must be at least 1");
+        ensure!(self.database.max_connections >= 4, "TIDINGS_DATABASE_MAX_CONNECTIONS must be at least 4");
+        let dir = data_dir(&self.data.dir)?;
+        let secret_key_file = match self.data.secret_key_file.as_str() {
+            "" => dir.join("secret.key"),
+            path => PathBuf::from(path),
+        };
+        let files_allowed =
+            self.data.files_allowed.split(':').filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let url = secret("DATABASE_URL", self.database.url, &self.database.url_file)?;
+        if let Some(url) = &url {
+            let url = url.expose_secret();
+            ensure!(
+                url.starts_with("postgres://") || url.starts_with("postgresql://"),
+                "DATABASE_URL must start with postgres:// or postgresql://"
+            );
+        }
+        let smtp_url = secret("TIDINGS_SMTP_URL", self.mail.smtp_url, &self.mail.smtp_url_file)?;
+        if let Some(url) = &smtp_url {
+            let url = url.expose_secret();
+            ensure!(
+                url.starts_with("smtp://") || url.starts_with("smtps://"),
+                "TIDINGS_SMTP_URL must start with smtp:// or smtps://"
+            );
+        }
+        let is_json = match self.log.format.as_str() {
+            "text" => false,
+            "json" => true,
+            other => bail!("TIDINGS_LOG_FORMAT: `{other}` is not `text` or `json`"),
+        };
+        Ok(Config {
+            server: Server {
+                listen,
+                public_url,
+                requests_per_minute: self.server.requests_per_minute,
+                runs_per_minute: self.server.runs_per_minute,
+            },
+            database: Database { url, max_connections: self.database.max_connections },
+            data: Data { files_allowed: files_allowed.collect(), secret_key_file, dir },
+            mail: Mail { smtp_url, from: self.mail.from },
+            model: self.model.check()?,
+            scheduler: Scheduler {
+                tick: std::time::Duration::from_millis(self.scheduler.tick_millis),
+                spread: chrono::TimeDelta::minutes(self.scheduler.spread_minutes),
+            },
+            agent: Agent { concurrency: self.agent.concurrency },
+            log: Log { filter: self.log.filter, is_json },
+        })
+    }
+}
+
+impl WrittenModel {
+    fn check(self) -> anyhow::Result<Model> {
+        let api_key = secret("OPENAI_API_KEY", self.api_key, &self.api_key_file)?;
+        let base_url = Some(self.base_url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
+        let wants_openai = match self.provider.as_str() {
+            "builtin" => false,
+            "openai" => true,
+            "" => api_key.is_some() || base_url.is_some(),
+            other => bail!("TIDINGS_MODEL_PROVIDER: `{other}` is not `builtin` or `openai`"),
+        };
+        let provider = if wants_openai {
+            ensure!(
+                !self.name.is_empty(),
+                "TIDINGS_MODEL_NAME: name the model, such as `gpt-5` or `llama3.3`"
+            );
+            Provider::OpenAi { base_url, name: self.name, api_key }
+        } else {
+            Provider::Builtin
+        };
+        Ok(Model {
+            provider,
+            credits_per_million_tokens_in: self.credits_per_million_tokens_in,
+            credits_per_million_tokens_out: self.credits_per_million_tokens_out,
+        })
+    }
+}
+
+/// A secret given as a value or by the path of a file that holds it, never both.
+fn secret(name: &str, value: String, file: &str) -> anyhow::Result<Option<SecretString>> {
+    match (value.as_str(), file) {
+        ("", "") => Ok(None),
+        (_, "") => Ok(Some(value.into())),
+        ("", file) => {
+            let text =
+                std::fs::read_to_string(file).with_context(|| format!("{name}_FILE: cannot read {file}"))?;
+            Ok(Some(text.trim_end().to_owned().into()))
+        }
+        _ => bail!("give {name} or {name}_FILE, not both"),
+    }
+}
+
+fn data_dir(written: &str) -> anyhow::Result<PathBuf> {
+    let dir = if !written.is_empty() {
+        PathBuf::from(written)
+    } else if nix::unistd::geteuid().is_root() {
+        PathBuf::from("/var/lib/tidings")
+    } else if let Some(base) = std::env::var_os("XDG_DATA_HOME").filter(|base| !base.is_empty()) {
+        PathBuf::from(base).join("tidings")
+    } else {
+        let home = std::env::var_os("HOME").context("TIDINGS_DATA_DIR is unset, and so is HOME")?;
+        PathBuf::from(home).join(".local/share/tidings")
+    };
+    std::path::absolute(&dir).with_context(|| format!("TIDINGS_DATA_DIR: {}", dir.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn load(variables: &[(&str, &str)]) -> anyhow::Result<Config> {
+        let variables: HashMap<_, _> = variables.iter().copied().collect();
+        Config::from_parts(Some(Path::new("/nonexistent/tidings.toml")), |name| {
+            variables.get(name).map(|text| (*text).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_the_environment_overlays_them() {
+        let config = load(&[
+            ("TIDINGS_DATA_DIR", "/data"),
+            ("TIDINGS_LISTEN", "0.0.0.0:9000"),
+            ("TIDINGS_SPREAD_MINUTES", "0"),
+            ("TIDINGS_FILES_ALLOWED", "/a:/b"),
+        ])
+        .expect("valid settings");
+        assert_eq!(config.server.public_url, "http://0.0.0.0:9000");
+        assert_eq!(config.scheduler.spread, chrono::TimeDelta::zero());
+        assert_eq!(config.data.files_allowed, [PathBuf::from("/a"), PathBuf::from("/b")]);
+        assert!(matches!(config.model.provider, Provider::Builtin));
+        assert!(config.database.url.is_none());
+    }
+
+    #[test]
+    fn a_key_or_a_base_url_chooses_the_openai_provider() {
+        let config = load(&[
+            ("TIDINGS_DATA_DIR", "/data"),
+            ("OPENAI_API_KEY", "canary-key"),
+            ("TIDINGS_MODEL_NAME", "some-model"),
+        ])
+        .expect("valid settings");
+        assert!(matches!(&config.model.provider, Provider::OpenAi { name, .. } if name == "some-model"));
+        assert!(!format!("{config:?}").contains("canary-key"), "a secret shows when printed");
+    }
+
+    #[test]
+    fn what_is_wrong_names_its_variable() {
+        for (name, text) in [
+            ("TIDINGS_LISTEN", "here"),
+            ("TIDINGS_PUBLIC_URL", "tidings.example"),
+            ("TIDINGS_SPREAD_MINUTES", "91"),
+            ("TIDINGS_SPREAD_MINUTES", "many"),
+            ("TIDINGS_MODEL_PROVIDER", "psychic"),
+            ("TIDINGS_SMTP_URL", "mail.example:25"),
+            ("DATABASE_URL", "mysql://x"),
+            ("TIDINGS_LOG_FORMAT", "xml"),
+        ] {
+            let error = load(&[("TIDINGS_DATA_DIR", "/data"), (name, text)]).expect_err("a refusal");
+            assert!(format!("{error:#}").contains(name), "{name}: {error:#}");
+        }
+    }
+
+    #[test]
+    fn every_variable_names_a_setting() {
+        let defaults = Figment::from(Toml::string(DEFAULTS));
+        for (name, path) in VARIABLES {
+            assert!(defaults.find_value(path).is_ok(), "{name}: {path}");
+            assert!(DEFAULTS.contains(name), "{name} is not in the default file");
+        }
+    }
+}

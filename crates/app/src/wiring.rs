@@ -1,0 +1,105 @@
+//! The roles' parts, made from the settings.
+
+use std::{path::PathBuf, sync::Arc};
+
+use agent::{
+    Agent, AgentOptions, Analyst, Limits,
+    model::Model,
+    openai::{OPENAI_BASE_URL, OpenAi, OpenAiOptions},
+    price::{Price, Prices},
+};
+use anyhow::Context as _;
+use notifier::{
+    Notifier, NotifierOptions,
+    email::Sender,
+    transport::{Smtp, Transport, smtp::Patience},
+};
+use rand::{SeedableRng as _, rngs::StdRng};
+use secrecy::{ExposeSecret as _, SecretString};
+use store::Store;
+use warehouse::{ForbiddenDatabase, Warehouse, WarehouseOptions, WorkerCommand};
+
+use crate::{
+    config::{Config, Provider},
+    environment::Environment,
+};
+
+/// A chart keeps a core busy for a tenth of a second.
+const CHARTS_AT_ONCE: usize = 4;
+
+/// Tidings' own database cluster, which no connection may reach.
+#[derive(Default)]
+pub(crate) struct Own(Vec<ForbiddenDatabase>);
+
+impl Own {
+    /// The cluster of an environment.
+    pub(crate) async fn of(environment: &Environment) -> anyhow::Result<Self> {
+        let url = environment.database_url.expose_secret();
+        let address = url::Url::parse(url)?;
+        let query_host =
+            address.query_pairs().find(|(name, _)| name == "host").map(|(_, host)| host.into_owned());
+        let hostname = query_host.or_else(|| address.host_str().map(str::to_owned)).unwrap_or_default();
+        let system_identifier = store::system_identifier(url).await?;
+        Ok(Self(vec![ForbiddenDatabase {
+            hostname,
+            port: address.port().unwrap_or(5432),
+            system_identifier,
+        }]))
+    }
+}
+
+/// The door to the customers' data. `folders` are those that `files` connections may read.
+pub(crate) fn warehouse(config: &Config, folders: Vec<PathBuf>, own: &Own) -> anyhow::Result<Warehouse> {
+    let mut options = WarehouseOptions::new(&config.data.dir, WorkerCommand::current_exe()?);
+    options.files_allowed = folders;
+    options.forbidden_databases.clone_from(&own.0);
+    Ok(Warehouse::new(options))
+}
+
+/// Who answers.
+pub(crate) fn model(config: &Config) -> Arc<dyn Model> {
+    match &config.model.provider {
+        Provider::Builtin => Arc::new(Analyst),
+        Provider::OpenAi { base_url, name, api_key } => {
+            let base_url = base_url.as_deref().unwrap_or(OPENAI_BASE_URL);
+            let api_key = api_key.clone().unwrap_or_else(|| SecretString::from(String::new()));
+            Arc::new(OpenAi::new(OpenAiOptions::new(base_url, name, api_key)))
+        }
+    }
+}
+
+/// What tokens cost.
+pub(crate) fn prices(config: &Config) -> Prices {
+    Prices(vec![Price {
+        model: "openai:".to_owned(),
+        sent: config.model.credits_per_million_tokens_in,
+        received: config.model.credits_per_million_tokens_out,
+    }])
+}
+
+/// The agent's worker of this process.
+pub(crate) fn agent(config: &Config, store: &Store, warehouse: &Warehouse) -> Agent {
+    Agent::new(AgentOptions {
+        store: store.clone(),
+        warehouse: warehouse.clone(),
+        charts: chart::Pool::new(CHARTS_AT_ONCE),
+        model: model(config),
+        limits: Limits::default(),
+        prices: prices(config),
+        worker: format!("agent-{}", std::process::id()),
+        concurrency: config.agent.concurrency,
+    })
+}
+
+/// The notifier of this process.
+pub(crate) fn notifier(config: &Config, store: &Store) -> anyhow::Result<Notifier> {
+    let transport = match &config.mail.smtp_url {
+        Some(url) => Transport::Smtp(Smtp::new(url, Patience::default()).context("TIDINGS_SMTP_URL")?),
+        None => Transport::Outbox,
+    };
+    let mail_from = Sender::parse(&config.mail.from).context("TIDINGS_MAIL_FROM")?;
+    #[expect(clippy::disallowed_methods, reason = "where the jitter of retries comes from")]
+    let random = StdRng::from_rng(&mut rand::rng());
+    let public_url = config.server.public_url.clone();
+    Ok(Notifier::new(NotifierOptions::new(store.clone(), transport, public_url, mail_from, random)))
+}

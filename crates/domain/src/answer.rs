@@ -1,0 +1,161 @@
+//! Answers: a headline and a body in markdown whose every numeral is a figure.
+//!
+//! In `headline` and `body` a figure stands as `{{f1}}`; whoever renders replaces it by the figure's text. Everything else
+//! in them is untrusted prose: markdown with no HTML, links only as text.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{ChartId, ResultId},
+    table::Cell,
+};
+
+/// The end of a turn.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct Answer {
+    /// One sentence that says the finding.
+    pub headline: String,
+    /// Markdown.
+    pub body: String,
+    /// The figures that `headline`, `body` and `caveats` refer to.
+    pub figures: Vec<Figure>,
+    /// Results to show, in order.
+    pub results: Vec<ShownResult>,
+    /// Charts to show, in order.
+    pub charts: Vec<ShownChart>,
+    /// What the reader should know: assumptions, truncation, staleness.
+    pub caveats: Vec<String>,
+    /// Checked figures over all figures, 0 to 1; 1 where there are none.
+    pub checked_share: f64,
+    /// Who answered: `builtin`, or provider and model.
+    pub model: String,
+}
+
+/// A number, date or name in an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Figure {
+    /// `f1`, `f2`, ...
+    pub id: String,
+    /// As shown: `58,665`, `12.4%`.
+    pub text: String,
+    /// Whether it was found in the turn's results.
+    pub checked: bool,
+    /// The expression that it was written as (`r1[0].flights`), absent for a numeral found in prose.
+    pub expression: Option<String>,
+    /// The cells that it comes from; empty when unchecked.
+    pub cells: Vec<CellRef>,
+}
+
+/// A cell of a stored result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct CellRef {
+    /// The result.
+    pub result_id: ResultId,
+    /// Its handle in the thread: `r1`.
+    pub handle: String,
+    /// Row, from 0; absent where a whole column was used.
+    pub row: Option<u64>,
+    /// Column name; absent where rows were counted.
+    pub column: Option<String>,
+    /// The value in it, absent with `row`.
+    pub value: Option<Cell>,
+}
+
+/// A result that an answer shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ShownResult {
+    /// The result.
+    pub id: ResultId,
+    /// Its handle in the thread: `r1`.
+    pub handle: String,
+}
+
+/// A chart that an answer shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ShownChart {
+    /// The chart.
+    pub id: ChartId,
+    /// Its handle in the thread: `c1`.
+    pub handle: String,
+    /// Its title.
+    pub title: String,
+    /// What it shows, in words, for those who cannot see it.
+    pub alt: String,
+}
+
+/// A piece of a text with figures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Piece<'a> {
+    /// Prose.
+    Text(&'a str),
+    /// A figure.
+    Figure(&'a Figure),
+}
+
+impl Answer {
+    /// Splits a text of this answer at its figures. A marker of no known figure stays prose.
+    pub fn pieces<'a>(&'a self, text: &'a str) -> Vec<Piece<'a>> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        let mut searched = 0;
+        while let Some(open) = rest[searched..].find("{{").map(|found| searched + found) {
+            let Some(close) = rest[open..].find("}}").map(|found| open + found) else { break };
+            if let Some(figure) = self.figures.iter().find(|figure| figure.id == rest[open + 2..close]) {
+                if open > 0 {
+                    pieces.push(Piece::Text(&rest[..open]));
+                }
+                pieces.push(Piece::Figure(figure));
+                rest = &rest[close + 2..];
+                searched = 0;
+            } else {
+                searched = open + 2;
+            }
+        }
+        if !rest.is_empty() {
+            pieces.push(Piece::Text(rest));
+        }
+        pieces
+    }
+
+    /// A text of this answer with each figure's text in place.
+    pub fn fill(&self, text: &str) -> String {
+        self.pieces(text)
+            .into_iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => text,
+                Piece::Figure(figure) => &figure.text,
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figure(id: &str, text: &str) -> Figure {
+        Figure { id: id.into(), text: text.into(), checked: true, expression: None, cells: vec![] }
+    }
+
+    #[test]
+    fn figures_are_filled_in_and_unknown_markers_stay() {
+        let answer =
+            Answer { figures: vec![figure("f1", "58,665"), figure("f2", "12%")], ..Answer::default() };
+        assert_eq!(
+            answer.fill("United: {{f1}} ({{f2}} up), {{f9}} {{ and {{f2}}"),
+            "United: 58,665 (12% up), {{f9}} {{ and 12%"
+        );
+        assert_eq!(answer.fill("{{f1}}"), "58,665");
+        assert_eq!(answer.fill(""), "");
+    }
+}

@@ -1,0 +1,81 @@
+//! Deliveries: one message to one recipient or channel.
+
+use crate::words;
+
+words! {
+    /// By what way a message goes.
+    Channel("delivery channel") {
+        /// To a user's address.
+        Email = "email",
+        /// To a Slack channel.
+        SlackChannel = "slack_channel",
+        /// To a user in Slack.
+        SlackDm = "slack_dm",
+        /// To a URL of the workspace's.
+        Webhook = "webhook",
+    }
+}
+
+words! {
+    /// What a message is about.
+    DeliveryKind("delivery kind") {
+        /// The answer of a run, to all its recipients.
+        Answer = "answer",
+        /// A run failed: to the task's creator, once per streak of failures.
+        Failure = "failure",
+        /// After failures a run succeeded again: to the creator.
+        Recovery = "recovery",
+        /// An occurrence was skipped because the previous run was unfinished: to the creator.
+        StillRunning = "still_running",
+        /// The task expires within a week: to the creator.
+        Expiring = "expiring",
+        /// The task has expired: to the creator.
+        Expired = "expired",
+    }
+}
+
+words! {
+    /// Where a delivery stands. `pending`, `sending` and `unknown` are unfinished; the rest are final.
+    DeliveryState("delivery state") {
+        /// To be sent at its time.
+        Pending = "pending",
+        /// An attempt row is committed; bytes may have left.
+        Sending = "sending",
+        /// The provider took it; its id is stored.
+        Sent = "sent",
+        /// Given up; the reason says why.
+        Failed = "failed",
+        /// Nobody knows whether the last attempt arrived: to be reconciled before anything is sent again.
+        Unknown = "unknown",
+        /// The recipient may not see it.
+        Withheld = "withheld",
+        /// The recipient does not want it, or the address is dead.
+        Suppressed = "suppressed",
+    }
+}
+
+words! {
+    /// How much of a message a recipient may see.
+    Audience("audience") {
+        /// All of it.
+        Full = "full",
+        /// Title, headline without figures, link.
+        LinkOnly = "link_only",
+        /// Nothing.
+        Withheld = "withheld",
+    }
+}
+
+/// The base wait before attempt `attempt + 1`, given that attempt `attempt` (from 1) failed: 5 s, 30 s, 2 min, 5 min, 15 min,
+/// 30 min, then 1 h each. The notifier draws a point in `0..=base` (full jitter). Nothing is tried after 24 hours.
+pub const fn retry_delay(attempt: u32) -> chrono::Duration {
+    match attempt {
+        0 | 1 => chrono::Duration::seconds(5),
+        2 => chrono::Duration::seconds(30),
+        3 => chrono::Duration::minutes(2),
+        4 => chrono::Duration::minutes(5),
+        5 => chrono::Duration::minutes(15),
+        6 => chrono::Duration::minutes(30),
+        _ => chrono::Duration::hours(1),
+    }
+}

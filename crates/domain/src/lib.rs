@@ -1,0 +1,24 @@
+//! What things are and what is allowed, with no I/O and no async.
+//!
+//! Every other crate depends on this one; this one depends on nothing of ours. Types that the HTTP API shows as they
+//! are serialise in camelCase; the feature `openapi` derives their schemas.
+
+pub mod access;
+pub mod answer;
+pub mod clock;
+pub mod delivery;
+pub mod id;
+pub mod invalid;
+pub mod run;
+pub mod schedule;
+pub mod step;
+pub mod table;
+pub mod task;
+pub mod thread;
+
+pub use clock::Clock;
+pub use id::{
+    ChartId, ConnectionId, DeliveryId, GroupId, ResultId, RunId, SessionId, TaskId, ThreadId, TokenId,
+    UserId, WorkspaceId,
+};
+pub use invalid::{Invalid, Issue};

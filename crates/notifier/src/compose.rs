@@ -1,0 +1,310 @@
+//! From stored rows to what a delivery says.
+
+use chrono_tz::Tz;
+use domain::{
+    access::{ConnectionAccess, Role},
+    answer::Answer,
+    delivery::{Audience, DeliveryKind},
+    run::RunReason,
+};
+use store::{ClaimedDelivery, DeliveryUser, Store, StoredResult, Thread, Turn};
+
+use crate::{
+    csv,
+    email::{ATTACHMENT_BYTES_MAX, CsvFile},
+    message::{Excerpt, Message, PICTURES_MAX, Picture, Report, TABLE_ROWS_MAX},
+    notice::{Event, Notice},
+    render::inert::clip,
+};
+
+/// How many rows are read at a time for an attachment.
+const CSV_ROWS_AT_A_TIME: u64 = 5_000;
+/// The longest name of a person that a message shows, in characters.
+const NAME_MAX: usize = 100;
+
+/// Why there is nothing to send.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// What it was about is gone.
+    #[error("{0}")]
+    Gone(&'static str),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// What a delivery says to its recipient.
+pub(crate) struct Composed {
+    /// What it says.
+    pub(crate) message: Message,
+    /// How much of everything that is.
+    pub(crate) audience: Audience,
+    /// Why that much.
+    pub(crate) audience_reason: &'static str,
+    /// What goes along.
+    pub(crate) attachment: Option<CsvFile>,
+    /// What the mail belongs to: those of one task are read together.
+    pub(crate) conversation: String,
+}
+
+/// Composes what deliveries say.
+pub(crate) struct Composer<'a> {
+    pub(crate) store: &'a Store,
+    /// What links begin with, without a slash at its end.
+    pub(crate) public_url: &'a str,
+    pub(crate) delivery: &'a ClaimedDelivery,
+}
+
+/// An answer, and where it stands.
+struct Source {
+    thread: Thread,
+    turn: Turn,
+    answer: Answer,
+    /// The turn's results, without rows.
+    results: Vec<StoredResult>,
+}
+
+/// What becomes of the wish for a CSV file.
+enum Attachment {
+    File(CsvFile),
+    TooLarge,
+    /// Nobody asked, or there is no table.
+    None,
+}
+
+impl Composer<'_> {
+    /// What the delivery says to `user`.
+    pub(crate) async fn compose(&self, user: &DeliveryUser) -> Result<Composed, Error> {
+        match self.delivery.kind {
+            DeliveryKind::Answer => self.answer(user).await,
+            DeliveryKind::Failure => self.failure_notice().await,
+            DeliveryKind::Recovery => self.notice(Event::Recovered, None).await,
+            DeliveryKind::StillRunning => {
+                // All that the queue has to say of it is the day.
+                let day = self.delivery.message.as_deref().and_then(|message| message.parse().ok());
+                self.notice(Event::StillRunning(day), None).await
+            }
+            DeliveryKind::Expiring => self.notice(Event::Expiring, None).await,
+            DeliveryKind::Expired => self.notice(Event::Expired, None).await,
+        }
+    }
+
+    async fn answer(&self, user: &DeliveryUser) -> Result<Composed, Error> {
+        let source = self.source().await?;
+        let conversation = match self.delivery.task_id {
+            Some(task_id) => format!("task-{task_id}"),
+            None => format!("thread-{}", source.thread.id),
+        };
+        let (audience, audience_reason) = self.audience(user, &source).await?;
+        if audience != Audience::Full {
+            let message = Message::link_only(self.report(&source, user, Vec::new(), Vec::new()));
+            return Ok(Composed { message, audience, audience_reason, attachment: None, conversation });
+        }
+        let excerpts = self.excerpts(&source).await?;
+        let pictures = self.pictures(&source.answer).await?;
+        let mut message = Message::full(self.report(&source, user, excerpts, pictures));
+        if self.is_late().await? {
+            message
+                .add_note("This message is late: its delivery window had closed before the run could start.");
+        }
+        let attachment = match self.csv_file(&source).await? {
+            Attachment::File(file) => Some(file),
+            Attachment::TooLarge => {
+                message.add_note(
+                    "The table is too large to go along as a CSV file. Download it from the thread.",
+                );
+                None
+            }
+            Attachment::None => None,
+        };
+        Ok(Composed { message, audience, audience_reason, attachment, conversation })
+    }
+
+    async fn is_late(&self) -> Result<bool, Error> {
+        let Some(run_id) = self.delivery.run_id else { return Ok(false) };
+        let run = self.store.run_get(&self.delivery.scope, run_id).await?;
+        Ok(run.is_some_and(|run| run.late))
+    }
+
+    async fn source(&self) -> Result<Source, Error> {
+        const GONE: Error = Error::Gone("the answer is gone");
+        let scope = &self.delivery.scope;
+        let (thread_id, turn_no) = self.delivery.thread_id.zip(self.delivery.turn_no).ok_or(GONE)?;
+        let thread = self.store.thread_get(scope, thread_id).await?.ok_or(GONE)?;
+        let turns = self.store.turn_list(scope, thread_id).await?;
+        let turn = turns.into_iter().find(|turn| turn.turn_no == turn_no).ok_or(GONE)?;
+        let answer = turn.answer.clone().ok_or(GONE)?;
+        let mut results = self.store.result_list(scope, thread_id).await?;
+        results.retain(|result| result.turn_no == turn_no);
+        Ok(Source { thread, turn, answer, results })
+    }
+
+    /// How much `user` may see, by the default policy: members see all of a message, since the task's creator chose them;
+    /// guests only what they hold rights on. Opening the thread takes rights in any case.
+    async fn audience(
+        &self,
+        user: &DeliveryUser,
+        source: &Source,
+    ) -> Result<(Audience, &'static str), Error> {
+        let scope = &self.delivery.scope;
+        let Some(member) = self.store.member_get(scope, user.id).await? else {
+            return Ok((Audience::Withheld, "no member of the workspace"));
+        };
+        if user.id == source.thread.creator_id {
+            return Ok((Audience::Full, "the creator"));
+        }
+        let used = self.store.thread_connections_used(scope, source.thread.id).await?;
+        let denied =
+            self.store.connections_denied(scope, user.id, &used, ConnectionAccess::ViewResults).await?;
+        Ok(match (denied.is_empty(), member.role) {
+            (true, _) => (Audience::Full, "may see the results of every connection used"),
+            (false, Role::Guest) => (Audience::LinkOnly, "a guest without rights on a connection used"),
+            (false, _) => (Audience::Full, "a member whom the creator chose; cannot open the thread"),
+        })
+    }
+
+    fn report(
+        &self,
+        source: &Source,
+        user: &DeliveryUser,
+        results: Vec<Excerpt>,
+        pictures: Vec<Picture>,
+    ) -> Report {
+        let because = if user.id == source.thread.creator_id {
+            "You get this because the task is yours.".to_owned()
+        } else {
+            let creator = clip(&source.thread.creator_name, NAME_MAX);
+            format!("You get this because {creator} chose you as a recipient in Tidings.")
+        };
+        let turn = &source.turn;
+        // What was read first is the stalest.
+        let read_at = source.results.iter().map(|result| result.ran_at).min();
+        Report {
+            title: source.thread.task_title.clone().unwrap_or_else(|| source.thread.title.clone()),
+            answer: source.answer.clone(),
+            asked_at: turn.as_of,
+            as_of: read_at.or(turn.finished_at).unwrap_or(turn.as_of),
+            zone: zone(&turn.timezone),
+            results,
+            pictures,
+            thread_url: format!("{}/threads/{}", self.public_url, source.thread.id),
+            unsubscribe_url: self
+                .delivery
+                .task_id
+                .map(|_| format!("{}/unsubscribe/{}", self.public_url, self.delivery.unsubscribe_token)),
+            because,
+        }
+    }
+
+    /// The shown results in the answer's order, rows only of the first that has any; then those that were cut and that its
+    /// figures may rest on.
+    async fn excerpts(&self, source: &Source) -> Result<Vec<Excerpt>, Error> {
+        let shown: Vec<&StoredResult> = shown_results(source).collect();
+        let cut =
+            source.results.iter().filter(|result| result.truncated.is_some() && !shown.contains(result));
+        let mut excerpts = Vec::new();
+        let mut has_rows = false;
+        for result in shown.iter().copied().chain(cut) {
+            let is_shown = shown.iter().any(|other| other.id == result.id);
+            let rows = if is_shown && !has_rows && result.row_count > 0 {
+                has_rows = true;
+                self.store.result_rows(&self.delivery.scope, result.id, 0, TABLE_ROWS_MAX as u64).await?
+            } else {
+                Vec::new()
+            };
+            excerpts.push(Excerpt {
+                handle: result.handle.clone(),
+                columns: result.columns.clone(),
+                rows,
+                row_count: result.row_count,
+                truncated: result.truncated,
+            });
+        }
+        Ok(excerpts)
+    }
+
+    async fn pictures(&self, answer: &Answer) -> Result<Vec<Picture>, Error> {
+        let scope = &self.delivery.scope;
+        let mut pictures = Vec::new();
+        for shown in &answer.charts {
+            let Some(chart) = self.store.chart_get(scope, shown.id).await? else { continue };
+            // Only what is sent is read; the rest is counted.
+            let png = if pictures.len() < PICTURES_MAX {
+                self.store.chart_png(scope, shown.id).await?.unwrap_or_default()
+            } else {
+                Vec::new()
+            };
+            pictures.push(Picture { title: chart.title, alt: chart.alt, width: chart.width, png });
+        }
+        Ok(pictures)
+    }
+
+    async fn csv_file(&self, source: &Source) -> Result<Attachment, Error> {
+        let Some(result) = shown_results(source).next().filter(|_| self.delivery.attach_csv) else {
+            return Ok(Attachment::None);
+        };
+        let Ok(mut writer) = csv::Writer::new(&result.columns, ATTACHMENT_BYTES_MAX) else {
+            return Ok(Attachment::TooLarge);
+        };
+        let mut offset = 0;
+        while offset < result.row_count {
+            let rows =
+                self.store.result_rows(&self.delivery.scope, result.id, offset, CSV_ROWS_AT_A_TIME).await?;
+            for row in &rows {
+                if writer.row(&result.columns, row).is_err() {
+                    return Ok(Attachment::TooLarge);
+                }
+            }
+            offset += CSV_ROWS_AT_A_TIME;
+        }
+        Ok(Attachment::File(CsvFile { name: source.thread.title.clone(), bytes: writer.into_bytes() }))
+    }
+
+    async fn notice(&self, event: Event, details: Option<String>) -> Result<Composed, Error> {
+        let gone = Error::Gone("the task was deleted");
+        let task_id = self.delivery.task_id.ok_or(Error::Gone("the notice is about no task"))?;
+        let task = self.store.task_get(&self.delivery.scope, task_id).await?.ok_or(gone)?;
+        let page = match event {
+            Event::Expiring | Event::Expired => "/edit",
+            Event::Failed(_) | Event::Recovered | Event::StillRunning(_) => "",
+        };
+        let notice = Notice {
+            event,
+            details: details.as_deref(),
+            task_title: &task.title,
+            expires_at: task.expires_at,
+            task_url: format!("{}/tasks/{task_id}{page}", self.public_url),
+            at: self.delivery.created_at,
+            zone: zone(&task.schedule.timezone),
+        };
+        Ok(Composed {
+            message: notice.message(),
+            audience: Audience::Full,
+            audience_reason: "the task's creator",
+            attachment: None,
+            conversation: format!("task-{task_id}"),
+        })
+    }
+
+    async fn failure_notice(&self) -> Result<Composed, Error> {
+        let run = match self.delivery.run_id {
+            Some(run_id) => self.store.run_get(&self.delivery.scope, run_id).await?,
+            None => None,
+        };
+        let reason = run.as_ref().and_then(|run| run.reason).unwrap_or(RunReason::Internal);
+        self.notice(Event::Failed(reason), run.and_then(|run| run.message)).await
+    }
+}
+
+fn shown_results(source: &Source) -> impl Iterator<Item = &StoredResult> {
+    source
+        .answer
+        .results
+        .iter()
+        .filter_map(|shown| source.results.iter().find(|result| result.id == shown.id))
+}
+
+/// A zone by its name. Stored names were checked; one that has left the database of zones since reads as UTC.
+fn zone(name: &str) -> Tz {
+    name.parse().unwrap_or(Tz::UTC)
+}

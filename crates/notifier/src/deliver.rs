@@ -1,0 +1,186 @@
+//! One delivery, from claim to outcome.
+
+use std::{future::Future, time::Duration};
+
+use domain::{
+    RunId,
+    delivery::{Audience, Channel, DeliveryKind, DeliveryState},
+    run::RunTrigger,
+};
+use store::{ClaimedDelivery, DELIVERY_LEASE, DeliveryOutcome, DeliveryUser};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::{
+    Notifier,
+    compose::{self, Composed, Composer},
+    email::{self, Email, Letter},
+    outcome::judge,
+    transport,
+};
+
+/// How often a lease is renewed while a mail is on its way.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Why a delivery was put down without an outcome. Its lease runs out, and it is taken up again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The database failed, or the lease was lost.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The lease could not be renewed in time.
+    #[error("the lease could not be renewed")]
+    LeaseLapsed,
+}
+
+/// What to do with a claimed delivery.
+enum Plan {
+    Send(Box<Email>),
+    /// Nothing: this is how it ends.
+    End(DeliveryOutcome),
+}
+
+impl Notifier {
+    /// Brings one claimed delivery to an outcome, and answers its state.
+    pub(crate) async fn deliver(&self, delivery: &ClaimedDelivery) -> Result<DeliveryState, Error> {
+        let (scope, lease) = (&delivery.scope, &delivery.lease);
+        let email = match self.plan(delivery).await? {
+            Plan::Send(email) => *email,
+            Plan::End(outcome) => return Ok(self.store.delivery_finish(scope, lease, &outcome).await?),
+        };
+        let recipient = email.to.to_string();
+        let attempt = self.store.delivery_attempt_start(scope, lease).await?;
+        let sending = self.transport.send(&self.store, scope, lease.delivery_id, email);
+        let result = self.while_held(delivery, sending).await?;
+        tell_operator(delivery, &result);
+        if let Err(transport::Error::DeadAddress { answer }) = &result {
+            self.store.mail_suppress(scope, &recipient, answer).await?;
+        }
+        let outcome = judge(result, attempt, &mut *self.random());
+        Ok(self.store.delivery_finish(scope, lease, &outcome).await?)
+    }
+
+    async fn plan(&self, delivery: &ClaimedDelivery) -> Result<Plan, Error> {
+        let scope = &delivery.scope;
+        match delivery.channel {
+            Channel::Email => {}
+            Channel::SlackChannel | Channel::SlackDm => {
+                return Ok(failed("slack_not_connected", "Slack is not connected to this workspace."));
+            }
+            Channel::Webhook => return Ok(failed("webhooks_unavailable", "Webhooks are not set up.")),
+        }
+        let Some(user) = &delivery.user else { return Ok(failed("no_recipient", "The recipient is gone.")) };
+        if user.is_deactivated {
+            let reason = "the recipient is deactivated";
+            self.store.delivery_audience(scope, &delivery.lease, Audience::Withheld, reason).await?;
+            return Ok(Plan::End(DeliveryOutcome::Withheld { reason: "recipient_deactivated".to_owned() }));
+        }
+        if self.store.mail_is_suppressed(scope, &user.email).await? {
+            return Ok(suppressed("address_suppressed"));
+        }
+        if self.is_unsubscribed(delivery).await? {
+            return Ok(suppressed("unsubscribed"));
+        }
+        let composer = Composer { store: &self.store, public_url: &self.public_url, delivery };
+        let composed = match composer.compose(user).await {
+            Ok(composed) => composed,
+            Err(compose::Error::Gone(what)) => return Ok(failed("gone", what)),
+            Err(compose::Error::Store(error)) => return Err(error.into()),
+        };
+        let (audience, reason) = (composed.audience, composed.audience_reason);
+        self.store.delivery_audience(scope, &delivery.lease, audience, reason).await?;
+        if audience == Audience::Withheld {
+            return Ok(Plan::End(DeliveryOutcome::Withheld { reason: "not_allowed".to_owned() }));
+        }
+        Ok(match self.email(delivery, user, composed) {
+            Ok(email) => Plan::Send(Box::new(email)),
+            Err(error @ email::Error::Address(_)) => failed("invalid_address", &error.to_string()),
+            Err(error @ email::Error::Build(_)) => failed("internal", &error.to_string()),
+        })
+    }
+
+    fn email(
+        &self,
+        delivery: &ClaimedDelivery,
+        user: &DeliveryUser,
+        composed: Composed,
+    ) -> Result<Email, email::Error> {
+        Letter {
+            delivery_id: delivery.lease.delivery_id,
+            conversation: &composed.conversation,
+            from: &self.mail_from,
+            to: &user.email,
+            to_name: &user.name,
+            // The same at every attempt, as all of a mail is.
+            sent_at: delivery.created_at,
+            message: &composed.message,
+            attachment: composed.attachment,
+        }
+        .build()
+    }
+
+    /// Whether the recipient has unsubscribed since the delivery was queued. Notices to a creator, and tests that they asked
+    /// for, come in any case.
+    async fn is_unsubscribed(&self, delivery: &ClaimedDelivery) -> Result<bool, Error> {
+        if delivery.kind != DeliveryKind::Answer {
+            return Ok(false);
+        }
+        let unsubscription = self.store.unsubscription_get(delivery.unsubscribe_token).await?;
+        if !unsubscription.is_some_and(|unsubscription| unsubscription.is_done) {
+            return Ok(false);
+        }
+        Ok(match delivery.run_id {
+            Some(run_id) => !self.is_test(delivery, run_id).await?,
+            None => true,
+        })
+    }
+
+    async fn is_test(&self, delivery: &ClaimedDelivery, run_id: RunId) -> Result<bool, Error> {
+        let run = self.store.run_get(&delivery.scope, run_id).await?;
+        Ok(run.is_some_and(|run| run.trigger == RunTrigger::Test))
+    }
+
+    /// Awaits `work` and renews the lease meanwhile. Gives up when the lease is lost, or could not be renewed for two
+    /// thirds of its length: someone else may hold it by then.
+    async fn while_held<T>(
+        &self,
+        delivery: &ClaimedDelivery,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Error> {
+        let limit = DELIVERY_LEASE.to_std().unwrap_or_default() * 2 / 3;
+        let mut renewed_at = Instant::now();
+        let mut beats = tokio::time::interval_at(renewed_at + HEARTBEAT, HEARTBEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                _ = beats.tick() => {}
+            }
+            match self.store.delivery_heartbeat(&delivery.scope, &delivery.lease).await {
+                Ok(()) => renewed_at = Instant::now(),
+                Err(error @ store::Error::LeaseLost) => return Err(error.into()),
+                Err(_) if renewed_at.elapsed() >= limit => return Err(Error::LeaseLapsed),
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// What only whoever runs the server can mend goes to the log and the metrics, without the answer: it may hold an address.
+fn tell_operator(delivery: &ClaimedDelivery, result: &Result<String, transport::Error>) {
+    let problem = match result {
+        Err(transport::Error::Later { is_ours: true, .. }) => "setup",
+        Err(transport::Error::Refused { is_policy: true, .. }) => "policy",
+        _ => return,
+    };
+    metrics::counter!("tidings_mail_refusals_total", "problem" => problem).increment(1);
+    tracing::error!(delivery_id = %delivery.lease.delivery_id, problem, "the mail server refuses us, not the mail");
+}
+
+fn failed(reason: &str, message: &str) -> Plan {
+    Plan::End(DeliveryOutcome::Failed { reason: reason.to_owned(), message: message.to_owned() })
+}
+
+fn suppressed(reason: &str) -> Plan {
+    Plan::End(DeliveryOutcome::Suppressed { reason: reason.to_owned() })
+}

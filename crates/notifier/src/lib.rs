@@ -1,0 +1,215 @@
+//! Deliveries: who may see how much, what it looks like, and how it gets there.
+//!
+//! A finished run has left one delivery row per recipient. [`Notifier`] claims rows, composes a message from what is stored
+//! ([`message`], [`notice`]), renders it ([`render`]), builds a mail ([`email`]) and hands it to a [`Transport`]. An attempt
+//! is committed before any byte leaves; whatever happens after that is written down as the attempt's outcome.
+
+mod compose;
+pub mod csv;
+mod deliver;
+pub mod email;
+pub mod message;
+pub mod notice;
+mod outcome;
+pub mod render;
+pub mod transport;
+
+use std::{
+    error::Error as _,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use domain::delivery::DeliveryState;
+use rand::rngs::StdRng;
+use store::{ClaimedDelivery, Store};
+use tokio::{task::JoinSet, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+pub use transport::{Smtp, Transport};
+
+use crate::email::Sender;
+
+/// How often dead notifiers' deliveries are looked for.
+const RESCUE_EVERY: Duration = Duration::from_secs(15);
+/// How many of them are taken at a time.
+const RESCUE_BATCH: u32 = 100;
+
+/// What a notifier works with.
+pub struct NotifierOptions {
+    /// The database.
+    pub store: Store,
+    /// The way out.
+    pub transport: Transport,
+    /// What links begin with: `https://tidings.example.com`.
+    pub public_url: String,
+    /// Who sends.
+    pub mail_from: Sender,
+    /// Draws the waits before retries.
+    pub random: StdRng,
+    /// The name of this process in the rows that it holds.
+    pub worker: String,
+    /// The most deliveries under way at once, so that one slow recipient holds up nobody.
+    pub parallel: u32,
+    /// How often the queue is looked at while nothing is under way.
+    pub poll: Duration,
+}
+
+impl NotifierOptions {
+    /// The usual options.
+    pub fn new(
+        store: Store,
+        transport: Transport,
+        public_url: String,
+        mail_from: Sender,
+        random: StdRng,
+    ) -> Self {
+        Self {
+            store,
+            transport,
+            public_url,
+            mail_from,
+            random,
+            worker: format!("notifier-{}", std::process::id()),
+            parallel: 8,
+            poll: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Sends what is due.
+pub struct Notifier {
+    store: Store,
+    transport: Transport,
+    public_url: String,
+    mail_from: Sender,
+    random: Mutex<StdRng>,
+    worker: String,
+    parallel: u32,
+    poll: Duration,
+}
+
+impl Notifier {
+    /// A notifier that does nothing until it is run.
+    pub fn new(options: NotifierOptions) -> Self {
+        Self {
+            store: options.store,
+            transport: options.transport,
+            public_url: options.public_url.trim_end_matches('/').to_owned(),
+            mail_from: options.mail_from,
+            random: Mutex::new(options.random),
+            worker: options.worker,
+            parallel: options.parallel.max(1),
+            poll: options.poll,
+        }
+    }
+
+    /// Delivers until `stopping` is cancelled; then finishes what is under way and claims nothing more.
+    pub async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
+        let notifier = Arc::new(self);
+        let mut under_way = JoinSet::new();
+        let mut polls = tokio::time::interval(notifier.poll);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut rescues = tokio::time::interval(RESCUE_EVERY);
+        rescues.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => break,
+                _ = polls.tick() => {}
+                _ = rescues.tick() => notifier.rescue().await,
+                Some(ended) = under_way.join_next() => log_panic(&ended),
+            }
+            let free = notifier.parallel.saturating_sub(under_way.len() as u32);
+            for delivery in notifier.claim(free).await {
+                let notifier = Arc::clone(&notifier);
+                under_way.spawn(async move { notifier.deliver_and_tell(&delivery).await });
+            }
+        }
+        while let Some(ended) = under_way.join_next().await {
+            log_panic(&ended);
+        }
+        Ok(())
+    }
+
+    /// Takes over what dead notifiers held, delivers all that is due now, and answers how many deliveries it tried.
+    pub async fn run_once(self: &Arc<Self>) -> u32 {
+        self.rescue().await;
+        let mut under_way = JoinSet::new();
+        let mut tried = 0;
+        loop {
+            let free = self.parallel.saturating_sub(under_way.len() as u32);
+            for delivery in self.claim(free).await {
+                tried += 1;
+                let notifier = Arc::clone(self);
+                under_way.spawn(async move { notifier.deliver_and_tell(&delivery).await });
+            }
+            match under_way.join_next().await {
+                Some(ended) => log_panic(&ended),
+                None => return tried,
+            }
+        }
+    }
+
+    /// A failing database is as good as an empty queue: the next look may find it mended.
+    async fn claim(&self, limit: u32) -> Vec<ClaimedDelivery> {
+        if limit == 0 {
+            return Vec::new();
+        }
+        self.store.delivery_claim(&self.worker, limit).await.unwrap_or_else(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "deliveries could not be claimed");
+            Vec::new()
+        })
+    }
+
+    async fn rescue(&self) {
+        match self.store.delivery_rescue(RESCUE_BATCH).await {
+            Ok(0) => {}
+            Ok(rescued) => tracing::warn!(rescued, "took deliveries from a notifier that vanished"),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "dead notifiers could not be looked for"
+                );
+            }
+        }
+    }
+
+    async fn deliver_and_tell(&self, delivery: &ClaimedDelivery) {
+        let span = tracing::info_span!(
+            "delivery",
+            delivery_id = %delivery.lease.delivery_id,
+            workspace_id = %delivery.lease.workspace_id,
+            run_id = delivery.run_id.map(tracing::field::display),
+            kind = delivery.kind.as_str(),
+            attempt = delivery.attempts + 1,
+        );
+        match self.deliver(delivery).instrument(span.clone()).await {
+            Ok(state) => {
+                let _entered = span.enter();
+                let labels = [("kind", delivery.kind.as_str()), ("state", state.as_str())];
+                metrics::counter!("tidings_deliveries_total", &labels).increment(1);
+                if state == DeliveryState::Sent {
+                    tracing::info!("sent");
+                } else {
+                    tracing::warn!(state = state.as_str(), "not sent");
+                }
+            }
+            Err(error) => {
+                let _entered = span.enter();
+                let source = error.source().map(ToString::to_string);
+                tracing::warn!(%error, source, "put down without an outcome; it is taken up again");
+            }
+        }
+    }
+
+    fn random(&self) -> MutexGuard<'_, StdRng> {
+        self.random.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A delivery whose task panicked keeps its lease until it runs out, and is rescued then.
+fn log_panic(ended: &Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a delivery ended in a panic");
+    }
+}

@@ -1,0 +1,186 @@
+//! Word to a task's creator about the task itself: what happened, and what to do about it.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
+use domain::run::RunReason;
+
+use crate::{
+    message::Message,
+    render::{
+        inert::{clip, inert, inert_line},
+        markdown::{Block, Inline},
+    },
+};
+
+/// What happened to a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A run, or its delivery to somebody, failed, the first time in a row.
+    Failed(RunReason),
+    /// The first run after a failure went well.
+    Recovered,
+    /// The occurrence of this day was skipped because the run before it had not finished.
+    StillRunning(Option<NaiveDate>),
+    /// It will expire within a week.
+    Expiring,
+    /// It has expired and fires no more.
+    Expired,
+}
+
+/// What a notice is about.
+#[derive(Clone, Debug)]
+pub struct Notice<'a> {
+    /// What happened.
+    pub event: Event,
+    /// What went wrong, in the words of whoever noticed.
+    pub details: Option<&'a str>,
+    /// The task's title.
+    pub task_title: &'a str,
+    /// When the task expires.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Where to look.
+    pub task_url: String,
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// The task's zone.
+    pub zone: Tz,
+}
+
+impl Notice<'_> {
+    /// The notice as a message.
+    pub fn message(&self) -> Message {
+        let title = clip(&inert_line(self.task_title), 150);
+        let (headline, advice, label) = self.words(&title);
+        let mut body = vec![Block::Paragraph(vec![Inline::Text(advice)])];
+        if let Some(details) = self.details.filter(|details| !self.is_said_anyway(details)) {
+            body.push(Block::Quote(vec![Block::Paragraph(vec![Inline::Text(inert(&clip(details, 1_000)))])]));
+        }
+        let local = self.at.with_timezone(&self.zone);
+        Message {
+            title,
+            date: local.format("%a %-d %b %Y").to_string(),
+            headline: vec![Inline::Text(headline)],
+            body,
+            pictures: Vec::new(),
+            pictures_left_out: 0,
+            table: None,
+            notes: Vec::new(),
+            provenance: vec![format!("{} ({})", local.format("%a %-d %b %Y, %H:%M"), self.zone)],
+            action: Some((label.to_owned(), self.task_url.clone())),
+            because: "You get this because the task is yours.".to_owned(),
+            unsubscribe_url: None,
+        }
+    }
+
+    /// Whether `details` are in the advice already.
+    fn is_said_anyway(&self, details: &str) -> bool {
+        details.trim().is_empty()
+            || matches!(self.event, Event::Failed(reason) if reason.sentence() == details)
+    }
+
+    /// Headline, advice, and what the button says.
+    fn words(&self, title: &str) -> (String, String, &'static str) {
+        match self.event {
+            Event::Failed(reason) => {
+                let what = match reason {
+                    RunReason::DeliveryFailed => "did not reach everybody",
+                    _ => "could not run",
+                };
+                let body =
+                    [reason.sentence(), advice(reason), "You will hear of this task again once it works."];
+                (format!("“{title}” {what}."), body.join(" ").replace("  ", " "), "Open the task")
+            }
+            Event::Recovered => (
+                format!("“{title}” works again."),
+                "Its last run went well, and its message was sent as usual.".to_owned(),
+                "Open the task",
+            ),
+            Event::StillRunning(day) => {
+                let day = day.map(|day| day.format("on %A, %-d %B %Y").to_string());
+                let advice = "Its run before had not finished when the next one was due. If this happens often, ask for less \
+                              in one task, or run it less often.";
+                let headline = format!("“{title}” was skipped {}.", day.as_deref().unwrap_or("once"));
+                (headline, advice.to_owned(), "Open the task")
+            }
+            Event::Expiring => {
+                let day = self
+                    .expires_at
+                    .map(|at| at.with_timezone(&self.zone).format("on %A, %-d %B %Y").to_string());
+                let advice =
+                    "After that it runs no more. Give it a later date if it is still of use.".to_owned();
+                (
+                    format!("“{title}” expires {}.", day.as_deref().unwrap_or("soon")),
+                    advice,
+                    "Extend the task",
+                )
+            }
+            Event::Expired => (
+                format!("“{title}” has expired."),
+                "It runs no more. Give it a later date if it is still of use; nothing of it is lost."
+                    .to_owned(),
+                "Extend the task",
+            ),
+        }
+    }
+}
+
+/// What to do about a failure.
+const fn advice(reason: RunReason) -> &'static str {
+    match reason {
+        RunReason::ReauthenticationRequired => "Connect it again on the page “Data”.",
+        RunReason::BlockedByCredits => "It runs once there are some, if its window is still open.",
+        RunReason::AccessLost => "Ask whoever manages it, or remove it from the task.",
+        RunReason::ConnectionDeleted => "Choose another one in the task.",
+        RunReason::ConnectionFailed => "Test it on the page “Data”.",
+        RunReason::InvalidContext => "Look at both in the editor and save the task again.",
+        RunReason::LimitReached => "Ask for less in one task.",
+        RunReason::DeliveryFailed => "The task's page shows whom it did not reach, and why.",
+        RunReason::ModelUnavailable | RunReason::Downtime | RunReason::StaleData | RunReason::Internal => {
+            "There is nothing to do unless this goes on."
+        }
+        RunReason::Deadline | RunReason::StillRunning | RunReason::Superseded => "It runs again as planned.",
+        RunReason::Paused
+        | RunReason::Expired
+        | RunReason::CreatorDeactivated
+        | RunReason::CancelledByUser
+        | RunReason::TaskDeleted => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::markdown::words;
+
+    fn notice(event: Event, details: &str) -> Message {
+        Notice {
+            event,
+            details: Some(details),
+            task_title: "Weekly\r\nflights",
+            expires_at: Some("2026-03-08T23:30:00Z".parse().expect("an instant")),
+            task_url: "https://tidings.example/tasks/1".into(),
+            at: "2026-03-01T23:30:00Z".parse().expect("an instant"),
+            zone: chrono_tz::Europe::Paris,
+        }
+        .message()
+    }
+
+    #[test]
+    fn a_notice_says_what_happened_when_and_why() {
+        let failed = notice(Event::Failed(RunReason::ConnectionFailed), "timed out");
+        assert_eq!(words(&failed.headline), "“Weekly flights” could not run.");
+        assert_eq!(failed.body.len(), 2, "advice and details");
+        assert!(failed.unsubscribe_url.is_none());
+        let expiring = notice(Event::Expiring, "");
+        assert_eq!(words(&expiring.headline), "“Weekly flights” expires on Monday, 9 March 2026.");
+        let skipped = notice(Event::StillRunning(NaiveDate::from_ymd_opt(2026, 3, 2)), "");
+        assert_eq!(words(&skipped.headline), "“Weekly flights” was skipped on Monday, 2 March 2026.");
+        assert_eq!(skipped.body.len(), 1);
+    }
+
+    #[test]
+    fn nothing_is_said_twice() {
+        let sentence = RunReason::ConnectionFailed.sentence();
+        assert_eq!(notice(Event::Failed(RunReason::ConnectionFailed), sentence).body.len(), 1);
+    }
+}

@@ -1,0 +1,123 @@
+"""An SMTP server (aiosmtpd) whose behaviour the recipient's local part picks. It tells what happens on standard output,
+one JSON object a line, the mails as Python's own parser reads them, and obeys lines on standard input.
+
+    later*    451 at RCPT, always              refused*  554 at the end of the mail
+    grey*     450 at RCPT, the first time      full*     552 at the end of the mail
+    nobody*   550 5.1.1 at RCPT                policy*   550 5.7.1 at RCPT
+    plain550* 550 without an enhanced code     drop*     closes before accepting, the first time
+    closing*  421 at RCPT, the first time      lost*     accepts, then closes without an answer, the first time
+    held*     waits at the end of the mail for the line `release`
+"""
+
+import argparse
+import asyncio
+import collections
+import email
+import email.policy
+import json
+import logging
+import sys
+
+from aiosmtpd.smtp import SMTP, AuthResult
+
+logging.disable()
+seen = collections.Counter()
+released = asyncio.Event()
+
+
+def tell(**event):
+    print(json.dumps(event), flush=True)
+
+
+def first_time(recipient):
+    seen[recipient] += 1
+    return seen[recipient] == 1
+
+
+def read(source):
+    """The mail as an independent parser understands it."""
+    mail = email.message_from_bytes(source, policy=email.policy.default)
+    parts = []
+    defects = [str(defect) for defect in mail.defects]
+    for part in mail.walk():
+        defects += [str(defect) for defect in part.defects]
+        content = None if part.is_multipart() else part.get_content()
+        is_text = isinstance(content, str)
+        parts.append(
+            {
+                "type": part.get_content_type(),
+                "id": part["Content-ID"],
+                "disposition": part.get_content_disposition(),
+                "fileName": part.get_filename(),
+                "text": content if is_text else None,
+                "size": len(content) if content is not None and not is_text else None,
+            }
+        )
+    headers = [[name, str(value)] for name, value in mail.items()]
+    return {"headers": headers, "parts": parts, "defects": defects, "source": source.decode("utf-8", "replace")}
+
+
+class Handler:
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        tell(event="recipient", to=address)
+        if address.startswith("later"):
+            return "451 4.3.0 try again later"
+        if address.startswith("grey") and first_time(address):
+            return "450 4.2.0 greylisted"
+        if address.startswith("closing") and first_time(address):
+            return "421 4.3.2 shutting down"
+        if address.startswith("nobody"):
+            return "550 5.1.1 no such user here"
+        if address.startswith("policy"):
+            return "550 5.7.1 blocked by policy"
+        if address.startswith("plain550"):
+            return "550 not today"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        recipient = envelope.rcpt_tos[0]
+        if recipient.startswith("held"):
+            tell(event="held", to=recipient)
+            await released.wait()
+        if recipient.startswith("refused"):
+            return "554 5.6.0 content refused"
+        if recipient.startswith("full"):
+            return "552 5.2.2 mailbox full"
+        if recipient.startswith("drop") and first_time(recipient):
+            tell(event="dropped", to=recipient)
+            server.transport.abort()
+            return "451 never read"
+        tell(event="accepted", to=recipient, sender=envelope.mail_from, mail=read(envelope.content))
+        if recipient.startswith("lost") and first_time(recipient):
+            server.transport.abort()
+            return "451 never read"
+        return "250 2.0.0 Ok: queued as %d" % sum(seen.values())
+
+
+def authenticator(server, session, envelope, mechanism, data):
+    is_right = data.login == b"tidings" and data.password == "p@ss wörd".encode()
+    return AuthResult(success=is_right, handled=is_right, message=None if is_right else "535 5.7.8 wrong password")
+
+
+async def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--auth", action="store_true", help="asks for a user and password, also without TLS")
+    wanted = arguments.parse_args()
+    auth = {"authenticator": authenticator, "auth_required": True, "auth_require_tls": False} if wanted.auth else {}
+
+    def session():
+        tell(event="connected")
+        return SMTP(Handler(), enable_SMTPUTF8=True, **auth)
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(session, "127.0.0.1", 0)
+    tell(event="listening", port=server.sockets[0].getsockname()[1])
+    lines = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    while line := await lines.readline():
+        if line.strip() == b"release":
+            released.set()
+
+
+asyncio.run(main())

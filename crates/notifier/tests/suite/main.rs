@@ -1,0 +1,8 @@
+//! The notifier's tests: what messages look like, and how they travel.
+
+mod browser;
+mod delivery;
+mod render;
+mod smtp;
+mod support;
+mod world;

@@ -1,0 +1,202 @@
+//! Time into work: due occurrences into runs, and all that befalls runs by the clock alone.
+//!
+//! The scheduler holds nothing that matters. Any number of them may tick at once, with no leader; one that dies leaves nothing
+//! to clean up. See `docs/scheduling.md`.
+
+use std::{sync::Mutex, sync::PoisonError, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{TaskId, WorkspaceId};
+use store::{Result, Store};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// How often and how much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchedulerOptions {
+    /// Between two ticks of [`Scheduler::run`].
+    pub tick: Duration,
+    /// The most rows of one statement.
+    pub batch: u32,
+    /// How often everything due is looked at, and not only what came due since the last tick.
+    pub sweep_every: TimeDelta,
+    /// The most tasks that one sweep looks at for a lost next occurrence; the next sweep goes on behind them.
+    pub heal_batch: u32,
+    /// How often what is over and remembered for nothing is removed.
+    pub clean_every: TimeDelta,
+}
+
+impl Default for SchedulerOptions {
+    fn default() -> Self {
+        Self {
+            tick: Duration::from_millis(250),
+            batch: 500,
+            sweep_every: TimeDelta::seconds(30),
+            heal_batch: 50_000,
+            clean_every: TimeDelta::hours(1),
+        }
+    }
+}
+
+/// What one tick did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tick {
+    /// Runs queued.
+    pub queued: usize,
+    /// Of those, late ones.
+    pub late: usize,
+    /// Occurrences skipped because the previous run was unfinished.
+    pub skipped: usize,
+    /// Occurrences that nobody was there for.
+    pub missed: usize,
+    /// Runs taken from workers that vanished.
+    pub rescued: usize,
+    /// Runs whose time had passed.
+    pub overdue: usize,
+    /// Deliveries taken from notifiers that vanished.
+    pub deliveries_rescued: u64,
+    /// Tasks that expired.
+    pub expired: usize,
+    /// Creators told that a task expires soon.
+    pub warned: usize,
+    /// Tasks that had lost their next occurrence and got it back.
+    pub healed: usize,
+}
+
+/// Turns time into work.
+#[derive(Debug)]
+pub struct Scheduler {
+    store: Store,
+    options: SchedulerOptions,
+    memory: Mutex<Memory>,
+}
+
+/// What saves work and may be lost.
+#[derive(Clone, Copy, Debug, Default)]
+struct Memory {
+    /// All that was due before is dealt with.
+    watermark: Option<DateTime<Utc>>,
+    /// Where the next sweep goes on.
+    heal_cursor: Option<(WorkspaceId, TaskId)>,
+    swept_at: Option<DateTime<Utc>>,
+    cleaned_at: Option<DateTime<Utc>>,
+}
+
+impl Scheduler {
+    /// A scheduler on a database.
+    pub fn new(store: Store, options: SchedulerOptions) -> Self {
+        Self { store, options, memory: Mutex::default() }
+    }
+
+    /// Ticks until `shutdown`. A tick that fails is logged, and the next one does its work.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let mut interval = tokio::time::interval(self.options.tick);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = interval.tick() => {}
+            }
+            // A tick is never cut short: it is brief, and what it has begun it commits.
+            match self.tick().await {
+                Ok(tick) => report(&tick),
+                Err(error) => {
+                    metrics::counter!("tidings_scheduler_failed_ticks_total").increment(1);
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "a tick of the scheduler failed"
+                    );
+                }
+            }
+        }
+    }
+
+    /// One pass over everything that the clock brings about, as of the store's now.
+    ///
+    /// The order matters after a downtime: runs that were left behind are dealt with before the occurrences that followed
+    /// them, so that these find out rightly whether anything is still under way.
+    pub async fn tick(&self) -> Result<Tick> {
+        let now = self.store.now().await?;
+        let mut memory = self.memory();
+        let batch = self.options.batch;
+        let mut tick = Tick::default();
+
+        while let rescued @ 1.. = self.store.run_rescue(batch).await? {
+            tick.rescued += rescued;
+        }
+        while let overdue @ 1.. = self.store.run_overdue(batch).await? {
+            tick.overdue += overdue;
+        }
+        while let expired @ 1.. = self.store.task_expire(batch).await? {
+            tick.expired += expired;
+        }
+
+        let is_sweep = is_over(memory.swept_at, now, self.options.sweep_every);
+        if is_sweep {
+            memory.watermark = None;
+            memory.swept_at = Some(now);
+            let (healed, cursor) = self.store.due_heal(memory.heal_cursor, self.options.heal_batch).await?;
+            tick.healed = healed;
+            memory.heal_cursor = cursor;
+            tick.deliveries_rescued = self.store.delivery_rescue(batch).await?;
+            tick.warned = self.store.task_warn_expiring(batch).await?;
+        }
+        loop {
+            let claim = self.store.due_claim(batch, memory.watermark).await?;
+            tick.queued += claim.queued;
+            tick.late += claim.late;
+            tick.skipped += claim.skipped;
+            tick.missed += claim.missed;
+            memory.watermark = claim.watermark.or(memory.watermark);
+            if claim.tasks < batch as usize {
+                break;
+            }
+        }
+        if is_over(memory.cleaned_at, now, self.options.clean_every) {
+            self.store.expired_rows_delete().await?;
+            memory.cleaned_at = Some(now);
+        }
+        *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory;
+        Ok(tick)
+    }
+
+    fn memory(&self) -> Memory {
+        *self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether something that was last done `at` is due again. A clock that was set back makes it due.
+fn is_over(at: Option<DateTime<Utc>>, now: DateTime<Utc>, every: TimeDelta) -> bool {
+    at.is_none_or(|at| now - at >= every || now < at)
+}
+
+fn report(tick: &Tick) {
+    let count = |name: &'static str, number: usize| {
+        if number > 0 {
+            metrics::counter!(name).increment(number as u64);
+        }
+    };
+    count("tidings_runs_queued_total", tick.queued);
+    count("tidings_runs_late_total", tick.late);
+    count("tidings_occurrences_skipped_total", tick.skipped);
+    count("tidings_occurrences_missed_total", tick.missed);
+    count("tidings_runs_rescued_total", tick.rescued);
+    count("tidings_runs_overdue_total", tick.overdue);
+    count("tidings_tasks_expired_total", tick.expired);
+    count("tidings_tasks_healed_total", tick.healed);
+    if *tick != Tick::default() {
+        tracing::info!(
+            queued = tick.queued,
+            late = tick.late,
+            skipped = tick.skipped,
+            missed = tick.missed,
+            rescued = tick.rescued,
+            overdue = tick.overdue,
+            deliveries_rescued = tick.deliveries_rescued,
+            expired = tick.expired,
+            warned = tick.warned,
+            healed = tick.healed,
+            "ticked"
+        );
+    }
+}

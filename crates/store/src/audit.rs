@@ -1,0 +1,35 @@
+//! The record of every change: one row, in the transaction of the change.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{Result, Tx, scope::Actor};
+
+/// Writes the audit row of a change. `action` is subject and verb: `task.create`. `details` never holds a secret.
+pub(crate) async fn record(
+    tx: &mut Tx,
+    actor: Actor,
+    action: &str,
+    subject_id: Uuid,
+    details: Value,
+) -> Result<()> {
+    let (actor_kind, actor_id) = match actor {
+        Actor::User(id) => ("user", Some(id.as_uuid())),
+        Actor::Operator => ("operator", None),
+        Actor::System => ("system", None),
+    };
+    sqlx::query!(
+        "INSERT INTO audit_log (workspace_id, id, at, actor_kind, actor_id, action, subject_id, details)
+         VALUES ($1, gen_random_uuid(), $2, $3, $4, $5, $6, $7)",
+        tx.workspace_id(),
+        tx.now,
+        actor_kind,
+        actor_id,
+        action,
+        subject_id,
+        details
+    )
+    .execute(tx.db())
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,538 @@
+//! Messages on their way: claim, attempt, outcome. One row per recipient; leases as for runs.
+//!
+//! An attempt is committed before any byte leaves. Whoever dies after that leaves a row whose outcome nobody knows: it becomes
+//! `unknown`, and is reconciled before anything is sent again.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{
+    DeliveryId, RunId, TaskId, ThreadId, UserId, WorkspaceId,
+    delivery::{Audience, Channel, DeliveryKind, DeliveryState},
+};
+use uuid::Uuid;
+
+use crate::{
+    Actor, Error, Result, Scope, Store, Tx,
+    error::{one_row, optional_word, without_nul, word},
+    page::{Page, Paged},
+};
+
+/// How long a claim or a heartbeat holds a delivery.
+pub const DELIVERY_LEASE: TimeDelta = TimeDelta::seconds(60);
+/// Nothing is tried this long after it was queued.
+pub const DELIVERY_LIFETIME: TimeDelta = TimeDelta::hours(24);
+
+/// Workspaces with waiting messages that one claim looks at.
+const WORKSPACES_PER_CLAIM: i32 = 1_000;
+
+/// The right to work on one delivery, until it is taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DeliveryLease {
+    /// The delivery's workspace.
+    pub workspace_id: WorkspaceId,
+    /// The delivery.
+    pub delivery_id: DeliveryId,
+    /// Made anew with each claim.
+    pub token: Uuid,
+}
+
+/// A delivery that this notifier holds now, with all that it needs to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedDelivery {
+    /// What it may touch.
+    pub scope: Scope,
+    /// The right to work on it.
+    pub lease: DeliveryLease,
+    /// What it is about.
+    pub kind: DeliveryKind,
+    /// Its way.
+    pub channel: Channel,
+    /// `Pending`; or `Unknown`, to be reconciled before anything is sent again.
+    pub state: DeliveryState,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When it was queued.
+    pub created_at: DateTime<Utc>,
+    /// Its task.
+    pub task_id: Option<TaskId>,
+    /// The run that it tells of.
+    pub run_id: Option<RunId>,
+    /// The thread with the answer.
+    pub thread_id: Option<ThreadId>,
+    /// The turn with the answer.
+    pub turn_no: Option<u32>,
+    /// Its recipient, for email and Slack's direct messages: as they are now.
+    pub user: Option<DeliveryUser>,
+    /// Its Slack channel.
+    pub slack_channel_id: Option<String>,
+    /// Whom it goes to, as shown.
+    pub label: String,
+    /// Whether the first shown result goes along as CSV.
+    pub attach_csv: bool,
+    /// What a notice has to say beyond its kind: the error, the skipped date.
+    pub message: Option<String>,
+    /// For the unsubscribe link.
+    pub unsubscribe_token: Uuid,
+}
+
+/// The person that a message goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryUser {
+    /// Who.
+    pub id: UserId,
+    /// Their address now.
+    pub email: String,
+    /// Their name.
+    pub name: String,
+    /// Their zone.
+    pub timezone: String,
+    /// Whether they may not be told any more.
+    pub is_deactivated: bool,
+}
+
+/// A delivery, as a page shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// What it is about.
+    pub kind: DeliveryKind,
+    /// Its way.
+    pub channel: Channel,
+    /// Its recipient.
+    pub user_id: Option<UserId>,
+    /// Its Slack channel.
+    pub slack_channel_id: Option<String>,
+    /// Whom it goes to, as shown.
+    pub label: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Why: a code.
+    pub reason: Option<String>,
+    /// The reason in words.
+    pub message: Option<String>,
+    /// How much of the message the recipient was found to be allowed; none before it was looked at.
+    pub audience: Option<Audience>,
+    /// Why that much.
+    pub audience_reason: Option<String>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// What the provider calls it.
+    pub provider_id: Option<String>,
+    /// When it was queued.
+    pub created_at: DateTime<Utc>,
+    /// When the provider took it.
+    pub sent_at: Option<DateTime<Utc>>,
+}
+
+/// What became of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeliveryOutcome {
+    /// The provider took it.
+    Sent {
+        /// What it calls it.
+        provider_id: String,
+    },
+    /// To be tried again after a while, unless it is too old by then.
+    Retry {
+        /// How long to wait.
+        after: TimeDelta,
+        /// Why: a code.
+        reason: String,
+        /// The reason in words, without secrets.
+        message: String,
+    },
+    /// Given up.
+    Failed {
+        /// Why: a code.
+        reason: String,
+        /// The reason in words, without secrets.
+        message: String,
+    },
+    /// Nobody knows whether it arrived: to be reconciled after a while.
+    Unknown {
+        /// How long to wait.
+        after: TimeDelta,
+        /// What happened, without secrets.
+        message: String,
+    },
+    /// Not for the recipient's eyes.
+    Withheld {
+        /// Why: a code.
+        reason: String,
+    },
+    /// Not wanted, or to a dead address.
+    Suppressed {
+        /// Why: a code.
+        reason: String,
+    },
+}
+
+impl DeliveryOutcome {
+    /// The state that it leads to, a reason, words, and how long to wait.
+    fn parts(&self) -> (DeliveryState, Option<&str>, Option<&str>, Option<TimeDelta>) {
+        match self {
+            Self::Sent { .. } => (DeliveryState::Sent, None, None, None),
+            Self::Retry { after, reason, message } => {
+                (DeliveryState::Pending, Some(reason), Some(message), Some(*after))
+            }
+            Self::Failed { reason, message } => (DeliveryState::Failed, Some(reason), Some(message), None),
+            Self::Unknown { after, message } => {
+                (DeliveryState::Unknown, Some("unknown"), Some(message), Some(*after))
+            }
+            Self::Withheld { reason } => (DeliveryState::Withheld, Some(reason), None, None),
+            Self::Suppressed { reason } => (DeliveryState::Suppressed, Some(reason), None, None),
+        }
+    }
+}
+
+struct DeliveryRow {
+    id: Uuid,
+    kind: String,
+    channel: String,
+    user_id: Option<Uuid>,
+    slack_channel_id: Option<String>,
+    label: String,
+    state: String,
+    reason: Option<String>,
+    message: Option<String>,
+    audience: Option<String>,
+    audience_reason: Option<String>,
+    attempts: i32,
+    provider_id: Option<String>,
+    created_at: DateTime<Utc>,
+    sent_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<DeliveryRow> for Delivery {
+    type Error = Error;
+
+    fn try_from(row: DeliveryRow) -> Result<Self> {
+        Ok(Self {
+            id: row.id.into(),
+            kind: word("delivery", "kind", row.id, &row.kind)?,
+            channel: word("delivery", "channel", row.id, &row.channel)?,
+            user_id: row.user_id.map(UserId::from),
+            slack_channel_id: row.slack_channel_id,
+            label: row.label,
+            state: word("delivery", "state", row.id, &row.state)?,
+            reason: row.reason,
+            message: row.message,
+            audience: optional_word("delivery", "audience", row.id, row.audience.as_deref())?,
+            audience_reason: row.audience_reason,
+            attempts: row.attempts.unsigned_abs(),
+            provider_id: row.provider_id,
+            created_at: row.created_at,
+            sent_at: row.sent_at,
+        })
+    }
+}
+
+impl Store {
+    /// Claims up to `limit` deliveries for `worker`, in rounds over the workspaces, of each those that waited longest first.
+    pub async fn delivery_claim(&self, worker: &str, limit: u32) -> Result<Vec<ClaimedDelivery>> {
+        let mut tx = self.begin_across().await?;
+        let rows = sqlx::query!(
+            r#"WITH RECURSIVE busy AS (
+                   (SELECT workspace_id, 1 AS visited FROM delivery
+                    WHERE state IN ('pending', 'unknown') AND lease_token IS NULL ORDER BY workspace_id LIMIT 1)
+                   UNION ALL
+                   SELECT (SELECT waiting.workspace_id FROM delivery AS waiting
+                           WHERE waiting.state IN ('pending', 'unknown') AND waiting.lease_token IS NULL
+                             AND waiting.workspace_id > busy.workspace_id
+                           ORDER BY waiting.workspace_id LIMIT 1), visited + 1
+                   FROM busy WHERE busy.workspace_id IS NOT NULL AND visited < $5
+               ), ready AS (
+                   SELECT busy.workspace_id, waiting.id
+                   FROM busy
+                   CROSS JOIN LATERAL (
+                       SELECT id, row_number() OVER (ORDER BY available_at) AS place FROM delivery
+                       WHERE delivery.workspace_id = busy.workspace_id AND state IN ('pending', 'unknown')
+                         AND lease_token IS NULL AND available_at <= $1
+                       ORDER BY available_at LIMIT $2
+                   ) AS waiting
+                   ORDER BY waiting.place, busy.workspace_id LIMIT $2
+               ), taken AS (
+                   SELECT delivery.workspace_id, delivery.id FROM delivery
+                   JOIN ready ON ready.workspace_id = delivery.workspace_id AND ready.id = delivery.id
+                   WHERE delivery.state IN ('pending', 'unknown') AND delivery.lease_token IS NULL
+                   FOR UPDATE OF delivery SKIP LOCKED
+               )
+               UPDATE delivery SET lease_token = gen_random_uuid(), lease_until = $3, worker = $4
+               FROM taken
+               LEFT JOIN LATERAL (
+                   SELECT app_user.id, app_user.email, app_user.name, app_user.timezone,
+                       member.deactivated_at IS NOT NULL AS is_deactivated
+                   FROM delivery AS addressed
+                   JOIN member ON member.workspace_id = addressed.workspace_id AND member.user_id = addressed.user_id
+                   JOIN app_user ON app_user.id = addressed.user_id
+                   WHERE addressed.workspace_id = taken.workspace_id AND addressed.id = taken.id
+               ) AS recipient ON true
+               WHERE delivery.workspace_id = taken.workspace_id AND delivery.id = taken.id
+               RETURNING delivery.workspace_id, delivery.id, delivery.kind, delivery.channel, delivery.state,
+                   delivery.attempts, delivery.created_at, delivery.task_id, delivery.run_id, delivery.thread_id,
+                   delivery.turn_no, delivery.slack_channel_id, delivery.label, delivery.attach_csv, delivery.message,
+                   delivery.unsubscribe_token, delivery.lease_token AS "lease_token!", recipient.id AS "user_id?",
+                   recipient.email AS "email?", recipient.name AS "name?", recipient.timezone AS "timezone?",
+                   recipient.is_deactivated AS "is_deactivated?""#,
+            tx.now,
+            i64::from(limit),
+            tx.now + DELIVERY_LEASE,
+            worker,
+            WORKSPACES_PER_CLAIM
+        )
+        .fetch_all(tx.db())
+        .await?;
+        let mut claimed = Vec::with_capacity(rows.len());
+        for row in rows {
+            let workspace_id = WorkspaceId::from(row.workspace_id);
+            let user = match (row.user_id, row.email, row.name, row.timezone, row.is_deactivated) {
+                (Some(id), Some(email), Some(name), Some(timezone), Some(is_deactivated)) => {
+                    Some(DeliveryUser { id: id.into(), email, name, timezone, is_deactivated })
+                }
+                _ => None,
+            };
+            claimed.push(ClaimedDelivery {
+                scope: Scope::new(workspace_id, Actor::System),
+                lease: DeliveryLease { workspace_id, delivery_id: row.id.into(), token: row.lease_token },
+                kind: word("delivery", "kind", row.id, &row.kind)?,
+                channel: word("delivery", "channel", row.id, &row.channel)?,
+                state: word("delivery", "state", row.id, &row.state)?,
+                attempts: row.attempts.unsigned_abs(),
+                created_at: row.created_at,
+                task_id: row.task_id.map(TaskId::from),
+                run_id: row.run_id.map(RunId::from),
+                thread_id: row.thread_id.map(ThreadId::from),
+                turn_no: row.turn_no.map(i32::unsigned_abs),
+                user,
+                slack_channel_id: row.slack_channel_id,
+                label: row.label,
+                attach_csv: row.attach_csv,
+                message: row.message,
+                unsubscribe_token: row.unsubscribe_token,
+            });
+        }
+        tx.commit().await?;
+        Ok(claimed)
+    }
+
+    /// Notes that an attempt begins: after this bytes may leave. Answers the attempt's number, from 1. `LeaseLost` also when
+    /// the delivery was withheld in the meantime.
+    pub async fn delivery_attempt_start(&self, scope: &Scope, lease: &DeliveryLease) -> Result<u32> {
+        let mut tx = self.begin(scope).await?;
+        let attempt = sqlx::query_scalar!(
+            "UPDATE delivery SET state = 'sending', attempts = attempts + 1, lease_until = $4
+             WHERE workspace_id = $1 AND id = $2 AND lease_token = $3 AND state IN ('pending', 'unknown')
+             RETURNING attempts",
+            tx.workspace_id(),
+            lease.delivery_id.as_uuid(),
+            lease.token,
+            tx.now + DELIVERY_LEASE
+        )
+        .fetch_optional(tx.db())
+        .await?
+        .ok_or(Error::LeaseLost)?;
+        sqlx::query!(
+            "INSERT INTO delivery_attempt (workspace_id, delivery_id, attempt, started_at) VALUES ($1, $2, $3, $4)",
+            tx.workspace_id(),
+            lease.delivery_id.as_uuid(),
+            attempt,
+            tx.now
+        )
+        .execute(tx.db())
+        .await?;
+        tx.commit().await?;
+        Ok(attempt.unsigned_abs())
+    }
+
+    /// Notes what was decided about how much the recipient may see, and why.
+    pub async fn delivery_audience(
+        &self,
+        scope: &Scope,
+        lease: &DeliveryLease,
+        audience: Audience,
+        reason: &str,
+    ) -> Result<()> {
+        let mut tx = self.begin(scope).await?;
+        let done = sqlx::query!(
+            "UPDATE delivery SET audience = $4, audience_reason = $5
+             WHERE workspace_id = $1 AND id = $2 AND lease_token = $3",
+            tx.workspace_id(),
+            lease.delivery_id.as_uuid(),
+            lease.token,
+            audience.as_str(),
+            reason
+        )
+        .execute(tx.db())
+        .await?;
+        one_row(&done, Error::LeaseLost)?;
+        tx.commit().await
+    }
+
+    /// Notes what became of a delivery, and lets go of it. A retry that would come too late is a failure.
+    pub async fn delivery_finish(
+        &self,
+        scope: &Scope,
+        lease: &DeliveryLease,
+        outcome: &DeliveryOutcome,
+    ) -> Result<DeliveryState> {
+        let mut tx = self.begin(scope).await?;
+        let state = finish(&mut tx, lease, outcome).await?;
+        tx.commit().await?;
+        Ok(state)
+    }
+
+    /// Renews a lease, for a send that takes long.
+    pub async fn delivery_heartbeat(&self, scope: &Scope, lease: &DeliveryLease) -> Result<()> {
+        let mut tx = self.begin(scope).await?;
+        let done = sqlx::query!(
+            "UPDATE delivery SET lease_until = $4 WHERE workspace_id = $1 AND id = $2 AND lease_token = $3",
+            tx.workspace_id(),
+            lease.delivery_id.as_uuid(),
+            lease.token,
+            tx.now + DELIVERY_LEASE
+        )
+        .execute(tx.db())
+        .await?;
+        one_row(&done, Error::LeaseLost)?;
+        tx.commit().await
+    }
+
+    /// Takes up to `batch` deliveries from notifiers that let their lease pass. One that may have been sent becomes
+    /// `unknown`. Answers how many.
+    pub async fn delivery_rescue(&self, batch: u32) -> Result<u64> {
+        let done = sqlx::query!(
+            "UPDATE delivery SET lease_token = NULL, lease_until = NULL, worker = NULL,
+                 state = CASE WHEN state = 'sending' THEN 'unknown' ELSE state END
+             WHERE (workspace_id, id) IN (
+                 SELECT workspace_id, id FROM delivery
+                 WHERE lease_token IS NOT NULL AND lease_until <= instant($1)
+                 ORDER BY lease_until LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            self.time.given(),
+            i64::from(batch)
+        )
+        .execute(&self.worker)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Hands claimed deliveries back whose attempt has not begun. Ones that have begun are left alone.
+    pub async fn delivery_release(&self, leases: &[DeliveryLease]) -> Result<u64> {
+        let workspace_ids: Vec<_> = leases.iter().map(|lease| lease.workspace_id.as_uuid()).collect();
+        let ids: Vec<_> = leases.iter().map(|lease| lease.delivery_id.as_uuid()).collect();
+        let tokens: Vec<_> = leases.iter().map(|lease| lease.token).collect();
+        let done = sqlx::query!(
+            "UPDATE delivery SET lease_token = NULL, lease_until = NULL, worker = NULL
+             FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS held (workspace_id, id, token)
+             WHERE delivery.workspace_id = held.workspace_id AND delivery.id = held.id
+               AND delivery.lease_token = held.token AND delivery.state IN ('pending', 'unknown')",
+            &workspace_ids,
+            &ids,
+            &tokens
+        )
+        .execute(&self.worker)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// The messages of a run, notices about it included, by recipient.
+    pub async fn delivery_list(&self, scope: &Scope, run_id: RunId) -> Result<Vec<Delivery>> {
+        let mut tx = self.begin(scope).await?;
+        let rows = sqlx::query_as!(
+            DeliveryRow,
+            "SELECT id, kind, channel, user_id, slack_channel_id, label, state, reason, message, audience, audience_reason,
+                 attempts, provider_id, created_at, sent_at
+             FROM delivery WHERE workspace_id = $1 AND run_id = $2 ORDER BY kind, label, id",
+            tx.workspace_id(),
+            run_id.as_uuid()
+        )
+        .fetch_all(tx.db())
+        .await?;
+        rows.into_iter().map(Delivery::try_from).collect()
+    }
+
+    /// The messages about a task, newest first, notices that belong to no run included.
+    pub async fn delivery_list_of_task(
+        &self,
+        scope: &Scope,
+        task_id: TaskId,
+        page: &Page,
+    ) -> Result<Paged<Delivery>> {
+        let mut tx = self.begin(scope).await?;
+        let rows = sqlx::query_as!(
+            DeliveryRow,
+            "SELECT id, kind, channel, user_id, slack_channel_id, label, state, reason, message, audience, audience_reason,
+                 attempts, provider_id, created_at, sent_at
+             FROM delivery WHERE workspace_id = $1 AND task_id = $2 AND ($3::uuid IS NULL OR id < $3)
+             ORDER BY id DESC LIMIT $4",
+            tx.workspace_id(),
+            task_id.as_uuid(),
+            page.after_id(),
+            page.rows_to_fetch()
+        )
+        .fetch_all(tx.db())
+        .await?;
+        let deliveries = rows.into_iter().map(Delivery::try_from).collect::<Result<Vec<_>>>()?;
+        Ok(page.cut(deliveries, |delivery| (String::new(), delivery.id.as_uuid())))
+    }
+}
+
+/// Writes an outcome to a held delivery and its last attempt.
+pub(crate) async fn finish(
+    tx: &mut Tx,
+    lease: &DeliveryLease,
+    outcome: &DeliveryOutcome,
+) -> Result<DeliveryState> {
+    let (mut state, reason, message, after) = outcome.parts();
+    let created_at = sqlx::query_scalar!(
+        "SELECT created_at FROM delivery WHERE workspace_id = $1 AND id = $2 AND lease_token = $3 FOR UPDATE",
+        tx.workspace_id(),
+        lease.delivery_id.as_uuid(),
+        lease.token
+    )
+    .fetch_optional(tx.db())
+    .await?
+    .ok_or(Error::LeaseLost)?;
+    let available_at = after.map(|after| tx.now + after);
+    if available_at.is_some_and(|again| again >= created_at + DELIVERY_LIFETIME) {
+        state = DeliveryState::Failed;
+    }
+    let is_final = !matches!(state, DeliveryState::Pending | DeliveryState::Sending | DeliveryState::Unknown);
+    let provider_id = match outcome {
+        DeliveryOutcome::Sent { provider_id } => Some(without_nul(provider_id)),
+        _ => None,
+    };
+    let message = message.map(without_nul);
+    sqlx::query!(
+        "UPDATE delivery SET state = $3, reason = $4, message = coalesce($5, CASE WHEN kind <> 'answer' THEN message END),
+             provider_id = coalesce($6, provider_id), available_at = coalesce($7, available_at), lease_token = NULL,
+             lease_until = NULL, worker = NULL, sent_at = CASE WHEN $3 = 'sent' THEN $8::timestamptz END,
+             finished_at = CASE WHEN $9 THEN $8::timestamptz END
+         WHERE workspace_id = $1 AND id = $2",
+        tx.workspace_id(),
+        lease.delivery_id.as_uuid(),
+        state.as_str(),
+        reason,
+        message,
+        provider_id,
+        available_at,
+        tx.now,
+        is_final
+    )
+    .execute(tx.db())
+    .await?;
+    sqlx::query!(
+        "UPDATE delivery_attempt SET finished_at = $3, outcome = $4, message = $5
+         WHERE workspace_id = $1 AND delivery_id = $2 AND finished_at IS NULL",
+        tx.workspace_id(),
+        lease.delivery_id.as_uuid(),
+        tx.now,
+        match outcome {
+            DeliveryOutcome::Retry { .. } => "retry",
+            _ => state.as_str(),
+        },
+        message
+    )
+    .execute(tx.db())
+    .await?;
+    Ok(state)
+}

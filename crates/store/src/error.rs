@@ -1,0 +1,188 @@
+//! What can go wrong, as a caller would choose by it.
+
+use std::fmt;
+
+use domain::{Invalid, run::RunReason};
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such thing in this workspace.
+    #[error("not found")]
+    NotFound,
+    /// It clashes with what is there.
+    #[error("{0}")]
+    Conflict(Conflict),
+    /// A reference in the input leads nowhere.
+    #[error("the input was refused")]
+    Invalid(#[from] Invalid),
+    /// The lease was given to someone else: stop at once and write nothing more.
+    #[error("the lease is no longer held")]
+    LeaseLost,
+    /// The run shall stop before its next step, for this reason. Finish it with `run_stop`.
+    #[error("the run was asked to stop: {}", .0.as_str())]
+    RunStopped(RunReason),
+    /// A row holds what no version of this program writes.
+    #[error("column {table}.{column} of row {id} cannot be read")]
+    Unreadable {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row.
+        id: String,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A sealed secret cannot be opened.
+    #[error("a stored secret cannot be opened")]
+    Vault(#[from] crate::vault::Error),
+    /// PostgreSQL refused or could not be reached.
+    #[error("the database failed")]
+    Database(#[source] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the database's schema could not be brought up to date")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+}
+
+/// What it clashes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// A connection of that name exists.
+    ConnectionNameTaken,
+    /// A person of that address exists.
+    EmailTaken,
+    /// A group of that name exists.
+    GroupNameTaken,
+    /// A workspace of that slug exists.
+    SlugTaken,
+    /// The person is a member already.
+    AlreadyMember,
+    /// The thread works on its last turn.
+    ThreadBusy,
+    /// The row was changed since it was read.
+    VersionMismatch,
+    /// The task is cancelled, and stays so.
+    TaskCancelled,
+    /// The task has expired: extend it first.
+    TaskExpired,
+    /// The run has ended.
+    RunFinished,
+    /// The creator is deactivated.
+    CreatorDeactivated,
+    /// A unique constraint that no caller tells apart.
+    Duplicate,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ConnectionNameTaken => "a connection of this name exists already",
+            Self::EmailTaken => "a user with this email address exists already",
+            Self::GroupNameTaken => "a group of this name exists already",
+            Self::SlugTaken => "a workspace of this slug exists already",
+            Self::AlreadyMember => "the user is a member already",
+            Self::ThreadBusy => "the thread is still working on its last question",
+            Self::VersionMismatch => "it was changed in the meantime",
+            Self::TaskCancelled => "the task was cancelled",
+            Self::TaskExpired => "the task has expired",
+            Self::RunFinished => "the run has ended",
+            Self::CreatorDeactivated => "the task's creator is deactivated",
+            Self::Duplicate => "it exists already",
+        })
+    }
+}
+
+impl From<Conflict> for Error {
+    fn from(conflict: Conflict) -> Self {
+        Self::Conflict(conflict)
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let Some(database) = error.as_database_error().filter(|error| error.is_unique_violation()) else {
+            return Self::Database(error);
+        };
+        Self::Conflict(match database.constraint() {
+            Some("connection_name_unique") => Conflict::ConnectionNameTaken,
+            Some("app_user_email_unique") => Conflict::EmailTaken,
+            Some("member_group_name_unique") => Conflict::GroupNameTaken,
+            Some("workspace_slug_unique") => Conflict::SlugTaken,
+            Some("member_pk") => Conflict::AlreadyMember,
+            _ => Conflict::Duplicate,
+        })
+    }
+}
+
+/// What every function of the store answers.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Reads a stored word; an unknown one is an error that names its place.
+pub(crate) fn word<T>(
+    table: &'static str,
+    column: &'static str,
+    id: impl fmt::Display,
+    word: &str,
+) -> Result<T>
+where
+    T: std::str::FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    word.parse().map_err(|error: T::Err| Error::Unreadable {
+        table,
+        column,
+        id: id.to_string(),
+        source: Box::new(error),
+    })
+}
+
+/// Reads a stored word that may be absent.
+pub(crate) fn optional_word<T>(
+    table: &'static str,
+    column: &'static str,
+    id: impl fmt::Display,
+    text: Option<&str>,
+) -> Result<Option<T>>
+where
+    T: std::str::FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    text.map(|text| word(table, column, id, text)).transpose()
+}
+
+/// Reads stored JSON; one of another shape is an error that names its place.
+pub(crate) fn json<T: serde::de::DeserializeOwned>(
+    table: &'static str,
+    column: &'static str,
+    id: impl fmt::Display,
+    value: serde_json::Value,
+) -> Result<T> {
+    serde_json::from_value(value).map_err(|error| Error::Unreadable {
+        table,
+        column,
+        id: id.to_string(),
+        source: Box::new(error),
+    })
+}
+
+/// JSON to store. Our own types serialise; a failure would be a defect of theirs.
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> serde_json::Value {
+    serde_json::to_value(value).expect("domain types serialise to JSON: their keys are strings")
+}
+
+/// JSON for a column of type json, bound as text and cast: bound as JSON it would pass through jsonb, which refuses the
+/// character NUL.
+pub(crate) fn to_json_text<T: serde::Serialize>(value: &T) -> String {
+    to_json(value).to_string()
+}
+
+/// A text for a column of type text, which cannot hold the character NUL.
+pub(crate) fn without_nul(text: &str) -> String {
+    text.replace('\0', "")
+}
+
+/// Demands that a write touched exactly one row.
+pub(crate) fn one_row(done: &sqlx::postgres::PgQueryResult, otherwise: Error) -> Result<()> {
+    if done.rows_affected() == 1 { Ok(()) } else { Err(otherwise) }
+}

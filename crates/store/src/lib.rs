@@ -1,0 +1,220 @@
+//! Everything PostgreSQL: all SQL, transactions, migrations, claims and leases.
+//!
+//! [`Store`] is the one concrete type; its methods are named `noun_verb` and lie in one file per aggregate. Every tenanted
+//! method takes a [`Scope`] first and runs under row-level security for that workspace. What works across workspaces
+//! (signing in, the queues) runs under a second role. Absent things are `None`, or [`Error::NotFound`] where they were to be
+//! changed.
+
+mod audit;
+mod chart;
+mod connection;
+mod delivery;
+mod due;
+mod error;
+mod event;
+mod grant;
+mod group;
+mod idempotency;
+mod notice;
+mod occurrence;
+mod outbox_mail;
+pub mod page;
+mod people;
+mod private_postgres;
+mod result;
+mod run;
+mod run_end;
+mod run_queue;
+mod run_start;
+mod scope;
+pub mod secret;
+mod session;
+mod sign_in;
+mod step;
+mod task;
+mod task_oversight;
+mod task_state;
+mod thread;
+mod thread_share;
+mod time;
+mod token;
+mod transaction;
+mod unsubscription;
+pub mod vault;
+mod workspace;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use chart::*;
+use chrono::{DateTime, TimeDelta, Utc};
+pub use connection::*;
+pub use delivery::*;
+pub use due::DueClaim;
+pub use error::{Conflict, Error, Result};
+pub use event::{Event, Events};
+pub use grant::*;
+pub use group::*;
+pub use idempotency::Idempotency;
+pub use outbox_mail::{NewOutboxMail, OutboxMail};
+pub use page::{Cursor, Page, Paged};
+pub use people::*;
+pub use private_postgres::{PrivatePostgres, PrivatePostgresOptions, postgres_binaries};
+pub use result::*;
+pub use run::*;
+pub use run_end::AfterFailure;
+pub use run_queue::*;
+pub use run_start::*;
+pub use scope::{Actor, Scope};
+pub use session::*;
+pub use sign_in::*;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+pub use step::*;
+pub use task::*;
+pub use task_oversight::TaskOversight;
+pub use thread::*;
+pub use thread_share::ThreadShare;
+pub use time::{SteppedClock, Time};
+pub use token::*;
+pub(crate) use transaction::Tx;
+pub use unsubscription::Unsubscription;
+use uuid::Uuid;
+pub use vault::Vault;
+pub use workspace::*;
+
+/// How to reach the database, and what the store needs beside it.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// A PostgreSQL URL. Its user must be a member of the roles `tidings_app` and `tidings_worker`, as the migrating user is.
+    pub url: String,
+    /// The most connections for requests and agents.
+    pub app_connections: u32,
+    /// The most connections for signing in and the queues.
+    pub worker_connections: u32,
+    /// The clock.
+    pub time: Time,
+    /// Seals the secrets of data sources.
+    pub vault: Vault,
+    /// Tasks start spread over this much of their window. [`domain::schedule::SPREAD`] but for tests.
+    pub spread: TimeDelta,
+}
+
+impl StoreOptions {
+    /// The usual options for a database.
+    pub fn new(url: impl Into<String>, vault: Vault) -> Self {
+        Self {
+            url: url.into(),
+            app_connections: 8,
+            worker_connections: 4,
+            time: Time::Database,
+            vault,
+            spread: domain::schedule::SPREAD,
+        }
+    }
+}
+
+/// The database of Tidings. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// Connections as `tidings_app`, which sees one workspace at a time.
+    app: PgPool,
+    /// Connections as `tidings_worker`, which works the queues of all workspaces.
+    worker: PgPool,
+    time: Time,
+    vault: Vault,
+    spread: TimeDelta,
+    /// The last workspace that a claim looked at: the next one starts behind it.
+    claim_cursor: Arc<Mutex<Uuid>>,
+}
+
+impl Store {
+    /// Connects both pools. The schema must be there: see [`migrate`].
+    pub async fn connect(options: StoreOptions) -> Result<Self> {
+        let connect: PgConnectOptions = options.url.parse()?;
+        // Nobody waits for ever for a process that was stopped in the middle of a transaction.
+        let connect = connect
+            .application_name("tidings")
+            .options([("idle_in_transaction_session_timeout", "15s"), ("lock_timeout", "15s")]);
+        Ok(Self {
+            app: pool(&connect, "SET ROLE tidings_app", options.app_connections).await?,
+            worker: pool(&connect, "SET ROLE tidings_worker", options.worker_connections).await?,
+            time: options.time,
+            vault: options.vault,
+            spread: options.spread,
+            claim_cursor: Arc::default(),
+        })
+    }
+
+    /// The instant that due times and leases are compared with: the database's clock.
+    pub async fn now(&self) -> Result<DateTime<Utc>> {
+        let now = sqlx::query_scalar!(r#"SELECT instant($1) AS "now!""#, self.time.given());
+        Ok(now.fetch_one(&self.worker).await?)
+    }
+
+    /// Over how much of a window tasks start.
+    pub const fn spread(&self) -> TimeDelta {
+        self.spread
+    }
+
+    fn claim_cursor(&self) -> Uuid {
+        *self.claim_cursor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn claim_cursor_set(&self, workspace_id: Uuid) {
+        *self.claim_cursor.lock().unwrap_or_else(PoisonError::into_inner) = workspace_id;
+    }
+
+    /// Waits for the connections in use to come back, and closes them.
+    pub async fn close(&self) {
+        self.app.close().await;
+        self.worker.close().await;
+    }
+}
+
+async fn pool(connect: &PgConnectOptions, set_role: &'static str, max_connections: u32) -> Result<PgPool> {
+    let pool = PgPoolOptions::new()
+        .max_connections(max_connections)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                sqlx::query(set_role).execute(connection).await?;
+                Ok(())
+            })
+        })
+        .connect_with(connect.clone())
+        .await?;
+    Ok(pool)
+}
+
+/// Brings the schema up to date. Several processes may do so at once: they take turns.
+pub async fn migrate(url: &str) -> Result<()> {
+    let pool = PgPoolOptions::new().max_connections(1).connect(url).await?;
+    sqlx::migrate!("../../migrations").run(&pool).await?;
+    pool.close().await;
+    Ok(())
+}
+
+/// Which PostgreSQL answers at a URL: its major version, and the version as it tells it (`15.13 (Debian 15.13-0+deb12u1)`).
+pub async fn server_version(url: &str) -> Result<(u32, String)> {
+    let pool = PgPoolOptions::new().max_connections(1).connect(url).await?;
+    let row = sqlx::query!(
+        r#"SELECT current_setting('server_version') AS "text!",
+               current_setting('server_version_num')::int / 10000 AS "major!""#
+    )
+    .fetch_one(&pool)
+    .await?;
+    pool.close().await;
+    Ok((row.major.unsigned_abs(), row.text))
+}
+
+/// What the cluster at a URL calls itself, whatever name or tunnel it is reached by; `None` where the user may not ask.
+pub async fn system_identifier(url: &str) -> Result<Option<String>> {
+    let pool = PgPoolOptions::new().max_connections(1).connect(url).await?;
+    let answer = sqlx::query_scalar!(r#"SELECT system_identifier::text AS "id!" FROM pg_control_system()"#)
+        .fetch_one(&pool)
+        .await;
+    pool.close().await;
+    match answer {
+        Ok(id) => Ok(Some(id)),
+        Err(sqlx::Error::Database(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,300 @@
+//! Who is told, and what becomes of each message.
+
+use chrono::TimeDelta;
+use domain::{
+    access::Role,
+    delivery::{Audience, Channel, DeliveryKind, DeliveryState},
+    run::{RunReason, RunStatus},
+    task::SlackChannel,
+};
+use store::{
+    ClaimedDelivery, ClaimedRun, DeliveryOutcome, Error, NewOutboxMail, NotificationPreference, Page, Run,
+};
+use testkit::{World, world};
+use uuid::Uuid;
+
+/// Runs a task to its answer, and claims the messages.
+async fn answered(world: &World, task: domain::TaskId) -> (ClaimedRun, Vec<ClaimedDelivery>) {
+    world.store().task_run(&world.scope, task, None).await.expect("a run");
+    let run = world.claim_one().await;
+    world.succeed(&run).await;
+    let claimed = world.store().delivery_claim("test", 100).await.expect("a claim");
+    (run, claimed)
+}
+
+async fn run_of(world: &World, run: &ClaimedRun) -> Run {
+    world.store().run_get(&world.scope, run.lease.run_id).await.expect("a read").expect("the run")
+}
+
+fn sent() -> DeliveryOutcome {
+    DeliveryOutcome::Sent { provider_id: "<1@acme.test>".into() }
+}
+
+fn retry(after: TimeDelta) -> DeliveryOutcome {
+    DeliveryOutcome::Retry { after, reason: "smtp_451".into(), message: "try later".into() }
+}
+
+#[tokio::test]
+async fn groups_are_expanded_when_a_run_delivers_and_each_recipient_is_told_once() {
+    let world = World::new().await;
+    let store = world.store();
+    let mut members = Vec::new();
+    for name in ["erin", "finn", "gone", "late"] {
+        members.push(world.member(name, Role::Member).await);
+    }
+    let [erin, finn, gone, late] = members[..] else { panic!("four members") };
+    let group = store.group_create(&world.scope, "Growth", &[erin, finn, gone]).await.expect("a group");
+    let task = world.task(|spec| {
+        spec.notification.user_ids = vec![erin];
+        spec.notification.group_ids = vec![group];
+        spec.notification.slack_channels = vec![SlackChannel { id: "C1".into(), name: "#growth".into() }];
+        spec.notification.attach_csv = true;
+    });
+    let task = task.await;
+    store.group_update(&world.scope, group, None, &[late], &[]).await.expect("a change");
+    store.member_deactivate(&world.scope, gone).await.expect("a deactivation");
+    let (run, claimed) = answered(&world, task.id).await;
+    let mut told: Vec<_> = claimed.iter().map(|delivery| delivery.label.as_str()).collect();
+    told.sort_unstable();
+    assert_eq!(told, ["#growth", "erin <erin@acme.test>", "finn <finn@acme.test>", "late <late@acme.test>"]);
+    let first = claimed.iter().find(|delivery| delivery.channel == Channel::Email).expect("an email");
+    assert!(first.attach_csv);
+    assert_eq!(
+        (first.kind, first.thread_id, first.turn_no),
+        (DeliveryKind::Answer, Some(run.thread_id), Some(1))
+    );
+    assert_eq!(first.user.as_ref().expect("a person").timezone, "UTC");
+    assert!(store.delivery_claim("other", 100).await.expect("a claim").is_empty(), "held by another");
+}
+
+#[tokio::test]
+async fn a_workspace_with_a_backlog_does_not_delay_anothers_message() {
+    let world = World::new().await;
+    let store = world.store();
+    let mut members = Vec::new();
+    for number in 0..20 {
+        members.push(world.member(&format!("m{number}"), Role::Member).await);
+    }
+    let task = world.task(|spec| spec.notification.user_ids = members).await;
+    store.task_run(&world.scope, task.id, None).await.expect("a run");
+    world.succeed(&world.claim_one().await).await;
+    world.step(TimeDelta::minutes(1));
+    let (scope, user) = world::workspace(store, "beta").await;
+    let other = world.task_of(&scope, user, |_| ()).await;
+    store.task_run(&scope, other.id, None).await.expect("a run");
+    world.succeed(&world.claim_one().await).await;
+    let claimed = store.delivery_claim("test", 2).await.expect("a claim");
+    let tasks: Vec<_> = claimed.iter().filter_map(|delivery| delivery.task_id).collect();
+    assert!(tasks.contains(&other.id) && tasks.contains(&task.id), "one each");
+}
+
+#[tokio::test]
+async fn a_test_goes_to_its_caller_only_whatever_they_prefer() {
+    let world = World::new().await;
+    let store = world.store();
+    let erin = world.member("erin", Role::Member).await;
+    let task = world.task(|spec| spec.notification.user_ids = vec![erin]).await;
+    let silence = NotificationPreference { email: false, slack_dm: false, quiet_task_ids: vec![task.id] };
+    store.preference_put(&world.scope, world.user, &silence).await.expect("a wish");
+    store.task_run(&world.scope, task.id, Some(world.user)).await.expect("a test");
+    world.succeed(&world.claim_one().await).await;
+    let claimed = store.delivery_claim("test", 100).await.expect("a claim");
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].user.as_ref().map(|user| user.id), Some(world.user));
+}
+
+#[tokio::test]
+async fn what_is_not_wanted_is_recorded_and_not_sent() {
+    let world = World::new().await;
+    let store = world.store();
+    let mut members = Vec::new();
+    for name in ["quiet", "dead", "silent", "both"] {
+        members.push(world.member(name, Role::Member).await);
+    }
+    let [quiet, _dead, silent, both] = members[..] else { panic!("four members") };
+    let recipients = members.clone();
+    let task = world.task(|spec| spec.notification.user_ids = recipients).await;
+    let wish = |email, slack_dm, quiet_task_ids| NotificationPreference { email, slack_dm, quiet_task_ids };
+    store.preference_put(&world.scope, quiet, &wish(true, false, vec![task.id])).await.expect("a wish");
+    store.preference_put(&world.scope, silent, &wish(false, false, vec![])).await.expect("a wish");
+    store.preference_put(&world.scope, both, &wish(true, true, vec![])).await.expect("a wish");
+    store.mail_suppress(&world.scope, "Dead@acme.test", "550 5.1.1").await.expect("suppressed");
+    assert!(store.mail_is_suppressed(&world.scope, "dead@ACME.test").await.expect("a look-up"));
+    let (run, claimed) = answered(&world, task.id).await;
+    let ways: Vec<_> = claimed.iter().map(|delivery| (delivery.label.as_str(), delivery.channel)).collect();
+    assert_eq!(claimed.len(), 2, "{ways:?}");
+    assert!(ways.iter().all(|(label, _)| *label == "both <both@acme.test>"));
+    let listed = store.delivery_list(&world.scope, run.lease.run_id).await.expect("deliveries");
+    let mut refused: Vec<_> = listed
+        .iter()
+        .filter(|delivery| delivery.state == DeliveryState::Suppressed)
+        .map(|delivery| (delivery.label.as_str(), delivery.reason.as_deref().unwrap_or_default()))
+        .collect();
+    refused.sort_unstable();
+    assert_eq!(
+        refused,
+        [
+            ("dead <dead@acme.test>", "address_suppressed"),
+            ("quiet <quiet@acme.test>", "unsubscribed"),
+            ("silent <silent@acme.test>", "not_wanted"),
+        ]
+    );
+    assert_eq!(run_of(&world, &run).await.deliveries.suppressed, 3);
+}
+
+#[tokio::test]
+async fn a_message_is_sent_once_and_its_run_is_green() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|_| ()).await;
+    let (run, claimed) = answered(&world, task.id).await;
+    let (scope, lease) = (&claimed[0].scope, &claimed[0].lease);
+    store.delivery_audience(scope, lease, Audience::Full, "member").await.expect("noted");
+    assert_eq!(store.delivery_attempt_start(scope, lease).await.expect("an attempt"), 1);
+    store.delivery_heartbeat(scope, lease).await.expect("renewed");
+    assert_eq!(store.delivery_finish(scope, lease, &sent()).await.expect("an end"), DeliveryState::Sent);
+    let late = store.delivery_finish(scope, lease, &sent()).await;
+    assert!(matches!(late, Err(Error::LeaseLost)));
+    world.step(TimeDelta::days(2));
+    assert!(store.delivery_claim("test", 100).await.expect("a claim").is_empty());
+    let listed = store.delivery_list(&world.scope, run.lease.run_id).await.expect("deliveries");
+    assert_eq!(
+        (listed[0].state, listed[0].audience, listed[0].attempts),
+        (DeliveryState::Sent, Some(Audience::Full), 1)
+    );
+    assert_eq!(listed[0].provider_id.as_deref(), Some("<1@acme.test>"));
+    let read = run_of(&world, &run).await;
+    assert_eq!((read.status, read.deliveries.sent), (RunStatus::Succeeded, 1));
+}
+
+#[tokio::test]
+async fn a_run_is_as_bad_as_the_worst_of_its_parts() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await;
+    let (run, claimed) = answered(&world, task.id).await;
+    assert_eq!(run_of(&world, &run).await.status, RunStatus::Succeeded);
+    let failed = DeliveryOutcome::Failed { reason: "smtp_550".into(), message: "no such user".into() };
+    world.store().delivery_finish(&claimed[0].scope, &claimed[0].lease, &failed).await.expect("an end");
+    let read = run_of(&world, &run).await;
+    assert_eq!((read.status, read.reason), (RunStatus::Failed, Some(RunReason::DeliveryFailed)));
+    assert_eq!(read.message.as_deref(), Some("The answer exists, but did not reach everybody."));
+}
+
+#[tokio::test]
+async fn retries_wait_their_time_and_end_after_a_day() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|_| ()).await;
+    let (run, mut claimed) = answered(&world, task.id).await;
+    let first = claimed.remove(0);
+    store.delivery_attempt_start(&first.scope, &first.lease).await.expect("an attempt");
+    let state = store.delivery_finish(&first.scope, &first.lease, &retry(TimeDelta::minutes(5))).await;
+    assert_eq!(state.expect("an end"), DeliveryState::Pending);
+    world.step(TimeDelta::seconds(299));
+    assert!(store.delivery_claim("test", 100).await.expect("a claim").is_empty());
+    world.step(TimeDelta::seconds(1));
+    let again = store.delivery_claim("test", 100).await.expect("a claim").remove(0);
+    assert_eq!((again.attempts, again.unsubscribe_token), (1, first.unsubscribe_token));
+    assert_ne!(again.lease.token, first.lease.token);
+    let state = store.delivery_finish(&again.scope, &again.lease, &retry(TimeDelta::hours(24))).await;
+    assert_eq!(state.expect("an end"), DeliveryState::Failed, "it would come too late");
+    assert_eq!(run_of(&world, &run).await.reason, Some(RunReason::DeliveryFailed));
+    assert_eq!(world.number("SELECT count(*) FROM delivery_attempt WHERE outcome = 'retry'").await, 1);
+}
+
+#[tokio::test]
+async fn a_vanished_notifier_leaves_an_unknown_outcome_only_where_bytes_may_have_left() {
+    let world = World::new().await;
+    let store = world.store();
+    let erin = world.member("erin", Role::Member).await;
+    let user = world.user;
+    let task = world.task(|spec| spec.notification.user_ids = vec![user, erin]).await;
+    let (_, claimed) = answered(&world, task.id).await;
+    let (begun, idle) = (&claimed[0], &claimed[1]);
+    store.delivery_attempt_start(&begun.scope, &begun.lease).await.expect("an attempt");
+    assert_eq!(store.delivery_release(&[begun.lease]).await.expect("left alone"), 0);
+    world.step(TimeDelta::seconds(60));
+    assert_eq!(store.delivery_rescue(100).await.expect("a rescue"), 2);
+    let stale = store.delivery_finish(&begun.scope, &begun.lease, &sent()).await;
+    assert!(matches!(stale, Err(Error::LeaseLost)));
+    let stale = store.delivery_attempt_start(&idle.scope, &idle.lease).await;
+    assert!(matches!(stale, Err(Error::LeaseLost)), "no second send by a sleeper");
+    let rescued = store.delivery_claim("test", 100).await.expect("a claim");
+    for delivery in &rescued {
+        let expected = if delivery.lease.delivery_id == begun.lease.delivery_id {
+            DeliveryState::Unknown
+        } else {
+            DeliveryState::Pending
+        };
+        assert_eq!(delivery.state, expected);
+    }
+    let leases: Vec<_> = rescued.iter().map(|delivery| delivery.lease).collect();
+    assert_eq!(store.delivery_release(&leases).await.expect("handed back"), 2);
+    assert_eq!(store.delivery_claim("test", 100).await.expect("a claim").len(), 2);
+}
+
+#[tokio::test]
+async fn a_deactivated_recipient_is_sent_nothing_even_when_it_was_claimed() {
+    let world = World::new().await;
+    let store = world.store();
+    let erin = world.member("erin", Role::Member).await;
+    let task = world.task(|spec| spec.notification.user_ids = vec![erin]).await;
+    let (run, claimed) = answered(&world, task.id).await;
+    store.member_deactivate(&world.scope, erin).await.expect("a deactivation");
+    let attempt = store.delivery_attempt_start(&claimed[0].scope, &claimed[0].lease).await;
+    assert!(matches!(attempt, Err(Error::LeaseLost)));
+    assert_eq!(run_of(&world, &run).await.deliveries.withheld, 1);
+}
+
+#[tokio::test]
+async fn an_unsubscribe_link_shows_first_and_acts_once() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|_| ()).await;
+    let (_, claimed) = answered(&world, task.id).await;
+    let token = claimed[0].unsubscribe_token;
+    let shown = store.unsubscription_get(token).await.expect("a look-up").expect("a link");
+    assert_eq!(
+        (shown.task_title.as_str(), shown.email.as_str(), shown.is_done),
+        ("Flights", "admin@acme.test", false)
+    );
+    assert!(store.unsubscribe(token).await.expect("done"));
+    assert!(store.unsubscribe(token).await.expect("done again"));
+    assert!(store.unsubscription_get(token).await.expect("a look-up").expect("a link").is_done);
+    assert!(!store.unsubscribe(Uuid::nil()).await.expect("none"));
+    assert!(store.unsubscription_get(Uuid::nil()).await.expect("a look-up").is_none());
+    let (_, claimed) = answered(&world, task.id).await;
+    assert_eq!(claimed.len(), 0);
+    assert_eq!(world.number("SELECT count(*) FROM audit_log WHERE action = 'task.unsubscribe'").await, 1);
+}
+
+#[tokio::test]
+async fn the_outbox_keeps_a_mail_once_and_shows_it_to_its_recipient() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|_| ()).await;
+    let (run, claimed) = answered(&world, task.id).await;
+    let mail = NewOutboxMail {
+        id: claimed[0].lease.delivery_id,
+        sender: "tidings@acme.test".into(),
+        recipient: "admin@acme.test".into(),
+        subject: "Flights".into(),
+        source: b"Subject: Flights\r\n\r\nUnited\r\n".to_vec(),
+    };
+    for _ in 0..2 {
+        store.outbox_mail_keep(&claimed[0].scope, &mail).await.expect("kept");
+    }
+    let listed =
+        store.outbox_mail_list(&world.scope, Some("admin@acme.test"), &Page::first(9)).await.expect("mails");
+    assert_eq!(listed.values.len(), 1);
+    assert_eq!(
+        (listed.values[0].task_title.as_deref(), listed.values[0].run_id),
+        (Some("Flights"), Some(run.lease.run_id))
+    );
+    let others =
+        store.outbox_mail_list(&world.scope, Some("erin@acme.test"), &Page::first(9)).await.expect("mails");
+    assert!(others.values.is_empty());
+    let (read, source) =
+        store.outbox_mail_get(&world.scope, mail.id).await.expect("a read").expect("the mail");
+    assert_eq!((read.thread_id, source), (Some(run.thread_id), mail.source));
+}

@@ -1,0 +1,145 @@
+//! What tests share: a real PostgreSQL for each test process, and a fresh, migrated database for each test.
+
+pub mod world;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    sync::{
+        Mutex, OnceLock,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+};
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use store::{PrivatePostgres, PrivatePostgresOptions, SteppedClock, Store, StoreOptions, Time, Vault};
+use tempfile::TempDir;
+pub use world::World;
+
+/// The name of the migrated database that others are copies of.
+const TEMPLATE: &str = "tidings_template";
+
+/// A database of its own, migrated and empty, with a clock that stands still at 2026-03-02 08:00 UTC, a Monday, until it is
+/// stepped.
+#[derive(Debug)]
+pub struct TestDatabase {
+    /// Its URL, as a superuser.
+    pub url: String,
+    /// A store on it.
+    pub store: Store,
+    /// The store's clock.
+    pub time: SteppedClock,
+}
+
+/// A PostgreSQL server that lives as long as this value, in a folder that goes with it.
+#[derive(Debug)]
+pub struct TestServer {
+    // Declared first: the server stops before its folder goes.
+    postgres: PrivatePostgres,
+    _folder: TempDir,
+}
+
+impl TestServer {
+    /// Starts a server that forgets everything in a crash. Tell it to listen on a port where a socket will not do.
+    ///
+    /// The server stops with the thread that started it: call this from a thread that outlives the need.
+    pub fn start(loopback_port: Option<u16>) -> Self {
+        let folder = tempfile::Builder::new().prefix("tidings-test-").tempdir().expect("a folder");
+        // Run as root, the server is another user's.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))
+            .expect("permissions of the folder");
+        let options = PrivatePostgresOptions {
+            port: loopback_port.unwrap_or(5432),
+            listens_on_loopback: loopback_port.is_some(),
+            is_durable: false,
+        };
+        let postgres = PrivatePostgres::attach_or_start(folder.path(), options).expect("a PostgreSQL server");
+        Self { postgres, _folder: folder }
+    }
+
+    /// The URL of one of its databases, as its superuser.
+    pub fn url(&self, database: &str) -> String {
+        self.postgres.url(database)
+    }
+}
+
+/// A fresh database on the server of this test process, with a stepped clock.
+pub async fn database() -> TestDatabase {
+    database_with(|_| {}).await
+}
+
+/// As [`database`], with other options of the store.
+pub async fn database_with(change: impl FnOnce(&mut StoreOptions)) -> TestDatabase {
+    static NUMBER: AtomicU32 = AtomicU32::new(1);
+    let server = server();
+    make_template(server).await;
+    let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let mut admin = connect(&server.url("postgres")).await;
+    execute(&mut admin, format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
+
+    let start: DateTime<Utc> = "2026-03-02T08:00:00Z".parse().expect("an instant");
+    let time = SteppedClock::new(start);
+    let url = server.url(&name);
+    let key = SecretString::from("test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned());
+    let mut options = StoreOptions::new(url.clone(), Vault::parse(&key).expect("a key"));
+    options.time = Time::Stepped(time.clone());
+    change(&mut options);
+    let store = Store::connect(options).await.expect("a store");
+    TestDatabase { url, store, time }
+}
+
+/// The server of this test process.
+fn server() -> &'static TestServer {
+    static SERVER: OnceLock<&'static TestServer> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let (sender, receiver) = mpsc::channel();
+        // A thread that never ends: the server stops when the thread that started it does, which is when the process does.
+        std::thread::spawn(move || {
+            remove_leftovers();
+            let _ = sender.send(&*Box::leak(Box::new(TestServer::start(None))));
+            loop {
+                std::thread::park();
+            }
+        });
+        receiver.recv().expect("the server starts")
+    })
+}
+
+/// Removes the folders of test processes that are gone: a process's last server cannot remove its own.
+fn remove_leftovers() {
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with("tidings-test-");
+        let pid_file = entry.path().join("postgres/cluster/postmaster.pid");
+        let is_old = entry
+            .metadata()
+            .and_then(|about| about.modified())
+            .is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() > 60));
+        if is_ours && is_old && !pid_file.exists() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+async fn make_template(server: &TestServer) {
+    static MADE: Mutex<bool> = Mutex::new(false);
+    static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _turn = MAKING.lock().await;
+    if *MADE.lock().expect("no test panics while it holds this") {
+        return;
+    }
+    let mut admin = connect(&server.url("postgres")).await;
+    execute(&mut admin, format!("CREATE DATABASE {TEMPLATE}")).await;
+    store::migrate(&server.url(TEMPLATE)).await.expect("the migrations run");
+    *MADE.lock().expect("no test panics while it holds this") = true;
+}
+
+async fn connect(url: &str) -> PgConnection {
+    PgConnection::connect(url).await.expect("a connection")
+}
+
+async fn execute(connection: &mut PgConnection, statement: String) {
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.expect("a statement of the test kit");
+}

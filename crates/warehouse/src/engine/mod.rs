@@ -1,0 +1,4 @@
+//! The engines, one module each.
+
+pub(crate) mod files;
+pub(crate) mod postgres;

@@ -1,0 +1,27 @@
+import { queryOptions } from "@tanstack/react-query";
+
+import { client, unwrap } from "@/api/client";
+import type { NotificationPreferences, Token } from "@/api/types";
+
+export const preferencesQuery = queryOptions({
+  queryKey: ["notification-preferences"],
+  queryFn: () => unwrap(client.GET("/api/v1/me/notification-preferences")),
+});
+
+export function replacePreferences(preferences: NotificationPreferences): Promise<NotificationPreferences> {
+  return unwrap(client.PUT("/api/v1/me/notification-preferences", { body: preferences }));
+}
+
+export const tokensQuery = queryOptions({
+  queryKey: ["tokens"],
+  queryFn: () => unwrap(client.GET("/api/v1/tokens")),
+});
+
+/** The token itself is in this answer and never again. */
+export function createToken(body: { name: string; expiresAt: string }): Promise<Token & { token: string }> {
+  return unwrap(client.POST("/api/v1/tokens", { body }));
+}
+
+export async function deleteToken(id: string): Promise<void> {
+  await unwrap(client.DELETE("/api/v1/tokens/{id}", { params: { path: { id } }, keepalive: true }));
+}

@@ -1,0 +1,56 @@
+/** Short names for the shapes of the API, all from its OpenAPI document. */
+
+import type { components } from "@/api/schema";
+
+type Schemas = components["schemas"];
+
+export type Answer = Schemas["Answer"];
+export type CatalogTable = Schemas["CatalogTable"];
+export type Cell = Schemas["Cell"];
+export type CellRef = Schemas["CellRef"];
+export type Column = Schemas["Column"];
+export type ColumnType = Schemas["ColumnType"];
+export type CompiledChart = Schemas["Chart"];
+export type ConnectionBody = Schemas["DataConnectionRequest"];
+export type ConnectionChanges = Schemas["DataConnectionPatch"];
+export type ConnectionTest = Schemas["TestOutcome"];
+export type ConnectionTestBody = Schemas["DataConnectionTest"];
+export type DataConnection = Schemas["DataConnection"];
+export type Delivery = Schemas["Delivery"];
+export type DeliveryCounts = Schemas["DeliveryCounts"];
+export type DeliveryState = Schemas["DeliveryState"];
+export type Figure = Schemas["Figure"];
+export type Grant = Schemas["Grant"];
+export type Group = Schemas["Group"];
+export type Me = Schemas["Me"];
+export type Notification = Schemas["Notification"];
+export type NotificationPreferences = Schemas["NotificationPreferences"];
+export type Occurrence = Schemas["Occurrence"];
+export type OutboxMail = Schemas["MailSummary"];
+export type OutboxMailDetail = Schemas["Mail"];
+export type Person = Schemas["User"];
+export type ResultPage = Schemas["ResultPage"];
+export type Schedule = Schemas["ScheduleSpec"];
+export type Sharing = Schemas["Sharing"];
+export type SharingBody = Schemas["SharingRequest"];
+export type StartedRun = Schemas["StartedRun"];
+export type StatusEvent = Schemas["StatusEvent"];
+export type Step = Schemas["Step"];
+export type Task = Schemas["Task"];
+export type TaskBody = Schemas["TaskRequest"];
+export type ThreadResult = Schemas["ResultSummary"];
+export type ThreadSteps = Schemas["ThreadSteps"];
+export type ThreadSummary = Schemas["ThreadSummary"];
+export type Token = Schemas["Token"];
+export type ToolCall = Schemas["ToolCall"];
+export type Turn = Schemas["Turn"];
+export type Window = Schemas["Window"];
+
+/** The words of a schedule's weekdays; the document leaves them open. */
+export type Weekday = "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
+
+/** A page of a list. */
+export interface Page<T> {
+  values: T[];
+  pagination: Schemas["Pagination"];
+}

@@ -1,0 +1,125 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { X } from "lucide-react";
+import { useMemo } from "react";
+
+import { connectionKeys, grantsQuery, replaceGrants } from "@/api/queries/connections";
+import { groupsQuery, peopleQuery } from "@/api/queries/people";
+import type { Grant } from "@/api/types";
+import { IconButton } from "@/components/ui/button";
+import { PickOne, type Choice } from "@/components/ui/combobox";
+import { LoadError } from "@/components/ui/notice";
+import { Section } from "@/components/ui/page";
+import { Skeleton } from "@/components/ui/skeleton";
+import { sayError } from "@/components/ui/toast";
+
+import { ACCESS_WORDS } from "./words";
+
+const ACCESSES = Object.entries(ACCESS_WORDS) as [Grant["access"], string][];
+
+/** Who may do what with a connection. A change is saved at once. */
+export function Grants({ connectionId }: { connectionId: string }) {
+  const queryClient = useQueryClient();
+  const { queryKey } = grantsQuery(connectionId);
+  const { data, error, refetch } = useQuery(grantsQuery(connectionId));
+  const grants = data?.values ?? [];
+
+  const save = async (values: Grant[]) => {
+    const before = data;
+    queryClient.setQueryData(queryKey, (shown) => shown && { ...shown, values });
+    try {
+      queryClient.setQueryData(queryKey, await replaceGrants(connectionId, values));
+      void queryClient.invalidateQueries({ queryKey: [...connectionKeys.all, "one", connectionId] });
+    } catch (failure) {
+      queryClient.setQueryData(queryKey, before);
+      sayError("The grants were not changed", failure);
+    }
+  };
+  const choices = useSubjects(grants);
+
+  return (
+    <Section title="Who may use it">
+      {error ? <LoadError error={error} what="The grants" onRetry={() => void refetch()} /> : null}
+      {!data && !error ? <Skeleton className="my-3 h-20" /> : null}
+      <ul>
+        {grants.map((grant) => (
+          <li key={keyOf(grant.subject)} className="flex items-center gap-2 border-b py-1.5">
+            <span className="min-w-0 flex-1 truncate">{grant.subject.label}</span>
+            <select
+              aria-label={`What ${grant.subject.label} may do`}
+              value={grant.access}
+              onChange={(event) =>
+                void save(
+                  grants.map((one) =>
+                    one === grant ? { ...grant, access: event.target.value as Grant["access"] } : one,
+                  ),
+                )
+              }
+              className="control h-8! min-h-0! w-34! py-0!"
+            >
+              {ACCESSES.map(([access, words]) => (
+                <option key={access} value={access}>
+                  {words}
+                </option>
+              ))}
+            </select>
+            <IconButton
+              label={`Take ${grant.subject.label} out`}
+              icon={<X />}
+              onClick={() => void save(grants.filter((one) => one !== grant))}
+            />
+          </li>
+        ))}
+      </ul>
+      {data ? (
+        <div className="pt-3">
+          <PickOne
+            key={grants.length}
+            aria-label="Grant to someone"
+            choices={choices.map(({ choice }) => choice)}
+            value=""
+            placeholder="Grant to a person, a group or everybody"
+            empty="Nobody else by that name."
+            onChange={(id) => {
+              const chosen = choices.find(({ choice }) => choice.id === id);
+              if (chosen) void save([...grants, { subject: chosen.subject, access: "query" }]);
+            }}
+          />
+        </div>
+      ) : null}
+    </Section>
+  );
+}
+
+interface SubjectChoice {
+  choice: Choice;
+  subject: Grant["subject"];
+}
+
+function keyOf({ userId, groupId }: Grant["subject"]): string {
+  return userId ?? groupId ?? "workspace";
+}
+
+/** Everybody who has no grant yet. */
+function useSubjects(grants: Grant[]): SubjectChoice[] {
+  const { data: people } = useQuery(peopleQuery);
+  const { data: groups } = useQuery(groupsQuery);
+  return useMemo(() => {
+    const taken = new Set(grants.map(({ subject }) => keyOf(subject)));
+    const none = { userId: null, groupId: null, workspace: false };
+    const all: SubjectChoice[] = [
+      {
+        choice: { id: "workspace", label: "Everybody in the workspace" },
+        subject: { ...none, workspace: true, label: "Everybody in the workspace" },
+      },
+      ...(groups?.values ?? []).map(({ id, name }) => ({
+        choice: { id, label: name, detail: "Group" },
+        subject: { ...none, groupId: id, label: name },
+      })),
+      ...(people?.values ?? []).map(({ id, name, email }) => ({
+        choice: { id, label: name, detail: email },
+        subject: { ...none, userId: id, label: name },
+      })),
+    ];
+    return all.filter(({ choice }) => !taken.has(choice.id));
+  }, [grants, people, groups]);
+}

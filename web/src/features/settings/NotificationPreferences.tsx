@@ -1,0 +1,89 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+
+import { meQuery } from "@/api/queries/session";
+import { preferencesQuery, replacePreferences } from "@/api/queries/settings";
+import { taskQuery } from "@/api/queries/tasks";
+import type { NotificationPreferences as Preferences } from "@/api/types";
+import { Button } from "@/components/ui/button";
+import { LoadError } from "@/components/ui/notice";
+import { Section } from "@/components/ui/page";
+import { Skeleton } from "@/components/ui/skeleton";
+import { sayError } from "@/components/ui/toast";
+
+/** By what ways one is told. A change is saved at once. */
+export function NotificationPreferences() {
+  const queryClient = useQueryClient();
+  const { data: me } = useQuery(meQuery);
+  const { data, error, refetch } = useQuery(preferencesQuery);
+
+  const save = async (preferences: Preferences) => {
+    queryClient.setQueryData(preferencesQuery.queryKey, preferences);
+    try {
+      queryClient.setQueryData(preferencesQuery.queryKey, await replacePreferences(preferences));
+    } catch (failure) {
+      queryClient.setQueryData(preferencesQuery.queryKey, data);
+      sayError("Your preferences were not changed", failure);
+    }
+  };
+
+  return (
+    <Section title="How you are told">
+      {error ? <LoadError error={error} what="Your preferences" onRetry={() => void refetch()} /> : null}
+      {!data && !error ? <Skeleton className="mt-4 h-12 w-64" /> : null}
+      {data ? (
+        <div className="space-y-3 pt-4">
+          <label className="flex items-center gap-2.5">
+            <input
+              type="checkbox"
+              className="size-4 accent-accent"
+              checked={data.email}
+              onChange={(event) => void save({ ...data, email: event.target.checked })}
+            />
+            By email
+          </label>
+          <label className={`flex items-start gap-2.5 ${me?.features.slack ? "" : "text-ink-3"}`}>
+            <input
+              type="checkbox"
+              className="mt-0.5 size-4 accent-accent"
+              checked={data.slackDm}
+              disabled={!me?.features.slack}
+              onChange={(event) => void save({ ...data, slackDm: event.target.checked })}
+            />
+            <span>
+              By a direct message in Slack
+              {me?.features.slack ? null : (
+                <span className="block text-sm">Slack is not connected to this workspace.</span>
+              )}
+            </span>
+          </label>
+          {data.quietTaskIds.length > 0 ? (
+            <div>
+              <p className="text-sm font-medium">Tasks that you do not want to hear of</p>
+              <ul className="mt-1 border-t">
+                {data.quietTaskIds.map((id) => (
+                  <li key={id} className="flex items-center justify-between gap-3 border-b py-1">
+                    <TaskName id={id} />
+                    <Button
+                      look="quiet"
+                      onClick={() =>
+                        void save({ ...data, quietTaskIds: data.quietTaskIds.filter((one) => one !== id) })
+                      }
+                    >
+                      Hear of it again
+                    </Button>
+                  </li>
+                ))}
+              </ul>
+            </div>
+          ) : null}
+        </div>
+      ) : null}
+    </Section>
+  );
+}
+
+/** A task of somebody else's has no name that we may know. */
+function TaskName({ id }: { id: string }) {
+  const { data } = useQuery({ ...taskQuery(id), retry: false });
+  return <span className="min-w-0 truncate">{data?.title ?? "A task of somebody else"}</span>;
+}

@@ -1,0 +1,137 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useMemo } from "react";
+import { Controller, useFormContext, useWatch } from "react-hook-form";
+
+import { connectionsQuery } from "@/api/queries/connections";
+import { groupsQuery, peopleQuery } from "@/api/queries/people";
+import type { Me } from "@/api/types";
+import { PickMany } from "@/components/ui/combobox";
+import { Field, FieldError } from "@/components/ui/field";
+import { mentionsOf } from "@/lib/mention";
+import { counted } from "@/lib/number";
+
+import { Audience } from "./Audience";
+import type { TaskFormValues } from "./task-form";
+
+/** Who is told, what goes along, and what each will be able to see. */
+export function NotificationFields({ me }: { me: Me }) {
+  const { control, register, formState } = useFormContext<TaskFormValues>();
+  const { data: people } = useQuery(peopleQuery);
+  const { data: groups } = useQuery(groupsQuery);
+  const errors = formState.errors.notification;
+
+  const personChoices = useMemo(
+    () => (people?.values ?? []).map(({ id, name, email }) => ({ id, label: name, detail: email })),
+    [people],
+  );
+  const groupChoices = useMemo(
+    () =>
+      (groups?.values ?? []).map(({ id, name, memberCount }) => ({
+        id,
+        label: name,
+        detail: counted(memberCount, "member"),
+      })),
+    [groups],
+  );
+
+  return (
+    <div className="space-y-5">
+      <Controller
+        control={control}
+        name="notification.userIds"
+        render={({ field }) => (
+          <Field label="People" hint="Each by email or Slack, as they prefer" error={errors?.userIds?.message}>
+            <PickMany
+              choices={personChoices}
+              value={field.value}
+              onChange={field.onChange}
+              placeholder="Add people"
+              empty="Nobody by that name in this workspace."
+            />
+          </Field>
+        )}
+      />
+      <Controller
+        control={control}
+        name="notification.groupIds"
+        render={({ field }) => (
+          <Field label="Groups" error={errors?.groupIds?.message}>
+            <PickMany
+              choices={groupChoices}
+              value={field.value}
+              onChange={field.onChange}
+              placeholder="Add groups"
+              empty={groupChoices.length === 0 ? "This workspace has no groups." : "No group by that name."}
+            />
+          </Field>
+        )}
+      />
+      <SlackChannels me={me} error={errors?.slackChannels?.message} />
+      <label className="flex items-center gap-2.5">
+        <input type="checkbox" className="size-4 accent-accent" {...register("notification.attachCsv")} />
+        Attach the first table as CSV
+      </label>
+      <WhoSeesWhat ownId={me.id} />
+    </div>
+  );
+}
+
+function SlackChannels({ me, error }: { me: Me; error: string | undefined }) {
+  const { control, setValue } = useFormContext<TaskFormValues>();
+  const channels = useWatch({ control, name: "notification.slackChannels" });
+  return (
+    <div>
+      <p className="text-sm font-medium">Slack channel</p>
+      {channels.map((channel) => (
+        <p key={channel.id} className="flex items-center gap-3">
+          {channel.name}
+          <button
+            type="button"
+            className="link"
+            onClick={() =>
+              setValue(
+                "notification.slackChannels",
+                channels.filter(({ id }) => id !== channel.id),
+                { shouldDirty: true },
+              )
+            }
+          >
+            Remove
+          </button>
+        </p>
+      ))}
+      {me.features.slack ? null : (
+        <p className="text-ink-2">
+          Slack is not connected to this workspace.{" "}
+          {me.role === "admin"
+            ? "Set its client id and secrets in the server's configuration, then install it."
+            : "Ask an administrator to connect it."}{" "}
+          Until then, messages go by email; see your{" "}
+          <Link to="/settings" className="link">
+            notification preferences
+          </Link>
+          .
+        </p>
+      )}
+      <FieldError message={error} />
+    </div>
+  );
+}
+
+function WhoSeesWhat({ ownId }: { ownId: string }) {
+  const { control } = useFormContext<TaskFormValues>();
+  const [prompt, userIds, groupIds] = useWatch({
+    control,
+    name: ["prompt", "notification.userIds", "notification.groupIds"],
+  });
+  const { data: connections } = useQuery(connectionsQuery);
+  const mentioned = new Set(mentionsOf(prompt).map(({ id }) => id));
+  const connectionIds = (connections?.values ?? []).flatMap(({ id }) => (mentioned.has(id) ? [id] : []));
+  return (
+    <section>
+      <h3 className="mb-1 text-sm font-medium">Who will see what</h3>
+      <Audience connectionIds={connectionIds} userIds={userIds} groupIds={groupIds} ownId={ownId} />
+    </section>
+  );
+}

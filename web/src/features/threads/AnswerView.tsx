@@ -1,0 +1,87 @@
+import { BadgeCheck, CircleHelp } from "lucide-react";
+import { lazy, Suspense } from "react";
+
+import type { Answer, ThreadSteps, Turn } from "@/api/types";
+import { Skeleton } from "@/components/ui/skeleton";
+import { counted } from "@/lib/number";
+
+import { ChartView } from "./ChartView";
+import { FigureText, type FigureProps } from "./FigureText";
+import { ResultView } from "./ResultView";
+
+const Markdown = lazy(() => import("./Markdown").then((module) => ({ default: module.Markdown })));
+
+interface AnswerViewProps extends Omit<FigureProps, "figures"> {
+  turn: Turn;
+  answer: Answer;
+  data: ThreadSteps;
+}
+
+/** The finding, how far it is checked, what to know about it, and what it rests on. */
+export function AnswerView({ turn, answer, data, openFigure, onFigure }: AnswerViewProps) {
+  const figureProps: FigureProps = { figures: answer.figures, openFigure, onFigure };
+  const threadId = data.thread.threadId;
+  return (
+    <div className="space-y-6" data-testid={`answer-${turn.turnNo}`}>
+      <div>
+        <h2 className="max-w-[48ch] text-xl font-semibold tracking-[-0.014em] text-pretty">
+          <FigureText text={answer.headline} {...figureProps} />
+        </h2>
+        <CheckedShare answer={answer} />
+      </div>
+      {answer.body.trim() ? (
+        <Suspense fallback={<Skeleton className="h-20 w-full max-w-[68ch]" />}>
+          <Markdown text={answer.body} {...figureProps} />
+        </Suspense>
+      ) : null}
+      {answer.charts.map(({ id, title, alt }) => {
+        const chart = data.charts.find((one) => one.id === id);
+        return (
+          <ChartView key={id} threadId={threadId} chartId={id} title={title} alt={alt} height={chart?.height ?? 320} />
+        );
+      })}
+      {answer.results.map(({ id }) => {
+        const result = data.results.find((one) => one.id === id);
+        return result ? (
+          <ResultView key={id} threadId={threadId} result={result} />
+        ) : (
+          <Skeleton key={id} className="h-40" />
+        );
+      })}
+      {answer.caveats.length > 0 ? (
+        <section aria-label="What to know" className="max-w-[68ch] border-l-2 border-warn pl-4 text-ink-2">
+          <h3 className="text-sm font-medium text-ink">What to know</h3>
+          <ul className="mt-1 space-y-1">
+            {answer.caveats.map((caveat) => (
+              <li key={caveat}>
+                <FigureText text={caveat} {...figureProps} />
+              </li>
+            ))}
+          </ul>
+        </section>
+      ) : null}
+    </div>
+  );
+}
+
+function CheckedShare({ answer }: { answer: Answer }) {
+  const all = answer.figures.length;
+  const checked = answer.figures.filter((figure) => figure.checked).length;
+  const by = answer.model === "builtin" ? "built-in analyst" : answer.model;
+  return (
+    <p className="mt-2 flex flex-wrap items-center gap-x-3 gap-y-1 text-sm text-ink-3">
+      {all === 0 ? null : checked === all ? (
+        <span className="inline-flex items-center gap-1.5 text-accent">
+          <BadgeCheck className="size-4" aria-hidden />
+          {all === 1 ? "Its one figure is in the data" : `All ${counted(all, "figure")} are in the data`}
+        </span>
+      ) : (
+        <span className="inline-flex items-center gap-1.5 text-warn">
+          <CircleHelp className="size-4" aria-hidden />
+          {checked} of {counted(all, "figure")} found in the data; the others are marked
+        </span>
+      )}
+      <span>Answered by {by}</span>
+    </p>
+  );
+}

@@ -1,0 +1,24 @@
+const whole = new Intl.NumberFormat("en");
+
+/** `58,665` */
+export function count(value: number): string {
+  return whole.format(value);
+}
+
+/** `1 row`, `2 rows` */
+export function counted(value: number, one: string, many = `${one}s`): string {
+  return `${whole.format(value)} ${value === 1 ? one : many}`;
+}
+
+/** `12.4 kB` */
+export function bytes(value: number): string {
+  if (value < 1000) return `${value} B`;
+  const units = ["kB", "MB", "GB"];
+  let scaled = value;
+  let unit = -1;
+  while (scaled >= 1000 && unit < units.length - 1) {
+    scaled /= 1000;
+    unit += 1;
+  }
+  return `${scaled < 10 ? scaled.toFixed(1) : Math.round(scaled)} ${units[unit] ?? "B"}`;
+}

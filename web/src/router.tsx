@@ -1,0 +1,54 @@
+import { createRouter } from "@tanstack/react-router";
+
+import { RouteError, RouteNotFound } from "@/components/route-states";
+import { queryClient, setOnSignedOut } from "@/query-client";
+import { appRoute } from "@/routes/app";
+import { connectionRoute, connectionsRoute, newConnectionRoute } from "@/routes/connections";
+import { homeRoute } from "@/routes/home";
+import { outboxMailRoute, outboxRoute } from "@/routes/outbox";
+import { rootRoute } from "@/routes/root";
+import { settingsRoute } from "@/routes/settings";
+import { signInRoute } from "@/routes/sign-in";
+import { editTaskRoute, newTaskRoute, taskRoute, tasksRoute } from "@/routes/tasks";
+import { threadRoute, threadsRoute } from "@/routes/threads";
+
+const routeTree = rootRoute.addChildren([
+  signInRoute,
+  homeRoute,
+  appRoute.addChildren([
+    tasksRoute,
+    newTaskRoute,
+    taskRoute,
+    editTaskRoute,
+    threadsRoute,
+    threadRoute,
+    connectionsRoute,
+    newConnectionRoute,
+    connectionRoute,
+    outboxRoute.addChildren([outboxMailRoute]),
+    settingsRoute,
+  ]),
+]);
+
+export const router = createRouter({
+  routeTree,
+  context: { queryClient },
+  defaultPreload: "intent",
+  defaultPreloadStaleTime: 0,
+  scrollRestoration: true,
+  defaultErrorComponent: RouteError,
+  defaultNotFoundComponent: RouteNotFound,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
+
+setOnSignedOut(() => {
+  const { pathname, href } = router.state.location;
+  if (pathname === "/sign-in") return;
+  queryClient.clear();
+  void router.navigate({ to: "/sign-in", search: { next: href } });
+});
