@@ -17,16 +17,10 @@ fn libfaketime() -> String {
 fn a_saved_task_fires_in_its_window_without_run_now() {
     #[expect(clippy::disallowed_methods, reason = "the faked clock is an offset from the real one")]
     let now = Utc::now();
-    let next_hour = now.duration_trunc(TimeDelta::hours(1)).expect("an hour") + TimeDelta::hours(1);
-    // Start-up takes some seconds of faked time as well.
-    let faked_start = next_hour - TimeDelta::seconds(10);
-    let offset = (faked_start - now).num_seconds();
-    let installation = Installation::new()
-        .with("LD_PRELOAD", libfaketime())
-        .with("FAKETIME", format!("{offset:+}s"))
-        .with("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-        .with("TIDINGS_SPREAD_MINUTES", "0");
-    let mut process = installation.up();
+    // Never the coming hour: it may come while the task is made.
+    let next_hour = now.duration_trunc(TimeDelta::hours(1)).expect("an hour") + TimeDelta::hours(2);
+    let installation = Installation::new().with("TIDINGS_SPREAD_MINUTES", "0");
+    let process = installation.up();
     let client = installation.client();
     let me = client.get("/me");
     let connections = client.get("/data-connections");
@@ -46,6 +40,15 @@ fn a_saved_task_fires_in_its_window_without_run_now() {
         json!(next_hour.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
         "{task:#}"
     );
+    assert!(process.terminate().success());
+
+    #[expect(clippy::disallowed_methods, reason = "the faked clock is an offset from the real one")]
+    let offset = (next_hour - TimeDelta::seconds(10) - Utc::now()).num_seconds();
+    let installation = installation
+        .with("LD_PRELOAD", libfaketime())
+        .with("FAKETIME", format!("{offset:+}s"))
+        .with("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let mut process = installation.up();
 
     let finished = process.wait_for_log("a scheduled run", |entry| {
         entry["message"] == "the turn ended"
