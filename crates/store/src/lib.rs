@@ -96,6 +96,10 @@ pub struct StoreOptions {
     pub vault: Vault,
     /// Tasks start spread over this much of their window. [`domain::schedule::SPREAD`] but for tests.
     pub spread: TimeDelta,
+    /// How long a claim or a heartbeat holds a run: after this, a worker that vanished loses it to another.
+    pub run_lease: TimeDelta,
+    /// The same for a delivery.
+    pub delivery_lease: TimeDelta,
 }
 
 impl StoreOptions {
@@ -108,6 +112,8 @@ impl StoreOptions {
             time: Time::Database,
             vault,
             spread: domain::schedule::SPREAD,
+            run_lease: TimeDelta::seconds(60),
+            delivery_lease: TimeDelta::seconds(60),
         }
     }
 }
@@ -122,6 +128,8 @@ pub struct Store {
     time: Time,
     vault: Vault,
     spread: TimeDelta,
+    run_lease: TimeDelta,
+    delivery_lease: TimeDelta,
     /// The last workspace that a claim looked at: the next one starts behind it.
     claim_cursor: Arc<Mutex<Uuid>>,
 }
@@ -140,6 +148,8 @@ impl Store {
             time: options.time,
             vault: options.vault,
             spread: options.spread,
+            run_lease: options.run_lease,
+            delivery_lease: options.delivery_lease,
             claim_cursor: Arc::default(),
         })
     }
@@ -153,6 +163,16 @@ impl Store {
     /// Over how much of a window tasks start.
     pub const fn spread(&self) -> TimeDelta {
         self.spread
+    }
+
+    /// How long a claim or a heartbeat holds a run.
+    pub const fn run_lease(&self) -> TimeDelta {
+        self.run_lease
+    }
+
+    /// How long a claim or a heartbeat holds a delivery.
+    pub const fn delivery_lease(&self) -> TimeDelta {
+        self.delivery_lease
     }
 
     fn claim_cursor(&self) -> Uuid {

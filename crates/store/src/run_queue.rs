@@ -1,6 +1,6 @@
 //! How workers hold runs: claim, heartbeat, release, rescue.
 //!
-//! A claim is brief and leases the run for [`RUN_LEASE`] by the database's clock under a fresh token. Every later write names
+//! A claim is brief and leases the run for [`crate::StoreOptions::run_lease`] by the database's clock under a fresh token. Every later write names
 //! the token. Whoever could not renew it in time finds, at the next write, that it is no longer theirs.
 
 use std::collections::HashSet;
@@ -21,8 +21,6 @@ use crate::{
     run_end::{self, RunEnd},
 };
 
-/// How long a claim or a heartbeat holds a run.
-pub const RUN_LEASE: TimeDelta = TimeDelta::seconds(60);
 /// A run whose workers vanished this often is given up: it may be what kills them.
 pub const RESCUES_MAX: i32 = 5;
 /// Workspaces with waiting runs that one transaction of a claim looks at, at least.
@@ -191,7 +189,7 @@ impl Store {
             &mine,
             &workspace_ids,
             &run_ids,
-            tx.now + RUN_LEASE,
+            tx.now + self.run_lease,
             worker
         )
         .fetch_all(tx.db())
@@ -225,7 +223,7 @@ impl Store {
             &run_ids,
             &tokens,
             self.time.given(),
-            RUN_LEASE.as_seconds_f64()
+            self.run_lease.as_seconds_f64()
         )
         .fetch_all(&self.worker)
         .await?;
