@@ -87,8 +87,22 @@ fn schedules_in_words() {
 
 #[test]
 fn start_offsets_are_spread_evenly_and_stay_the_same() {
-    let now = DateTime::from_timestamp(1_700_000_000, 0).expect("instant");
-    let ids: Vec<_> = (0..100_000).map(|_| TaskId::new(now)).collect();
+    // Ids as tasks get them that are made one a second, the random bits drawn from a fixed seed.
+    let mut state = 7_u64;
+    let mut random = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(state).to_be_bytes()
+    };
+    let ids: Vec<TaskId> = (0..100_000)
+        .map(|second| {
+            let (first, rest) = (random(), random());
+            let mut bits = [0; 10];
+            bits[..8].copy_from_slice(&first);
+            bits[8..].copy_from_slice(&rest[..2]);
+            let millis = 1_700_000_000_000 + second * 1_000;
+            uuid::Builder::from_unix_timestamp_millis(millis, &bits).into_uuid().into()
+        })
+        .collect();
     let mut per_minute = [0_u32; 90];
     for id in &ids {
         let offset = start_offset(*id, SPREAD);

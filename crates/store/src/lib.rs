@@ -143,10 +143,15 @@ impl Store {
         // Nobody waits for ever for a process that was stopped in the middle of a transaction.
         let connect = connect
             .application_name("tidings")
-            .options([("idle_in_transaction_session_timeout", "15s"), ("lock_timeout", "15s")]);
+            .options([("idle_in_transaction_session_timeout", "15s"), ("lock_timeout", "15s")])
+            // Compiling a statement takes longer than running any of ours.
+            .options([("jit", "off")]);
+        // The queues are empty at one moment and long at the next, and plans outlive both: one that was made for an empty
+        // table would go through all of a long one for every workspace. Everything the queues are asked has an index.
+        let connect_worker = connect.clone().options([("enable_seqscan", "off")]);
         Ok(Self {
             app: pool(&connect, "SET ROLE tidings_app", options.app_connections).await?,
-            worker: pool(&connect, "SET ROLE tidings_worker", options.worker_connections).await?,
+            worker: pool(&connect_worker, "SET ROLE tidings_worker", options.worker_connections).await?,
             time: options.time,
             vault: options.vault,
             spread: options.spread,

@@ -116,6 +116,16 @@ impl World {
         sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(&mut superuser).await.expect("a number")
     }
 
+    /// A session that holds a snapshot of this moment for as long as it is kept.
+    pub async fn snapshot(&self) -> PgConnection {
+        let mut session = self.superuser().await;
+        sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM workspace")
+            .execute(&mut session)
+            .await
+            .expect("a snapshot");
+        session
+    }
+
     /// A connection as superuser, past every policy.
     pub async fn superuser(&self) -> PgConnection {
         PgConnection::connect(&self.database.url).await.expect("a connection")

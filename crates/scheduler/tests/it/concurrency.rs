@@ -10,7 +10,7 @@ use testkit::{World, world};
 use crate::{scheduler, tick};
 
 /// Makes `count` more tasks by copying one, in one statement.
-async fn copies(world: &World, count: u32) {
+pub(crate) async fn copies(world: &World, count: u32) {
     let task = world.task(|_| ()).await;
     let statement = format!(
         "WITH copied AS (

@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod downtime;
+mod fairness;
 mod rules;
 
 use scheduler::{Scheduler, SchedulerOptions, Tick};

@@ -2,6 +2,7 @@
 
 mod connections;
 mod deliveries;
+mod ends;
 mod events;
 mod idempotency;
 mod people;
