@@ -61,22 +61,24 @@ def read(source):
     return {"headers": headers, "parts": parts, "defects": defects, "source": source.decode("utf-8", "replace")}
 
 
-def keep(log, recipient, source):
+def keep(log, sender, recipient, source):
     """Writes down what tells one mail from another, for good."""
     mail = email.message_from_bytes(source, policy=email.policy.compat32)
     text = next((part for part in mail.walk() if part.get_content_type() == "text/plain"), None)
     words = text.get_payload(decode=True).decode("utf-8", "replace").split() if text else []
-    line = {"at": time.time(), "to": recipient, "messageId": mail["Message-ID"].strip(), "text": " ".join(words)}
+    line = {"at": time.time(), "from": sender, "to": recipient, "messageId": mail["Message-ID"].strip(), "text": " ".join(words)}
     log.write(json.dumps(line) + "\n")
     log.flush()
     os.fsync(log.fileno())
 
 
 class Handler:
-    def __init__(self, log):
+    def __init__(self, log, pause):
         self.log = log
+        self.pause = pause
 
     async def handle_RCPT(self, server, session, envelope, address, options):
+        await asyncio.sleep(self.pause)
         if not self.log:
             tell(event="recipient", to=address)
         if address.startswith("later"):
@@ -95,6 +97,7 @@ class Handler:
         return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):
+        await asyncio.sleep(self.pause)
         recipient = envelope.rcpt_tos[0]
         if recipient.startswith("held"):
             tell(event="held", to=recipient)
@@ -108,7 +111,7 @@ class Handler:
             server.transport.abort()
             return "451 never read"
         if self.log:
-            keep(self.log, recipient, envelope.content)
+            keep(self.log, envelope.mail_from, recipient, envelope.content)
         else:
             tell(event="accepted", to=recipient, sender=envelope.mail_from, mail=read(envelope.content))
         if recipient.startswith("lost") and first_time(recipient):
@@ -126,6 +129,7 @@ async def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--auth", action="store_true", help="asks for a user and password, also without TLS")
     arguments.add_argument("--log", metavar="FILE", help="keeps accepted mails in this file")
+    arguments.add_argument("--pause", type=float, default=0, help="seconds before it answers to RCPT, and to the mail")
     wanted = arguments.parse_args()
     log = open(wanted.log, "a", encoding="utf-8") if wanted.log else None
     auth = {"authenticator": authenticator, "auth_required": True, "auth_require_tls": False} if wanted.auth else {}
@@ -133,7 +137,7 @@ async def main():
     def session():
         if not log:
             tell(event="connected")
-        return SMTP(Handler(log), enable_SMTPUTF8=True, **auth)
+        return SMTP(Handler(log, wanted.pause), enable_SMTPUTF8=True, **auth)
 
     loop = asyncio.get_running_loop()
     server = await loop.create_server(session, "127.0.0.1", 0)

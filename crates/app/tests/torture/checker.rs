@@ -13,9 +13,6 @@ pub(crate) struct Effects {
     pub(crate) twice: Vec<String>,
     /// Mails that came again, the same to the byte and under the same Message-ID: sends whose outcome nobody knew.
     pub(crate) sent_again: usize,
-    /// Answers by a worker that had lost the run: another had asked the model after it, which it does only when it finds
-    /// nothing recorded.
-    pub(crate) stale: Vec<String>,
     /// Mails that are no answer: notices of failures, mostly.
     pub(crate) notices: Vec<String>,
 }
@@ -43,22 +40,20 @@ impl Origin {
     }
 }
 
-/// Looks at all mails. `asked` is for stale answers; a model whose runs ask once only.
-pub(crate) fn check(questions: &[String], mails: &[Mail], asked: &[Asked]) -> Effects {
+/// Looks at all mails.
+pub(crate) fn check(questions: &[String], mails: &[Mail]) -> Effects {
     let mut effects = Effects::default();
     let mut ids: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     let mut seen = BTreeSet::new();
-    let mut origins = BTreeSet::new();
     for mail in mails {
         let Some(origin) = Origin::of(&mail.text) else {
             effects.notices.push(mail.text.chars().take(120).collect());
             continue;
         };
-        ids.entry(origin.question.clone()).or_default().insert(&mail.message_id);
+        ids.entry(origin.question).or_default().insert(&mail.message_id);
         if !seen.insert((&mail.message_id, &mail.to)) {
             effects.sent_again += 1;
         }
-        origins.insert(origin);
     }
     for question in questions {
         match ids.get(question).map_or(0, BTreeSet::len) {
@@ -67,13 +62,23 @@ pub(crate) fn check(questions: &[String], mails: &[Mail], asked: &[Asked]) -> Ef
             _ => effects.twice.push(question.clone()),
         }
     }
+    effects
+}
+
+/// Answers by a worker that had lost the run, where workers were only ever killed: another asked the model after it, which it
+/// does only when it finds no reply recorded.
+pub(crate) fn stale_answers(mails: &[Mail], asked: &[Asked]) -> Vec<String> {
+    let mut last_asked: BTreeMap<&str, &str> = BTreeMap::new();
+    for asked in asked {
+        last_asked.insert(&asked.question, &asked.worker);
+    }
+    let origins: BTreeSet<Origin> = mails.iter().filter_map(|mail| Origin::of(&mail.text)).collect();
+    let mut stale = Vec::new();
     for origin in origins {
-        let Some(last) = asked.iter().rev().find(|asked| asked.question == origin.question) else { continue };
-        if last.worker != origin.worker {
-            effects
-                .stale
-                .push(format!("{} by {}, asked last by {}", origin.question, origin.worker, last.worker));
+        let last = last_asked.get(origin.question.as_str()).copied().unwrap_or_default();
+        if last != origin.worker {
+            stale.push(format!("{} by {}, asked last by {last}", origin.question, origin.worker));
         }
     }
-    effects
+    stale
 }

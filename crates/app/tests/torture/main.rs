@@ -7,5 +7,9 @@
 
 mod checker;
 mod g1_one_run;
+mod g2_window;
+mod g4_fencing;
+mod g5_clocks;
+mod g6_resume;
 mod report;
 mod stage;

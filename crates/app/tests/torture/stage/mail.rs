@@ -5,6 +5,7 @@ use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
+    time::Duration,
 };
 
 use serde::Deserialize;
@@ -16,6 +17,8 @@ use serde_json::Value;
 pub(crate) struct Mail {
     /// When it was accepted, in seconds since 1970 by this machine's clock.
     pub(crate) at: f64,
+    /// Its sender: the worker's name is before the `@`.
+    pub(crate) from: String,
     /// Its recipient.
     pub(crate) to: String,
     /// Its Message-ID, the same for every attempt of one delivery.
@@ -34,8 +37,8 @@ pub(crate) struct MailServer {
 }
 
 impl MailServer {
-    /// Starts one that keeps its log in `folder`.
-    pub(crate) fn start(folder: &Path) -> Self {
+    /// Starts one that keeps its log in `folder`, and takes twice `pause` over a mail.
+    pub(crate) fn start(folder: &Path, pause: Duration) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let python = root.join(".tools/smtp/bin/python");
         assert!(python.exists(), "{} is missing: run `make tools-test`", python.display());
@@ -46,6 +49,7 @@ impl MailServer {
             .arg(root.join("crates/notifier/tests/smtp_server.py"))
             .arg("--log")
             .arg(&log)
+            .args(["--pause", &pause.as_secs_f64().to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

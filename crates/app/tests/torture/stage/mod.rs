@@ -66,7 +66,7 @@ impl Stage {
             .enable_all()
             .build()
             .expect("a runtime");
-        let postgres = Postgres::start(folder.path(), &[]);
+        let postgres = Postgres::start(folder.path(), "postgres", &["checkpoint_timeout=1h"]);
         let made = Command::new(store::postgres_binaries().expect("PostgreSQL").join("psql"))
             .args([
                 "--quiet",
@@ -83,7 +83,7 @@ impl Stage {
         Self {
             workers: Vec::new(),
             postgres,
-            mail: MailServer::start(folder.path()),
+            mail: MailServer::start(folder.path(), Duration::ZERO),
             model: Model::start(runtime.handle(), script),
             variables,
             spread_minutes,
@@ -96,6 +96,12 @@ impl Stage {
     /// A setting of all processes that are started from now on.
     pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// With a mail server that takes twice `pause` over a mail, so that sends can be struck in their middle.
+    pub(crate) fn with_slow_mail(mut self, pause: Duration) -> Self {
+        self.mail = MailServer::start(self.folder.path(), pause);
         self
     }
 
@@ -158,8 +164,10 @@ impl Stage {
     pub(crate) fn serve(&self, variables: &[(&str, String)]) -> (Process, String) {
         let name = format!("s{}", words(self.next_number()));
         let port = free_port();
-        let mut command = process::command(self, "serve", &name, &self.proxy());
-        command.env("TIDINGS_LISTEN", format!("127.0.0.1:{port}")).envs(variables.iter().cloned());
+        let mut variables: Vec<_> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        variables.push(("TIDINGS_LISTEN".to_owned(), format!("127.0.0.1:{port}")));
+        let command = process::command(self, "serve", &name, &self.proxy(), &variables);
         let process = process::start(self, command, name);
         let base = format!("http://127.0.0.1:{port}");
         wait_until("the API is ready", || {

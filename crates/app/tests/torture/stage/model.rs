@@ -29,6 +29,8 @@ pub(crate) struct Asked {
     pub(crate) worker: String,
     /// The question's word.
     pub(crate) question: String,
+    /// The id of the first connection that the question may use.
+    pub(crate) connection: String,
     /// The model's own earlier replies that the run had recorded by then.
     pub(crate) replies_seen: usize,
 }
@@ -102,7 +104,8 @@ async fn complete(
             number: log.len(),
             at: Instant::now(),
             worker,
-            question: question(&messages),
+            question: word_after(&messages, "Word: "),
+            connection: word_after(&messages, "\"connectionId\":\""),
             replies_seen: messages.iter().filter(|message| message["role"] == "assistant").count(),
         };
         log.push(asked.clone());
@@ -128,9 +131,9 @@ async fn complete(
     ([(CONTENT_TYPE, "text/event-stream")], body)
 }
 
-/// The word after "Word:" in the question.
-fn question(messages: &[Value]) -> String {
+/// What stands behind `mark` in the messages, up to a space or a quote.
+fn word_after(messages: &[Value], mark: &str) -> String {
     let said = messages.iter().filter_map(|message| message["content"].as_str());
-    let word = said.filter_map(|text| text.split_once("Word: ")).next();
-    word.and_then(|(_, rest)| rest.split_whitespace().next()).unwrap_or_default().to_owned()
+    let rest = said.filter_map(|text| text.split_once(mark)).map(|(_, rest)| rest).next().unwrap_or_default();
+    rest.split([' ', '"', '\n']).next().unwrap_or_default().to_owned()
 }

@@ -7,7 +7,7 @@ use std::{
     os::unix::fs::{PermissionsExt as _, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -40,9 +40,9 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// Makes a cluster below `folder` and starts it on this machine's clock, with further `settings` (`name=value`).
-    pub(crate) fn start(folder: &Path, settings: &[&str]) -> Self {
-        let folder = folder.join("postgres");
+    /// Makes a cluster in `folder/name` and starts it on this machine's clock, with further `settings` (`name=value`).
+    pub(crate) fn start(folder: &Path, name: &str, settings: &[&str]) -> Self {
+        let folder = folder.join(name);
         fs::create_dir_all(&folder).expect("a folder");
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("permissions");
         if let Some(user) = server_user() {
@@ -87,6 +87,21 @@ impl Postgres {
     pub(crate) fn at(&self, moment: Instant) -> DateTime<Utc> {
         let passed = moment.saturating_duration_since(self.clock.at).as_secs_f64() * self.clock.rate;
         self.clock.shown + TimeDelta::milliseconds((passed * 1_000.0) as i64)
+    }
+
+    /// The moment at which its clock shows, or showed, `instant`, as long as it is not set again.
+    pub(crate) fn moment(&self, instant: DateTime<Utc>) -> Instant {
+        let seconds = (instant - self.clock.shown).as_seconds_f64() / self.clock.rate;
+        let away = Duration::from_secs_f64(seconds.abs());
+        if seconds < 0.0 { self.clock.at - away } else { self.clock.at + away }
+    }
+
+    /// What its clock showed at a moment of this machine's clock, in seconds since 1970.
+    pub(crate) fn at_unix(&self, seconds: f64) -> DateTime<Utc> {
+        let ago =
+            SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs_f64() - seconds;
+        let ago = TimeDelta::milliseconds((ago * self.clock.rate * 1_000.0) as i64);
+        self.now() - ago
     }
 
     /// How far its clock is ahead of this machine's, while it runs as fast.
@@ -152,6 +167,22 @@ impl Postgres {
             );
             is_ready && TcpStream::connect(("127.0.0.1", self.port)).is_ok()
         });
+        if (self.clock.rate - 1.0).abs() > f64::EPSILON {
+            self.read_clock();
+        }
+    }
+
+    /// Reads what its clock shows: one that runs faster began to when the process started, which is not known to the moment.
+    fn read_clock(&mut self) {
+        let asked = Instant::now();
+        let output = Command::new(store::postgres_binaries().expect("PostgreSQL").join("psql"))
+            .args(["--no-psqlrc", "--tuples-only", "--no-align", &self.url("postgres")])
+            .args(["-c", "SELECT extract(epoch FROM clock_timestamp())"])
+            .output()
+            .expect("psql runs");
+        let seconds: f64 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("an instant");
+        let shown = DateTime::from_timestamp_millis((seconds * 1_000.0) as i64).expect("an instant");
+        self.clock = FakedClock { shown, at: asked + asked.elapsed() / 2, rate: self.clock.rate };
     }
 
     fn stop(&mut self) {
@@ -204,7 +235,7 @@ pub(crate) fn libfaketime() -> String {
 }
 
 /// Removes what libfaketime shares among a killed process's children: another user's process may get its id one day.
-fn forget_faked_clock(pid: u32) {
+pub(crate) fn forget_faked_clock(pid: u32) {
     for name in [format!("sem.faketime_sem_{pid}"), format!("faketime_shm_{pid}")] {
         let _ = fs::remove_file(Path::new("/dev/shm").join(name));
     }

@@ -10,7 +10,12 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{Stage, postgres::Postgres, proxy::Proxy, words};
+use super::{
+    Stage,
+    postgres::{Postgres, forget_faked_clock},
+    proxy::Proxy,
+    words,
+};
 
 /// A running `tidings`. Killed when dropped.
 pub(crate) struct Process {
@@ -24,6 +29,7 @@ impl Process {
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        forget_faked_clock(self.child.id());
     }
 
     /// SIGSTOP: it stands still, in whatever it was doing.
@@ -89,8 +95,7 @@ impl Slot {
 
 fn start_worker(stage: &Stage, proxy: &Proxy, variables: &[(String, String)]) -> Process {
     let name = format!("w{}", words(stage.next_number()));
-    let mut command = command(stage, "work", &name, proxy);
-    command.envs(variables.iter().map(|(name, value)| (name, value)));
+    let command = command(stage, "work", &name, proxy, variables);
     start(stage, command, name)
 }
 
@@ -102,11 +107,21 @@ pub(crate) fn start(stage: &Stage, mut command: Command, name: String) -> Proces
     Process { child, name }
 }
 
-/// `tidings ARGUMENT` on the stage, with nothing else of the environment that could change it. It dies with this thread.
-pub(crate) fn command(stage: &Stage, argument: &str, name: &str, proxy: &Proxy) -> Command {
+/// `tidings ARGUMENT` on the stage with further `variables`, and with nothing else of the environment that could change it. It
+/// dies with this thread. Its mails bear its name as their sender.
+pub(crate) fn command(
+    stage: &Stage,
+    argument: &str,
+    name: &str,
+    proxy: &Proxy,
+    variables: &[(String, String)],
+) -> Command {
     let mut command = Command::new("setpriv");
     command
-        .args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_tidings"), argument])
+        .args(["--pdeathsig", "KILL", "--", "env"])
+        // Set last, for the binary alone: among them are libraries to preload.
+        .args(stage.variables.iter().chain(variables).map(|(name, value)| format!("{name}={value}")))
+        .args([env!("CARGO_BIN_EXE_tidings"), argument])
         .env_clear()
         .envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "HOME"))
         .current_dir(stage.folder())
@@ -115,9 +130,8 @@ pub(crate) fn command(stage: &Stage, argument: &str, name: &str, proxy: &Proxy) 
         .env("TIDINGS_MODEL_NAME", "a-model")
         .env("TIDINGS_MODEL_BASE_URL", stage.model.url(name))
         .env("TIDINGS_SMTP_URL", stage.mail.url())
-        .env("TIDINGS_MAIL_FROM", "Tidings <tidings@mail.example>")
+        .env("TIDINGS_MAIL_FROM", format!("Tidings <{name}@mail.example>"))
         .env("TIDINGS_LOG_FORMAT", "json")
-        .env("NO_PROXY", "127.0.0.1")
-        .envs(stage.variables.iter().map(|(name, value)| (name, value)));
+        .env("NO_PROXY", "127.0.0.1");
     command
 }
