@@ -67,7 +67,8 @@ fn g6_a_killed_turn_resumes_behind_its_last_step() {
 
     let mut stage = Stage::new(0, Box::new(asks_four_times));
     let source = data_source(&stage);
-    let population = stage.populate(tasks, 1, connection(&source));
+    // More than one workspace: what the dead hold counts towards its limit of runs at once.
+    let population = stage.populate(tasks, 4, connection(&source));
     stage.postgres.set_clock(population.opens_at, 1.0);
     let mut deaths = Vec::new();
     let mut survivors = Vec::new();
