@@ -31,7 +31,8 @@ enum Blow {
 fn g1_one_run_per_occurrence() {
     let size = Size::of_this_run();
     let mut report = Report::new("G1", "one run per occurrence, none lost, none twice", size);
-    let (occurrences, kills, crashes, cuts) = size.pick((200, 8, 2, 4), (10_000, 200, 50, 50));
+    let (occurrences, kills) = (size.count(200, 10_000), size.count(8, 200));
+    let (crashes, cuts) = (size.count(2, 50), size.count(4, 50));
 
     // Leases so short that what a dead worker held is taken up while others die.
     let mut stage = Stage::new(0, Box::new(model::answers_at_once))
@@ -40,6 +41,7 @@ fn g1_one_run_per_occurrence() {
     let population = stage.populate(occurrences, 4, population::no_data());
     stage.model.think(Duration::from_millis(60));
     stage.postgres.set_clock(population.opens_at - TimeDelta::seconds(2), 1.0);
+    let (_server, _) = stage.serve(&[]);
     stage.start_workers(WORKERS);
 
     let mut random = StdRng::seed_from_u64(1);
@@ -67,6 +69,7 @@ fn g1_one_run_per_occurrence() {
     let effects = checker::check(&population.questions, &mails);
     let asked = stage.model.asked();
     report.did(occurrences, "occurrences");
+    report.did(population.homes.len(), "workspaces");
     report.did(kills, "kills of workers");
     report.did(crashes, "kills of PostgreSQL");
     report.did(cuts, "cuts");

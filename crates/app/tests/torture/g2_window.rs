@@ -23,7 +23,7 @@ const DELIVERED: f64 = 99.9;
 fn g2_in_the_window() {
     let size = Size::of_this_run();
     let mut report = Report::new("G2", "started and delivered inside the window", size);
-    let (tasks, rate) = size.pick((100, 75.0), (10_000, 8.0));
+    let (tasks, rate) = (size.count(100, 10_000), size.pick(75.0, 8.0));
 
     // Long by PostgreSQL's clock, so that it is long enough by the workers'.
     let mut stage =

@@ -46,7 +46,8 @@ struct Struck {
 fn g4_a_worker_that_stood_still_writes_and_sends_nothing() {
     let size = Size::of_this_run();
     let mut report = Report::new("G4", "a worker that stood still past its lease changes nothing", size);
-    let (stops, workers, tasks, spread_minutes) = size.pick((12, 5, 250, 0), (1_000, 16, 8_000, 14));
+    let (stops, tasks) = (size.count(12, 1_000), size.count(250, 8_000));
+    let (workers, spread_minutes) = (size.pick(5, 16), size.count(0, 14) as i64);
 
     let mut stage = Stage::new(spread_minutes, Box::new(model::answers_at_once))
         .with_slow_mail(Duration::from_millis(100))

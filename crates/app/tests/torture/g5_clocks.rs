@@ -22,7 +22,7 @@ fn g5_clocks_that_are_wrong_start_nothing_early_or_twice() {
     let size = Size::of_this_run();
     let mut report =
         Report::new("G5", "clocks five minutes ahead and behind: nothing early, nothing twice", size);
-    let (tasks, kills) = size.pick((100, 4), (2_000, 40));
+    let (tasks, kills) = (size.count(100, 2_000), size.count(4, 40));
 
     let mut stage = Stage::new(0, Box::new(model::answers_at_once)).with("TIDINGS_AGENT_CONCURRENCY", "4");
     let population = stage.populate(tasks, 4, population::no_data());

@@ -60,7 +60,7 @@ fn g6_a_killed_turn_resumes_behind_its_last_step() {
     let size = Size::of_this_run();
     let mut report =
         Report::new("G6", "a killed turn resumes: nothing finished is repeated, same answer", size);
-    let rounds = size.pick(1, 8);
+    let rounds = size.count(1, 8);
     let boundaries: Vec<(&'static str, usize)> =
         BOUNDARIES.iter().flat_map(|(point, times)| (1..=*times).map(move |time| (*point, time))).collect();
     let tasks = rounds * boundaries.len() + SPARE;

@@ -5,23 +5,49 @@ use std::{fmt::Display, time::Instant};
 /// How much a row does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Size {
-    /// In every `cargo test`: a minute at most.
+    /// In every `cargo test`: a minute or two.
     Short,
-    /// `make torture`: the figures of the table.
-    Full,
+    /// `make torture`: so many hundredths of the table's figures.
+    Full { percent: usize },
 }
 
 impl Size {
-    /// As the environment variable `TORTURE` says: `full`, or anything else.
+    /// As the environment variable `TORTURE` says: `full`, a percentage of it such as `10%`, or nothing.
     pub(crate) fn of_this_run() -> Self {
-        if std::env::var("TORTURE").is_ok_and(|size| size == "full") { Self::Full } else { Self::Short }
+        let asked = std::env::var("TORTURE").unwrap_or_default();
+        match asked.as_str() {
+            "" | "short" => Self::Short,
+            "full" => Self::Full { percent: 100 },
+            share => {
+                let percent = share.trim_end_matches('%').parse().ok().filter(|percent| *percent > 0);
+                Self::Full { percent: percent.expect("TORTURE is `short`, `full` or a percentage") }
+            }
+        }
     }
 
-    /// One of two figures.
+    /// One of two settings.
     pub(crate) fn pick<T>(self, short: T, full: T) -> T {
         match self {
             Self::Short => short,
-            Self::Full => full,
+            Self::Full { .. } => full,
+        }
+    }
+
+    /// One of two counts, the full one by its percentage.
+    pub(crate) fn count(self, short: usize, full: usize) -> usize {
+        match self {
+            Self::Short => short,
+            Self::Full { percent } => (full * percent).div_ceil(100),
+        }
+    }
+}
+
+impl Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Short => f.write_str("short"),
+            Self::Full { percent: 100 } => f.write_str("full"),
+            Self::Full { percent } => write!(f, "{percent}% of full"),
         }
     }
 }
@@ -74,10 +100,9 @@ impl Report {
     pub(crate) fn finish(self) {
         let Self { row, promise, size, started, done, seen, broken } = self;
         let verdict = if broken.is_empty() { "pass" } else { "FAIL" };
-        let form = size.pick("short", "full");
         let seconds = started.elapsed().as_secs();
         println!(
-            "{row:<4} {verdict}  {promise} | {form}: {} | {} | {seconds} s",
+            "{row:<4} {verdict}  {promise} | {size}: {} | {} | {seconds} s",
             done.join(", "),
             seen.join(", ")
         );

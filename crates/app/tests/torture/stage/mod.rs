@@ -107,7 +107,7 @@ impl Stage {
 
     /// Makes `tasks` tasks over `connection` in `workspaces` workspaces, all with the same window two hours ahead at most.
     pub(crate) fn populate(&self, tasks: usize, workspaces: usize, connection: NewConnection) -> Population {
-        self.runtime.block_on(async {
+        self.block_on(async {
             let store = self.store().await;
             let plan = Plan { tasks, workspaces, connection, now: self.postgres.now() };
             let population = population::populate(&store, plan).await;
@@ -153,11 +153,6 @@ impl Stage {
         let revived = workers.iter_mut().filter_map(|slot| slot.revive(self).then_some(())).count();
         self.workers = workers;
         revived
-    }
-
-    /// Kills all workers and starts none.
-    pub(crate) fn kill_all_workers(&mut self) {
-        self.workers.clear();
     }
 
     /// Starts `tidings serve` and waits until it is ready. Answers it and the address of its API.

@@ -126,8 +126,8 @@ async fn complete(
         json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "tool_calls" }] }),
         json!({ "choices": [], "usage": { "prompt_tokens": 100, "completion_tokens": 10 } }),
     ];
-    let mut body: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
-    body.push_str("data: [DONE]\n\n");
+    let chunks = chunks.map(|chunk| chunk.to_string()).join("\n\ndata: ");
+    let body = format!("data: {chunks}\n\ndata: [DONE]\n\n");
     ([(CONTENT_TYPE, "text/event-stream")], body)
 }
 

@@ -91,9 +91,13 @@ impl Postgres {
 
     /// The moment at which its clock shows, or showed, `instant`, as long as it is not set again.
     pub(crate) fn moment(&self, instant: DateTime<Utc>) -> Instant {
-        let seconds = (instant - self.clock.shown).as_seconds_f64() / self.clock.rate;
-        let away = Duration::from_secs_f64(seconds.abs());
-        if seconds < 0.0 { self.clock.at - away } else { self.clock.at + away }
+        let away = |span: TimeDelta| span.to_std().unwrap_or_default().div_f64(self.clock.rate);
+        let earlier = self
+            .clock
+            .at
+            .checked_sub(away(self.clock.shown - instant))
+            .expect("a moment since this machine started");
+        earlier + away(instant - self.clock.shown)
     }
 
     /// What its clock showed at a moment of this machine's clock, in seconds since 1970.
