@@ -63,7 +63,7 @@ fn g1_one_run_per_occurrence() {
         }
         revived += stage.revive_workers();
     }
-    stage.settle();
+    stage.settle(occurrences);
 
     let mails = stage.mail.mails();
     let effects = checker::check(&population.questions, &mails);

@@ -51,8 +51,8 @@ fn g2_in_the_window() {
     let in_time: Vec<_> =
         mails.iter().filter(|mail| is_inside(stage.postgres.at_unix(mail.at))).cloned().collect();
     let delivered = tasks - checker::check(&population.questions, &in_time).lost.len();
-    let latest = mails.iter().filter(|mail| Origin::of(&mail.text).is_some()).map(|mail| mail.at);
-    let latest = stage.postgres.at_unix(latest.fold(0.0, f64::max)) - opens_at;
+    let answers = mails.iter().filter(|mail| Origin::of(&mail.text).is_some());
+    let latest = answers.map(|mail| stage.postgres.at_unix(mail.at) - opens_at).max().unwrap_or_default();
 
     report.did(tasks, "tasks in one window of two hours");
     report.did(rate, "times this machine's time");

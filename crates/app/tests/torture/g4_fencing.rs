@@ -20,11 +20,11 @@ use crate::{
     stage::{Stage, mail::Mail, model, model::Asked, pause, population},
 };
 
-const LEASE: Duration = Duration::from_secs(3);
+const LEASE: Duration = Duration::from_secs(5);
 /// How long a worker stands still: its lease, and time for others to take over.
-const FROZEN: Duration = Duration::from_millis(4_500);
+const FROZEN: Duration = Duration::from_millis(7_000);
 /// How long a woken worker goes on. Less than a lease: within it nobody can lose to it again what they took from it.
-const WOKEN: Duration = Duration::from_millis(1_500);
+const WOKEN: Duration = Duration::from_millis(2_500);
 
 /// One worker's standing still.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ fn g4_a_worker_that_stood_still_writes_and_sends_nothing() {
             }
         }
     }
-    stage.settle();
+    stage.settle(tasks);
 
     let (mails, asked) = (stage.mail.mails(), stage.model.asked());
     let effects = checker::check(&population.questions, &mails);

@@ -44,7 +44,7 @@ fn g5_clocks_that_are_wrong_start_nothing_early_or_twice() {
         stage.kill_worker(kill % SKEWS.len());
     }
     let opened = stage.postgres.moment(population.opens_at);
-    stage.settle();
+    stage.settle(tasks);
 
     let (mails, asked) = (stage.mail.mails(), stage.model.asked());
     let effects = checker::check(&population.questions, &mails);

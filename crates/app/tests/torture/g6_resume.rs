@@ -91,7 +91,7 @@ fn g6_a_killed_turn_resumes_behind_its_last_step() {
         }
     }
     stage.start_workers(2);
-    stage.settle();
+    stage.settle(tasks);
 
     let (mails, asked) = (stage.mail.mails(), stage.model.asked());
     let effects = checker::check(&population.questions, &mails);

@@ -9,6 +9,7 @@ pub(crate) mod process;
 pub(crate) mod proxy;
 
 use std::{
+    collections::BTreeSet,
     fs,
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
@@ -196,16 +197,22 @@ impl Stage {
     }
 
     /// Moves PostgreSQL's clock ahead, so that leases, retries and the waits after a send whose outcome nobody knows run out,
-    /// until twice in a row nothing comes of it: no request to the model and no mail.
-    pub(crate) fn settle(&mut self) {
+    /// until twice in a row nothing comes of it: no request to the model and no mail. While fewer than `expected` deliveries
+    /// have come it is more patient: they may be lost, or the machine may be busy.
+    pub(crate) fn settle(&mut self, expected: usize) {
         let effects = |stage: &Self| (stage.mail.count(), stage.model.asked().len());
-        self.wait_while_alive(QUIET, effects, |_| false);
         let mut unchanged = 0;
-        while unchanged < 2 {
+        self.wait_while_alive(QUIET, effects, |_| false);
+        loop {
             let before = effects(self);
             self.postgres.jump(TimeDelta::minutes(10));
             self.wait_while_alive(QUIET, effects, |_| false);
             unchanged = if effects(self) == before { unchanged + 1 } else { 0 };
+            let deliveries: BTreeSet<String> =
+                self.mail.mails().into_iter().map(|mail| mail.message_id).collect();
+            if unchanged >= if deliveries.len() < expected { 10 } else { 2 } {
+                return;
+            }
         }
     }
 
