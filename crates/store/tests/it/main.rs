@@ -10,3 +10,4 @@ mod sign_in;
 mod tasks;
 mod tenancy;
 mod threads;
+mod transactions;
