@@ -40,7 +40,13 @@ pub(crate) async fn enclose(State(state): State<ApiState>, request: Request, nex
     let elapsed = (state.now() - started_at).to_std().unwrap_or_default();
     let status = response.status();
     span.in_scope(|| {
-        tracing::info!(status = status.as_u16(), elapsed_ms = elapsed.as_millis() as u64, "answered");
+        let (status, elapsed_ms) = (status.as_u16(), elapsed.as_millis() as u64);
+        // Refusals are counted, and come in floods.
+        if matches!(status, 429 | 503) {
+            tracing::debug!(status, elapsed_ms, "refused");
+        } else {
+            tracing::info!(status, elapsed_ms, "answered");
+        }
     });
     let labels =
         [("method", label_of(&method).to_owned()), ("route", route), ("status", status.as_u16().to_string())];

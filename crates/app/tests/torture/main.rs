@@ -6,6 +6,9 @@
 #![cfg(target_os = "linux")]
 
 mod checker;
+mod g12_idempotency;
 mod g1_one_run;
+mod g21_deactivation;
+mod g25_endurance;
 mod report;
 mod stage;
