@@ -3,9 +3,11 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, bail, ensure};
+use api::LoadLimits;
 use figment::{
     Figment,
     providers::{Format, Toml},
@@ -21,9 +23,19 @@ const VARIABLES: &[(&str, &str)] = &[
     ("TIDINGS_PUBLIC_URL", "server.public_url"),
     ("TIDINGS_REQUESTS_PER_MINUTE", "server.requests_per_minute"),
     ("TIDINGS_RUNS_PER_MINUTE", "server.runs_per_minute"),
+    ("TIDINGS_CONNECTIONS", "server.connections"),
+    ("TIDINGS_HEAD_SECONDS", "server.head_seconds"),
+    ("TIDINGS_BODY_SECONDS", "server.body_seconds"),
+    ("TIDINGS_REQUESTS_AT_ONCE", "server.requests_at_once"),
+    ("TIDINGS_REQUESTS_WAITING", "server.requests_waiting"),
+    ("TIDINGS_REQUEST_WAIT_MILLIS", "server.request_wait_millis"),
+    ("TIDINGS_UPLOADS_AT_ONCE", "server.uploads_at_once"),
+    ("TIDINGS_STREAMS", "server.streams"),
+    ("TIDINGS_STREAMS_PER_USER", "server.streams_per_user"),
     ("DATABASE_URL", "database.url"),
     ("DATABASE_URL_FILE", "database.url_file"),
     ("TIDINGS_DATABASE_MAX_CONNECTIONS", "database.max_connections"),
+    ("TIDINGS_DATABASE_WAIT_MILLIS", "database.request_wait_millis"),
     ("TIDINGS_DATA_DIR", "data.dir"),
     ("TIDINGS_FILES_ALLOWED", "data.files_allowed"),
     ("TIDINGS_SECRET_KEY_FILE", "data.secret_key_file"),
@@ -66,6 +78,7 @@ pub(crate) struct Server {
     pub(crate) public_url: String,
     pub(crate) requests_per_minute: u32,
     pub(crate) runs_per_minute: u32,
+    pub(crate) load: LoadLimits,
 }
 
 /// Tidings' own database.
@@ -74,6 +87,8 @@ pub(crate) struct Database {
     /// `None`: a private PostgreSQL under the data folder.
     pub(crate) url: Option<SecretString>,
     pub(crate) max_connections: u32,
+    /// How long a request waits for a connection.
+    pub(crate) request_wait: Duration,
 }
 
 /// Folders.
@@ -152,6 +167,15 @@ struct WrittenServer {
     public_url: String,
     requests_per_minute: u32,
     runs_per_minute: u32,
+    connections: usize,
+    head_seconds: u64,
+    body_seconds: u64,
+    requests_at_once: usize,
+    requests_waiting: usize,
+    request_wait_millis: u64,
+    uploads_at_once: usize,
+    streams: usize,
+    streams_per_user: usize,
 }
 
 #[derive(Deserialize)]
@@ -160,6 +184,7 @@ struct WrittenDatabase {
     url: String,
     url_file: String,
     max_connections: u32,
+    request_wait_millis: u64,
 }
 
 #[derive(Deserialize)]
@@ -281,7 +306,13 @@ impl Written {
             self.scheduler.lease_seconds
         );
         ensure!(self.agent.concurrency >= 1, "TIDINGS_AGENT_CONCURRENCY must be at least 1");
-        ensure!(self.database.max_connections >= 4, "TIDINGS_DATABASE_MAX_CONNECTIONS must be at least 4");
+        ensure!(self.database.max_connections >= 8, "TIDINGS_DATABASE_MAX_CONNECTIONS must be at least 8");
+        ensure!(
+            (100..=30_000).contains(&self.database.request_wait_millis),
+            "TIDINGS_DATABASE_WAIT_MILLIS: {} is not 100 to 30000",
+            self.database.request_wait_millis
+        );
+        let load = self.server.load()?;
         let dir = data_dir(&self.data.dir)?;
         let secret_key_file = match self.data.secret_key_file.as_str() {
             "" => dir.join("secret.key"),
@@ -316,8 +347,13 @@ impl Written {
                 public_url,
                 requests_per_minute: self.server.requests_per_minute,
                 runs_per_minute: self.server.runs_per_minute,
+                load,
             },
-            database: Database { url, max_connections: self.database.max_connections },
+            database: Database {
+                url,
+                max_connections: self.database.max_connections,
+                request_wait: Duration::from_millis(self.database.request_wait_millis),
+            },
             data: Data { files_allowed: files_allowed.collect(), secret_key_file, dir },
             mail: Mail { smtp_url, from: self.mail.from },
             model: self.model.check()?,
@@ -328,6 +364,42 @@ impl Written {
             },
             agent: Agent { concurrency: self.agent.concurrency },
             log: Log { filter: self.log.filter, is_json },
+        })
+    }
+}
+
+impl WrittenServer {
+    fn load(&self) -> anyhow::Result<LoadLimits> {
+        for (name, number) in [
+            ("TIDINGS_CONNECTIONS", self.connections),
+            ("TIDINGS_REQUESTS_AT_ONCE", self.requests_at_once),
+            ("TIDINGS_REQUESTS_WAITING", self.requests_waiting),
+            ("TIDINGS_UPLOADS_AT_ONCE", self.uploads_at_once),
+            ("TIDINGS_STREAMS", self.streams),
+            ("TIDINGS_STREAMS_PER_USER", self.streams_per_user),
+        ] {
+            ensure!((1..=1_000_000).contains(&number), "{name}: {number} is not 1 to 1000000");
+        }
+        for (name, seconds) in
+            [("TIDINGS_HEAD_SECONDS", self.head_seconds), ("TIDINGS_BODY_SECONDS", self.body_seconds)]
+        {
+            ensure!((1..=60).contains(&seconds), "{name}: {seconds} is not 1 to 60");
+        }
+        ensure!(
+            self.request_wait_millis <= 30_000,
+            "TIDINGS_REQUEST_WAIT_MILLIS: {} is more than 30000",
+            self.request_wait_millis
+        );
+        Ok(LoadLimits {
+            connections: self.connections,
+            head_time: Duration::from_secs(self.head_seconds),
+            body_time: Duration::from_secs(self.body_seconds),
+            requests: self.requests_at_once,
+            waiting: self.requests_waiting,
+            wait: Duration::from_millis(self.request_wait_millis),
+            uploads: self.uploads_at_once,
+            streams: self.streams,
+            streams_per_user: self.streams_per_user,
         })
     }
 }
@@ -441,6 +513,12 @@ mod tests {
             ("TIDINGS_SMTP_URL", "mail.example:25"),
             ("DATABASE_URL", "mysql://x"),
             ("TIDINGS_LOG_FORMAT", "xml"),
+            ("TIDINGS_REQUESTS_AT_ONCE", "0"),
+            ("TIDINGS_BODY_SECONDS", "61"),
+            ("TIDINGS_STREAMS", "many"),
+            ("TIDINGS_REQUEST_WAIT_MILLIS", "30001"),
+            ("TIDINGS_DATABASE_WAIT_MILLIS", "99"),
+            ("TIDINGS_DATABASE_MAX_CONNECTIONS", "7"),
         ] {
             let error = load(&[("TIDINGS_DATA_DIR", "/data"), (name, text)]).expect_err("a refusal");
             assert!(format!("{error:#}").contains(name), "{name}: {error:#}");

@@ -9,6 +9,7 @@ mod limits;
 mod live;
 mod openapi;
 mod outbox;
+mod overload;
 mod pages;
 mod preview;
 mod robustness;

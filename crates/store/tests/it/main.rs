@@ -1,6 +1,7 @@
 //! The store against a real PostgreSQL, under its real roles and policies.
 
 mod connections;
+mod deactivation;
 mod deliveries;
 mod ends;
 mod events;
@@ -10,3 +11,4 @@ mod sign_in;
 mod tasks;
 mod tenancy;
 mod threads;
+mod transactions;
