@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     DeliveryId, RunId, TaskId, ThreadId, UserId, WorkspaceId,
     delivery::{Audience, Channel, DeliveryKind, DeliveryState},
+    run::RunReason,
 };
 use uuid::Uuid;
 
@@ -316,9 +317,14 @@ impl Store {
     }
 
     /// Notes that an attempt begins: after this bytes may leave. Answers the attempt's number, from 1. `LeaseLost` also when
-    /// the delivery was withheld in the meantime.
+    /// the delivery was withheld in the meantime, or is now because its recipient, or the creator of its run, was deactivated:
+    /// one that was being sent or reconciled then is found by nothing else.
     pub async fn delivery_attempt_start(&self, scope: &Scope, lease: &DeliveryLease) -> Result<u32> {
         let mut tx = self.begin(scope).await?;
+        if withhold_from_deactivated(&mut tx, lease).await? {
+            tx.commit().await?;
+            return Err(Error::LeaseLost);
+        }
         let attempt = sqlx::query_scalar!(
             "UPDATE delivery SET state = 'sending', attempts = attempts + 1, lease_until = $4
              WHERE workspace_id = $1 AND id = $2 AND lease_token = $3 AND state IN ('pending', 'unknown')
@@ -474,6 +480,37 @@ impl Store {
         let deliveries = rows.into_iter().map(Delivery::try_from).collect::<Result<Vec<_>>>()?;
         Ok(page.cut(deliveries, |delivery| (String::new(), delivery.id.as_uuid())))
     }
+}
+
+/// Withholds a held delivery if somebody whom it needs is deactivated; keeps them active until the transaction ends if not.
+async fn withhold_from_deactivated(tx: &mut Tx, lease: &DeliveryLease) -> Result<bool> {
+    let is_active = sqlx::query_scalar!(
+        r#"SELECT member.deactivated_at IS NULL AS "is_active!" FROM delivery
+           LEFT JOIN run ON run.workspace_id = delivery.workspace_id AND run.id = delivery.run_id
+           JOIN member ON member.workspace_id = delivery.workspace_id
+             AND member.user_id IN (delivery.user_id, run.creator_id)
+           WHERE delivery.workspace_id = $1 AND delivery.id = $2 FOR SHARE OF member"#,
+        tx.workspace_id(),
+        lease.delivery_id.as_uuid()
+    )
+    .fetch_all(tx.db())
+    .await?;
+    if is_active.into_iter().all(|is_active| is_active) {
+        return Ok(false);
+    }
+    let done = sqlx::query!(
+        "UPDATE delivery SET state = 'withheld', reason = $4, finished_at = $5, lease_token = NULL, lease_until = NULL,
+             worker = NULL
+         WHERE workspace_id = $1 AND id = $2 AND lease_token = $3",
+        tx.workspace_id(),
+        lease.delivery_id.as_uuid(),
+        lease.token,
+        RunReason::CreatorDeactivated.as_str(),
+        tx.now
+    )
+    .execute(tx.db())
+    .await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// Writes an outcome to a held delivery and its last attempt.

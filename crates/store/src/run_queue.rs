@@ -311,8 +311,8 @@ impl Store {
     pub async fn run_overdue(&self, batch: u32) -> Result<usize> {
         let mut tx = self.begin_across().await?;
         let overdue = sqlx::query!(
-            r#"SELECT run_queue.workspace_id, run_queue.run_id, run.status, run.message, run.closes_at,
-                   run.started_at IS NOT NULL AS "has_started!", workspace.grace_seconds
+            r#"SELECT run_queue.workspace_id, run_queue.run_id, run_queue.stop_reason, run.status, run.message,
+                   run.closes_at, run.started_at IS NOT NULL AS "has_started!", workspace.grace_seconds
                FROM run_queue
                JOIN run ON run.workspace_id = run_queue.workspace_id AND run.id = run_queue.run_id
                JOIN workspace ON workspace.id = run_queue.workspace_id
@@ -324,6 +324,13 @@ impl Store {
         .fetch_all(tx.db())
         .await?;
         for row in &overdue {
+            let stop: Option<RunReason> =
+                optional_word("run_queue", "stop_reason", row.run_id, row.stop_reason.as_deref())?;
+            if let Some(reason) = stop {
+                let end = RunEnd::without_answer(RunStatus::Cancelled, reason);
+                run_end::close(&mut tx, row.workspace_id, row.run_id, &end).await?;
+                continue;
+            }
             let status: RunStatus = word("run", "status", row.run_id, &row.status)?;
             let runs_late_until =
                 row.closes_at.map(|closes_at| closes_at + TimeDelta::seconds(row.grace_seconds.into()));
