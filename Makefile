@@ -1,5 +1,5 @@
 # `make run` starts everything; `make test` runs every test. Both install what they need first.
-.PHONY: run build test test-rust test-web test-e2e lint tools tools-run tools-test web oracle sqlx clean-data help
+.PHONY: run build test test-rust test-web test-e2e lint tools tools-run tools-test web oracle property sqlx clean-data help
 
 SHELL := /bin/bash
 setup := .config/setup.sh
@@ -63,3 +63,6 @@ sqlx: tools ## Check the SQL against a fresh database again and rewrite .sqlx
 SEED ?= 7
 oracle: build ## Compare schedule arithmetic with a fresh set of the independent oracle: make oracle SEED=n
 	@.config/oracle.sh $(SEED)
+
+property: tools-test ## Lead 20,000 random lives of tasks through the rules: make property, or SEED=n make property
+	@cargo test --quiet -p scheduler --test it twenty_thousand -- --ignored --nocapture

@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod downtime;
+mod model;
 mod rules;
 
 use scheduler::{Scheduler, SchedulerOptions, Tick};
