@@ -29,8 +29,6 @@ use crate::{
 
 /// How often claims are tried when nobody calls.
 const POLL: Duration = Duration::from_millis(250);
-/// How often leases are renewed.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long turns may take to reach their next step when the process goes down.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -84,13 +82,22 @@ impl Agent {
         }
     }
 
+    /// How often leases are renewed: four times in the length of one.
+    fn heartbeat(&self) -> Duration {
+        self.lease() / 4
+    }
+
+    fn lease(&self) -> Duration {
+        self.store.run_lease().to_std().unwrap_or_default()
+    }
+
     /// Works until `shutdown`, then lets each turn finish its step and hands it back.
     pub async fn run(&self, events: &Events, shutdown: CancellationToken) {
         let mut events = events.subscribe();
         let mut held: HashMap<RunLease, Held> = HashMap::new();
         let mut turns: JoinSet<RunLease> = JoinSet::new();
         let mut poll = interval(POLL);
-        let mut heartbeat = interval(HEARTBEAT);
+        let mut heartbeat = interval(self.heartbeat());
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -168,7 +175,7 @@ impl Agent {
             turns.spawn(async move {
                 tokio::select! {
                     () = agent.execute(run, signals.clone()) => {}
-                    () = lease_runs_out(watched) => {
+                    () = lease_runs_out(watched, agent.lease()) => {
                         signals.stop.cancel();
                         tracing::warn!(run_id = %lease.run_id, "the lease could not be renewed: the turn is dropped");
                     }
@@ -182,7 +189,8 @@ impl Agent {
     async fn renew(&self, held: &HashMap<RunLease, Held>) {
         let asked = Instant::now();
         let leases: Vec<RunLease> = held.values().map(|held| held.lease).collect();
-        let still_held = match tokio::time::timeout(HEARTBEAT, self.store.run_heartbeat(&leases)).await {
+        let still_held = match tokio::time::timeout(self.heartbeat(), self.store.run_heartbeat(&leases)).await
+        {
             Ok(Ok(still_held)) => still_held,
             Ok(Err(error)) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "leases could not be renewed");
@@ -325,8 +333,8 @@ impl Agent {
 }
 
 /// Waits until a lease has not been renewed for two thirds of its time.
-async fn lease_runs_out(mut renewed: watch::Receiver<Instant>) {
-    let patience = (store::RUN_LEASE * 2 / 3).to_std().unwrap_or_default();
+async fn lease_runs_out(mut renewed: watch::Receiver<Instant>, lease: Duration) {
+    let patience = lease * 2 / 3;
     loop {
         let last = *renewed.borrow_and_update();
         tokio::time::sleep_until(last + patience).await;

@@ -1,9 +1,10 @@
-//! The record of every change: one row, in the transaction of the change.
+//! The record of every change: one row, in the transaction of the change. A change that a request with an idempotency key
+//! makes is noted as the key's effect, too.
 
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{Result, Tx, scope::Actor};
+use crate::{Result, Tx, idempotency, scope::Actor};
 
 /// Writes the audit row of a change. `action` is subject and verb: `task.create`. `details` never holds a secret.
 pub(crate) async fn record(
@@ -13,6 +14,9 @@ pub(crate) async fn record(
     subject_id: Uuid,
     details: Value,
 ) -> Result<()> {
+    if let Some(hold) = tx.hold() {
+        idempotency::note_effect(tx, hold, action, subject_id, &details).await?;
+    }
     let (actor_kind, actor_id) = match actor {
         Actor::User(id) => ("user", Some(id.as_uuid())),
         Actor::Operator => ("operator", None),

@@ -17,8 +17,6 @@ use crate::{
     page::{Page, Paged},
 };
 
-/// How long a claim or a heartbeat holds a delivery.
-pub const DELIVERY_LEASE: TimeDelta = TimeDelta::seconds(60);
 /// Nothing is tried this long after it was queued.
 pub const DELIVERY_LIFETIME: TimeDelta = TimeDelta::hours(24);
 
@@ -277,7 +275,7 @@ impl Store {
                    recipient.is_deactivated AS "is_deactivated?""#,
             tx.now,
             i64::from(limit),
-            tx.now + DELIVERY_LEASE,
+            tx.now + self.delivery_lease,
             worker,
             WORKSPACES_PER_CLAIM
         )
@@ -317,11 +315,14 @@ impl Store {
     }
 
     /// Notes that an attempt begins: after this bytes may leave. Answers the attempt's number, from 1. `LeaseLost` also when
-    /// the delivery was withheld in the meantime, or is now because its recipient, or the creator of its run, was deactivated:
-    /// one that was being sent or reconciled then is found by nothing else.
+    /// the delivery was withheld in the meantime, or is withheld now: its recipient or its task's creator is deactivated, or
+    /// its task is deleted. Both kinds of row stay locked until the attempt is committed, so that no attempt begins after a
+    /// deactivation or a deletion that was committed.
     pub async fn delivery_attempt_start(&self, scope: &Scope, lease: &DeliveryLease) -> Result<u32> {
         let mut tx = self.begin(scope).await?;
-        if withhold_from_deactivated(&mut tx, lease).await? {
+        if let Some(reason) = refusal(&mut tx, lease).await? {
+            let outcome = DeliveryOutcome::Withheld { reason: reason.as_str().to_owned() };
+            finish(&mut tx, lease, &outcome).await?;
             tx.commit().await?;
             return Err(Error::LeaseLost);
         }
@@ -332,7 +333,7 @@ impl Store {
             tx.workspace_id(),
             lease.delivery_id.as_uuid(),
             lease.token,
-            tx.now + DELIVERY_LEASE
+            tx.now + self.delivery_lease
         )
         .fetch_optional(tx.db())
         .await?
@@ -395,7 +396,7 @@ impl Store {
             tx.workspace_id(),
             lease.delivery_id.as_uuid(),
             lease.token,
-            tx.now + DELIVERY_LEASE
+            tx.now + self.delivery_lease
         )
         .execute(tx.db())
         .await?;
@@ -482,35 +483,34 @@ impl Store {
     }
 }
 
-/// Withholds a held delivery if somebody whom it needs is deactivated; keeps them active until the transaction ends if not.
-async fn withhold_from_deactivated(tx: &mut Tx, lease: &DeliveryLease) -> Result<bool> {
-    let is_active = sqlx::query_scalar!(
-        r#"SELECT member.deactivated_at IS NULL AS "is_active!" FROM delivery
-           LEFT JOIN run ON run.workspace_id = delivery.workspace_id AND run.id = delivery.run_id
+/// Why a delivery may not be sent any more, if so. Keeps the answer true until the transaction ends. Locks members before
+/// tasks and tasks before deliveries, as a deactivation and a deletion do.
+async fn refusal(tx: &mut Tx, lease: &DeliveryLease) -> Result<Option<RunReason>> {
+    let members = sqlx::query_scalar!(
+        r#"SELECT member.deactivated_at IS NOT NULL AS "is_deactivated!" FROM delivery
+           LEFT JOIN task ON task.workspace_id = delivery.workspace_id AND task.id = delivery.task_id
            JOIN member ON member.workspace_id = delivery.workspace_id
-             AND member.user_id IN (delivery.user_id, run.creator_id)
-           WHERE delivery.workspace_id = $1 AND delivery.id = $2 FOR SHARE OF member"#,
+             AND member.user_id IN (delivery.user_id, task.creator_id)
+           WHERE delivery.workspace_id = $1 AND delivery.id = $2
+           ORDER BY member.user_id FOR SHARE OF member"#,
         tx.workspace_id(),
         lease.delivery_id.as_uuid()
     )
     .fetch_all(tx.db())
     .await?;
-    if is_active.into_iter().all(|is_active| is_active) {
-        return Ok(false);
+    if members.contains(&true) {
+        return Ok(Some(RunReason::CreatorDeactivated));
     }
-    let done = sqlx::query!(
-        "UPDATE delivery SET state = 'withheld', reason = $4, finished_at = $5, lease_token = NULL, lease_until = NULL,
-             worker = NULL
-         WHERE workspace_id = $1 AND id = $2 AND lease_token = $3",
+    let is_deleted = sqlx::query_scalar!(
+        r#"SELECT task.deleted_at IS NOT NULL AS "is_deleted!" FROM delivery
+           JOIN task ON task.workspace_id = delivery.workspace_id AND task.id = delivery.task_id
+           WHERE delivery.workspace_id = $1 AND delivery.id = $2 FOR SHARE OF task"#,
         tx.workspace_id(),
-        lease.delivery_id.as_uuid(),
-        lease.token,
-        RunReason::CreatorDeactivated.as_str(),
-        tx.now
+        lease.delivery_id.as_uuid()
     )
-    .execute(tx.db())
+    .fetch_optional(tx.db())
     .await?;
-    Ok(done.rows_affected() > 0)
+    Ok(is_deleted.filter(|is_deleted| *is_deleted).map(|_| RunReason::TaskDeleted))
 }
 
 /// Writes an outcome to a held delivery and its last attempt.

@@ -43,7 +43,10 @@ mod unsubscription;
 pub mod vault;
 mod workspace;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 pub use chart::*;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -54,7 +57,7 @@ pub use error::{Conflict, Error, Result};
 pub use event::{Event, Events};
 pub use grant::*;
 pub use group::*;
-pub use idempotency::Idempotency;
+pub use idempotency::{Effect, Idempotency, IdempotencyHold};
 pub use outbox_mail::{NewOutboxMail, OutboxMail};
 pub use page::{Cursor, Page, Paged};
 pub use people::*;
@@ -90,12 +93,18 @@ pub struct StoreOptions {
     pub app_connections: u32,
     /// The most connections for signing in and the queues.
     pub worker_connections: u32,
+    /// How long a statement waits for a free connection before it fails.
+    pub connection_wait: Duration,
     /// The clock.
     pub time: Time,
     /// Seals the secrets of data sources.
     pub vault: Vault,
     /// Tasks start spread over this much of their window. [`domain::schedule::SPREAD`] but for tests.
     pub spread: TimeDelta,
+    /// How long a claim or a heartbeat holds a run: after this, a worker that vanished loses it to another.
+    pub run_lease: TimeDelta,
+    /// The same for a delivery.
+    pub delivery_lease: TimeDelta,
 }
 
 impl StoreOptions {
@@ -105,9 +114,12 @@ impl StoreOptions {
             url: url.into(),
             app_connections: 8,
             worker_connections: 4,
+            connection_wait: Duration::from_secs(30),
             time: Time::Database,
             vault,
             spread: domain::schedule::SPREAD,
+            run_lease: TimeDelta::seconds(60),
+            delivery_lease: TimeDelta::seconds(60),
         }
     }
 }
@@ -122,6 +134,8 @@ pub struct Store {
     time: Time,
     vault: Vault,
     spread: TimeDelta,
+    run_lease: TimeDelta,
+    delivery_lease: TimeDelta,
     /// The last workspace that a claim looked at: the next one starts behind it.
     claim_cursor: Arc<Mutex<Uuid>>,
 }
@@ -135,11 +149,20 @@ impl Store {
             .application_name("tidings")
             .options([("idle_in_transaction_session_timeout", "15s"), ("lock_timeout", "15s")]);
         Ok(Self {
-            app: pool(&connect, "SET ROLE tidings_app", options.app_connections).await?,
-            worker: pool(&connect, "SET ROLE tidings_worker", options.worker_connections).await?,
+            app: pool(&connect, "SET ROLE tidings_app", options.app_connections, options.connection_wait)
+                .await?,
+            worker: pool(
+                &connect,
+                "SET ROLE tidings_worker",
+                options.worker_connections,
+                options.connection_wait,
+            )
+            .await?,
             time: options.time,
             vault: options.vault,
             spread: options.spread,
+            run_lease: options.run_lease,
+            delivery_lease: options.delivery_lease,
             claim_cursor: Arc::default(),
         })
     }
@@ -153,6 +176,16 @@ impl Store {
     /// Over how much of a window tasks start.
     pub const fn spread(&self) -> TimeDelta {
         self.spread
+    }
+
+    /// How long a claim or a heartbeat holds a run.
+    pub const fn run_lease(&self) -> TimeDelta {
+        self.run_lease
+    }
+
+    /// How long a claim or a heartbeat holds a delivery.
+    pub const fn delivery_lease(&self) -> TimeDelta {
+        self.delivery_lease
     }
 
     fn claim_cursor(&self) -> Uuid {
@@ -170,9 +203,15 @@ impl Store {
     }
 }
 
-async fn pool(connect: &PgConnectOptions, set_role: &'static str, max_connections: u32) -> Result<PgPool> {
+async fn pool(
+    connect: &PgConnectOptions,
+    set_role: &'static str,
+    max_connections: u32,
+    wait: Duration,
+) -> Result<PgPool> {
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
+        .acquire_timeout(wait)
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 sqlx::query(set_role).execute(connection).await?;

@@ -1,6 +1,6 @@
 //! How workers hold runs: claim, heartbeat, release, rescue.
 //!
-//! A claim is brief and leases the run for [`RUN_LEASE`] by the database's clock under a fresh token. Every later write names
+//! A claim is brief and leases the run for [`crate::StoreOptions::run_lease`] by the database's clock under a fresh token. Every later write names
 //! the token. Whoever could not renew it in time finds, at the next write, that it is no longer theirs.
 
 use std::collections::HashSet;
@@ -21,8 +21,6 @@ use crate::{
     run_end::{self, RunEnd},
 };
 
-/// How long a claim or a heartbeat holds a run.
-pub const RUN_LEASE: TimeDelta = TimeDelta::seconds(60);
 /// A run whose workers vanished this often is given up: it may be what kills them.
 pub const RESCUES_MAX: i32 = 5;
 /// Workspaces with waiting runs that one transaction of a claim looks at, at least.
@@ -191,7 +189,7 @@ impl Store {
             &mine,
             &workspace_ids,
             &run_ids,
-            tx.now + RUN_LEASE,
+            tx.now + self.run_lease,
             worker
         )
         .fetch_all(tx.db())
@@ -225,7 +223,7 @@ impl Store {
             &run_ids,
             &tokens,
             self.time.given(),
-            RUN_LEASE.as_seconds_f64()
+            self.run_lease.as_seconds_f64()
         )
         .fetch_all(&self.worker)
         .await?;
@@ -245,25 +243,36 @@ impl Store {
     }
 
     /// Hands runs back, at once claimable by others; the attempt is not counted. Ones that are lost already are left alone.
-    /// Answers how many were handed back.
+    /// One that was asked to stop ends instead: nobody shall claim it again. Answers how many were handed back or ended.
     pub async fn run_release(&self, leases: &[RunLease]) -> Result<u64> {
         let (workspace_ids, run_ids, tokens) = columns(leases);
-        let done = sqlx::query!(
+        let mut tx = self.begin_across().await?;
+        let released = sqlx::query!(
             "WITH released AS (
                  UPDATE run_queue SET lease_token = NULL, lease_until = NULL, worker = NULL
                  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS held (workspace_id, run_id, token)
                  WHERE run_queue.workspace_id = held.workspace_id AND run_queue.run_id = held.run_id
                    AND run_queue.lease_token = held.token
-                 RETURNING run_queue.workspace_id, run_queue.run_id)
+                 RETURNING run_queue.workspace_id, run_queue.run_id, stop_reason)
              UPDATE run SET status = 'queued', attempt = attempt - 1 FROM released
-             WHERE run.workspace_id = released.workspace_id AND run.id = released.run_id",
+             WHERE run.workspace_id = released.workspace_id AND run.id = released.run_id
+             RETURNING run.workspace_id, run.id, released.stop_reason",
             &workspace_ids,
             &run_ids,
             &tokens
         )
-        .execute(&self.worker)
+        .fetch_all(tx.db())
         .await?;
-        Ok(done.rows_affected())
+        for row in &released {
+            let stop: Option<RunReason> =
+                optional_word("run_queue", "stop_reason", row.id, row.stop_reason.as_deref())?;
+            if let Some(reason) = stop {
+                let end = RunEnd::without_answer(RunStatus::Cancelled, reason);
+                run_end::close(&mut tx, row.workspace_id, row.id, &end).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(released.len() as u64)
     }
 
     /// Takes up to `batch` runs from workers that let their lease pass, and queues them again; one that this happened to too
@@ -311,8 +320,8 @@ impl Store {
     pub async fn run_overdue(&self, batch: u32) -> Result<usize> {
         let mut tx = self.begin_across().await?;
         let overdue = sqlx::query!(
-            r#"SELECT run_queue.workspace_id, run_queue.run_id, run_queue.stop_reason, run.status, run.message,
-                   run.closes_at, run.started_at IS NOT NULL AS "has_started!", workspace.grace_seconds
+            r#"SELECT run_queue.workspace_id, run_queue.run_id, run.status, run.message, run.closes_at,
+                   run.started_at IS NOT NULL AS "has_started!", workspace.grace_seconds
                FROM run_queue
                JOIN run ON run.workspace_id = run_queue.workspace_id AND run.id = run_queue.run_id
                JOIN workspace ON workspace.id = run_queue.workspace_id
@@ -324,13 +333,6 @@ impl Store {
         .fetch_all(tx.db())
         .await?;
         for row in &overdue {
-            let stop: Option<RunReason> =
-                optional_word("run_queue", "stop_reason", row.run_id, row.stop_reason.as_deref())?;
-            if let Some(reason) = stop {
-                let end = RunEnd::without_answer(RunStatus::Cancelled, reason);
-                run_end::close(&mut tx, row.workspace_id, row.run_id, &end).await?;
-                continue;
-            }
             let status: RunStatus = word("run", "status", row.run_id, &row.status)?;
             let runs_late_until =
                 row.closes_at.map(|closes_at| closes_at + TimeDelta::seconds(row.grace_seconds.into()));

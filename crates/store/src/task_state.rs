@@ -14,6 +14,7 @@ use crate::{
     Conflict, Error, Result, Scope, Store, Task, Tx, audit,
     due::{self, read_schedule},
     error::{one_row, to_json},
+    event,
     notice::{self, Notice},
     people,
     run_end::{self, RunEnd},
@@ -106,13 +107,13 @@ impl Store {
         finish(tx, id).await
     }
 
-    /// Deletes a task: waiting runs are cancelled, a started one stops before its next step. Its threads stay.
+    /// Deletes a task: waiting runs are cancelled, a started one stops before its next step, and what was not sent yet is
+    /// withheld. Its threads stay.
     pub async fn task_delete(&self, scope: &Scope, id: TaskId) -> Result<()> {
         let mut tx = self.begin(scope).await?;
         let workspace_id = tx.workspace_id();
         due::remove_row(&mut tx, workspace_id, id.as_uuid()).await?;
-        end_waiting(&mut tx, id, RunStatus::Cancelled, RunReason::TaskDeleted, true).await?;
-        ask_to_stop(&mut tx, &[id.as_uuid()], RunReason::TaskDeleted).await?;
+        end_runs_of_deleted(&mut tx, id).await?;
         let done = sqlx::query!(
             "UPDATE task SET deleted_at = $3, version = version + 1
              WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL",
@@ -123,6 +124,19 @@ impl Store {
         .execute(tx.db())
         .await?;
         one_row(&done, Error::NotFound)?;
+        // Whoever started a run, or finished one, held the task until then: what they left is seen now.
+        end_runs_of_deleted(&mut tx, id).await?;
+        sqlx::query!(
+            "UPDATE delivery SET state = 'withheld', reason = $3, finished_at = $4, lease_token = NULL, lease_until = NULL
+             WHERE workspace_id = $1 AND task_id = $2 AND state IN ('pending', 'unknown')",
+            workspace_id,
+            id.as_uuid(),
+            RunReason::TaskDeleted.as_str(),
+            tx.now
+        )
+        .execute(tx.db())
+        .await?;
+        event::tell_run_stop(&mut tx).await?;
         audit::record(&mut tx, scope.actor(), "task.delete", id.as_uuid(), json!({})).await?;
         tx.commit().await
     }
@@ -207,8 +221,18 @@ pub(crate) async fn cancel_all_of(tx: &mut Tx, creator_id: UserId) -> Result<()>
     )
     .execute(tx.db())
     .await?;
+    // All of their runs are locked before it is looked which of them wait: one that its worker hands back or gives up for a
+    // while meanwhile is seen as waiting, and ends here.
+    sqlx::query!(
+        "UPDATE run_queue SET stop_reason = $3 WHERE workspace_id = $1 AND creator_id = $2",
+        workspace_id,
+        creator,
+        RunReason::CreatorDeactivated.as_str()
+    )
+    .execute(tx.db())
+    .await?;
     let waiting = sqlx::query_scalar!(
-        "SELECT run_id FROM run_queue WHERE workspace_id = $1 AND creator_id = $2 AND lease_token IS NULL FOR UPDATE",
+        "SELECT run_id FROM run_queue WHERE workspace_id = $1 AND creator_id = $2 AND lease_token IS NULL",
         workspace_id,
         creator
     )
@@ -219,16 +243,8 @@ pub(crate) async fn cancel_all_of(tx: &mut Tx, creator_id: UserId) -> Result<()>
         run_end::close(tx, workspace_id, run_id, &end).await?;
     }
     sqlx::query!(
-        "UPDATE run_queue SET stop_reason = $3 WHERE workspace_id = $1 AND creator_id = $2",
-        workspace_id,
-        creator,
-        RunReason::CreatorDeactivated.as_str()
-    )
-    .execute(tx.db())
-    .await?;
-    sqlx::query!(
         "UPDATE delivery SET state = 'withheld', reason = $3, finished_at = $4, lease_token = NULL, lease_until = NULL
-         WHERE workspace_id = $1 AND state = 'pending' AND (user_id = $2 OR EXISTS (
+         WHERE workspace_id = $1 AND state IN ('pending', 'unknown') AND (user_id = $2 OR EXISTS (
              SELECT FROM run WHERE run.workspace_id = $1 AND run.id = delivery.run_id AND run.creator_id = $2))",
         workspace_id,
         creator,
@@ -247,7 +263,13 @@ pub(crate) async fn cancel_all_of(tx: &mut Tx, creator_id: UserId) -> Result<()>
     )
     .execute(tx.db())
     .await?;
-    Ok(())
+    event::tell_run_stop(tx).await
+}
+
+/// Has the runs of a deleted task stop before their next step, and ends those that no worker holds.
+async fn end_runs_of_deleted(tx: &mut Tx, id: TaskId) -> Result<()> {
+    ask_to_stop(tx, &[id.as_uuid()], RunReason::TaskDeleted).await?;
+    end_waiting(tx, id, RunStatus::Cancelled, RunReason::TaskDeleted, true).await
 }
 
 async fn demand_uncancelled(tx: &mut Tx, id: TaskId) -> Result<Task> {

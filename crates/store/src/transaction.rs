@@ -5,7 +5,7 @@ use domain::WorkspaceId;
 use sqlx::{PgConnection, Postgres};
 use uuid::Uuid;
 
-use crate::{Result, Scope, Store};
+use crate::{IdempotencyHold, Result, Scope, Store};
 
 /// A transaction, and the one instant as of which all of it happens.
 pub(crate) struct Tx {
@@ -13,6 +13,8 @@ pub(crate) struct Tx {
     workspace_id: Uuid,
     /// The database's clock at the transaction's start.
     pub(crate) now: DateTime<Utc>,
+    /// The idempotency key for which all of it happens.
+    hold: Option<IdempotencyHold>,
 }
 
 impl Tx {
@@ -30,6 +32,11 @@ impl Tx {
     pub(crate) fn for_workspace(mut self, workspace_id: WorkspaceId) -> Self {
         self.workspace_id = workspace_id.as_uuid();
         self
+    }
+
+    /// The idempotency key for which all of it happens, if it does for one.
+    pub(crate) const fn hold(&self) -> Option<IdempotencyHold> {
+        self.hold
     }
 
     /// Makes all of it so.
@@ -50,7 +57,7 @@ impl Store {
         )
         .fetch_one(&mut *inner)
         .await?;
-        Ok(Tx { inner, workspace_id, now: row.now })
+        Ok(Tx { inner, workspace_id, now: row.now, hold: scope.hold() })
     }
 
     /// A transaction over the queues of all workspaces.
@@ -58,6 +65,6 @@ impl Store {
         let mut inner = self.worker.begin().await?;
         let now = sqlx::query_scalar!(r#"SELECT instant($1) AS "now!""#, self.time.given());
         let now = now.fetch_one(&mut *inner).await?;
-        Ok(Tx { inner, workspace_id: Uuid::nil(), now })
+        Ok(Tx { inner, workspace_id: Uuid::nil(), now, hold: None })
     }
 }

@@ -1,6 +1,10 @@
 //! Data connections (part B, and what the page needs beside it).
 
-use axum::{extract::State, http::StatusCode, response::IntoResponse};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use chrono::{DateTime, Utc};
 use domain::{ConnectionId, access::ConnectionAccess, table::ColumnType};
 use serde::{Deserialize, Serialize};
@@ -200,6 +204,12 @@ pub(crate) async fn data_connection_create(
     state.store.connection_tested(&caller.scope, made.id, &test).await.or_refused("connection")?;
     made.last_test = Some(test);
     Ok((StatusCode::CREATED, etag(made.version), axum::Json(DataConnection::of(made))))
+}
+
+/// The answer to the creation of a connection, some time after it.
+pub(crate) async fn created(state: &ApiState, caller: &Caller, id: ConnectionId) -> Result<Response> {
+    let made = visible(state, caller, id).await?;
+    Ok((StatusCode::CREATED, etag(made.version), axum::Json(DataConnection::of(made))).into_response())
 }
 
 /// Test a connection before it is saved.

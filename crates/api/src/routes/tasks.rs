@@ -1,6 +1,10 @@
 //! Tasks: saved questions. A task is its creator's alone.
 
-use axum::{extract::State, http::StatusCode, response::IntoResponse};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use chrono::{DateTime, Utc};
 use domain::{
     ConnectionId, Invalid, RunId, TaskId, ThreadId,
@@ -281,7 +285,30 @@ pub(crate) async fn task_create(
     let schedule = check(&state, &caller, &mut spec, now).await?;
     let made =
         state.store.task_create(&caller.scope, caller.user_id, &spec, &schedule).await.or_refused("task")?;
-    Ok((StatusCode::CREATED, etag(made.version), axum::Json(Task::of(made))))
+    Ok(answer_created(made))
+}
+
+fn answer_created(task: store::Task) -> Response {
+    (StatusCode::CREATED, etag(task.version), axum::Json(Task::of(task))).into_response()
+}
+
+/// The answer to the creation of a task, some time after it.
+pub(crate) async fn created(state: &ApiState, caller: &Caller, id: TaskId) -> Result<Response> {
+    own(state, caller, id).await.map(answer_created)
+}
+
+/// The answer to the duplication of a task, some time after the copy was made; it is paused if it was not yet.
+pub(crate) async fn duplicated(state: &ApiState, caller: &Caller, id: TaskId) -> Result<Response> {
+    let copy = state.store.task_pause(&caller.scope, id).await.or_refused("task")?;
+    Ok((etag(copy.version), axum::Json(Task::of(copy))).into_response())
+}
+
+/// The answer to the start of a run, some time after it; `details` are those of the audit log.
+pub(crate) async fn started(state: &ApiState, caller: &Caller, details: &Value) -> Result<Response> {
+    let run_id: RunId = RunId::deserialize(&details["runId"]).map_err(Error::internal)?;
+    let run = state.store.run_get(&caller.scope, run_id).await.or_refused("run")?;
+    let thread_id = run.and_then(|run| run.thread_id).ok_or(Error::NotFound("run"))?;
+    Ok((StatusCode::ACCEPTED, axum::Json(StartedRun { run_id, thread_id })).into_response())
 }
 
 /// One task.
@@ -411,8 +438,7 @@ pub(crate) async fn task_duplicate(
     let schedule = check(&state, &caller, &mut spec, now).await?;
     let copy =
         state.store.task_create(&caller.scope, caller.user_id, &spec, &schedule).await.or_refused("task")?;
-    let copy = state.store.task_pause(&caller.scope, copy.id).await.or_refused("task")?;
-    Ok((etag(copy.version), axum::Json(Task::of(copy))))
+    duplicated(&state, &caller, copy.id).await
 }
 
 /// Run a task now. Its schedule is untouched.

@@ -162,15 +162,6 @@ async fn a_run_without_credits_waits_inside_its_window_and_runs_when_they_return
 }
 
 #[tokio::test]
-async fn a_run_that_never_got_its_credits_fails_at_the_close() {
-    let (world, task) = queued().await;
-    fail(&world, &world.claim_one().await, RunReason::BlockedByCredits).await;
-    world.set("2026-03-02T11:00:00Z");
-    tick(&world).await;
-    assert_eq!(world.fates(task.id).await, ["03-02 failed deadline"]);
-}
-
-#[tokio::test]
 async fn a_run_by_hand_has_no_window_to_be_tried_again_in() {
     let world = World::new().await;
     let task = world.task(|_| ()).await;

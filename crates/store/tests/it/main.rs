@@ -1,6 +1,7 @@
 //! The store against a real PostgreSQL, under its real roles and policies.
 
 mod connections;
+mod deactivation;
 mod deliveries;
 mod events;
 mod idempotency;

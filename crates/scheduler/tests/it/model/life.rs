@@ -193,7 +193,7 @@ impl Life {
                 }
                 WorkKind::Release => {
                     let released = store.run_release(&[*lease]).await.expect("a release");
-                    (u64::from(self.reference.release(hold)).to_string(), released.to_string())
+                    (u64::from(self.reference.release(hold, now)).to_string(), released.to_string())
                 }
             };
             agree(&format!("{what:?} of {:?}", hold.key), &expected, &seen)?;

@@ -238,14 +238,11 @@ impl Reference {
         Ok(())
     }
 
-    /// Rule 8: a started run stops before its next step and sends nothing; what is still to be sent is withheld.
+    /// Rule 8: harder than a pause, and for good.
     pub(super) fn deactivate(&mut self, now: Instant) {
         self.status = "cancelled";
         self.since = None;
         self.stop_all("creator_deactivated", now);
-        for told in self.told.iter_mut().filter(|told| told.withheld_at.is_none()) {
-            told.withheld_at = Some(now);
-        }
     }
 
     pub(super) fn set_grace(&mut self, grace: TimeDelta) {
@@ -260,6 +257,7 @@ impl Reference {
         }
     }
 
+    /// Ends what waits, has what a worker holds stop before its next step, and withholds what is still to be sent.
     fn stop_all(&mut self, reason: &'static str, now: Instant) {
         for run in self.runs.iter_mut().filter(|run| run.is_unfinished()) {
             if run.lease_until.is_none() {
@@ -267,6 +265,9 @@ impl Reference {
             } else {
                 run.stop = Some(reason);
             }
+        }
+        for told in self.told.iter_mut().filter(|told| told.withheld_at.is_none()) {
+            told.withheld_at = Some(now);
         }
     }
 }
@@ -363,9 +364,7 @@ impl Reference {
             }
             let runs_late_until =
                 run.occurrence.map_or(now, |occurrence| occurrence.closes_at() + self.grace);
-            if let Some(reason) = run.stop {
-                run.end("cancelled", Some(reason), now);
-            } else if run.status == "queued" && runs_late_until > now {
+            if run.status == "queued" && runs_late_until > now {
                 run.late = true;
                 run.deadline = Some(runs_late_until);
             } else if run.has_started {
@@ -496,15 +495,21 @@ impl Reference {
         Ok(Some(run.available_at))
     }
 
-    /// A worker that is told to leave hands its run back: as if it had not been started this time.
-    pub(super) fn release(&mut self, hold: Hold) -> bool {
-        if self.check(hold).is_err_and(|refused| refused == "LeaseLost") {
+    /// A worker that is told to leave hands its run back: as if it had not been started this time. One that was to stop ends.
+    pub(super) fn release(&mut self, hold: Hold, now: Instant) -> bool {
+        let checked = self.check(hold);
+        if checked.as_ref().is_err_and(|refused| refused == "LeaseLost") {
             return false;
         }
         let run = self.run(hold.key);
-        run.status = "queued";
-        run.lease_until = None;
         run.attempt -= 1;
+        match run.stop {
+            Some(reason) => run.end("cancelled", Some(reason), now),
+            None => {
+                run.status = "queued";
+                run.lease_until = None;
+            }
+        }
         true
     }
 

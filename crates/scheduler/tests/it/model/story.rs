@@ -239,7 +239,6 @@ fn work(dice: &mut Dice) -> Work {
         12..=15 => WorkKind::Fail(dice.one_of(&[
             RunReason::ModelUnavailable,
             RunReason::ConnectionFailed,
-            RunReason::BlockedByCredits,
             RunReason::Internal,
         ])),
         16 | 17 => WorkKind::Fail(dice.one_of(&[
