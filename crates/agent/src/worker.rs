@@ -8,7 +8,7 @@ use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Durati
 
 use domain::run::{RunReason, Usage};
 use futures::FutureExt as _;
-use store::{AfterFailure, ClaimedRun, Event, Events, RunLease, Scope, Store};
+use store::{AfterFailure, ClaimedRun, Event, Events, RunAnswer, RunLease, Scope, Store};
 use tokio::{
     sync::{broadcast::error::RecvError, watch},
     task::JoinSet,
@@ -19,6 +19,7 @@ use tracing::Instrument as _;
 use warehouse::Warehouse;
 
 use crate::{
+    endings::Endings,
     failure::Failure,
     journal::{DatabaseJournal, Journal},
     limits::Limits,
@@ -57,6 +58,7 @@ pub struct AgentOptions {
 #[derive(Clone)]
 pub struct Agent {
     store: Store,
+    endings: Endings,
     runtime: Runtime,
     worker: Arc<str>,
     concurrency: u32,
@@ -75,6 +77,7 @@ impl Agent {
     pub fn new(options: AgentOptions) -> Self {
         let AgentOptions { store, warehouse, charts, model, limits, prices, worker, concurrency } = options;
         Self {
+            endings: Endings::new(store.clone()),
             store,
             runtime: Runtime { warehouse, charts, model, limits, prices },
             worker: worker.into(),
@@ -293,7 +296,7 @@ impl Agent {
         let usage = database.unrecorded_usage().await?;
         metrics::counter!("tidings_model_tokens_total").increment(usage.tokens_in + usage.tokens_out);
         let (reason, message) = match ended {
-            Ok(ended) => match self.store.run_succeed(&scope, &lease, &ended.answer, &usage).await {
+            Ok(ended) => match self.endings.succeed(RunAnswer { lease, answer: ended.answer, usage }).await {
                 Ok(()) if ended.limit.is_some() => return Ok("cut_short"),
                 Ok(()) => return Ok("answered"),
                 Err(store::Error::RunStopped(_)) => {

@@ -23,7 +23,9 @@ mod people;
 mod private_postgres;
 mod result;
 mod run;
+mod run_claim;
 mod run_end;
+mod run_message;
 mod run_queue;
 mod run_start;
 mod scope;
@@ -64,7 +66,9 @@ pub use people::*;
 pub use private_postgres::{PrivatePostgres, PrivatePostgresOptions, postgres_binaries};
 pub use result::*;
 pub use run::*;
-pub use run_end::AfterFailure;
+use run_claim::ClaimMemory;
+pub use run_claim::ClaimedRun;
+pub use run_end::{AfterFailure, RunAnswer};
 pub use run_queue::*;
 pub use run_start::*;
 pub use scope::{Actor, Scope};
@@ -80,7 +84,6 @@ pub use time::{SteppedClock, Time};
 pub use token::*;
 pub(crate) use transaction::Tx;
 pub use unsubscription::Unsubscription;
-use uuid::Uuid;
 pub use vault::Vault;
 pub use workspace::*;
 
@@ -136,8 +139,7 @@ pub struct Store {
     spread: TimeDelta,
     run_lease: TimeDelta,
     delivery_lease: TimeDelta,
-    /// The last workspace that a claim looked at: the next one starts behind it.
-    claim_cursor: Arc<Mutex<Uuid>>,
+    claim_memory: Arc<Mutex<ClaimMemory>>,
 }
 
 impl Store {
@@ -163,7 +165,7 @@ impl Store {
             spread: options.spread,
             run_lease: options.run_lease,
             delivery_lease: options.delivery_lease,
-            claim_cursor: Arc::default(),
+            claim_memory: Arc::default(),
         })
     }
 
@@ -188,12 +190,12 @@ impl Store {
         self.delivery_lease
     }
 
-    fn claim_cursor(&self) -> Uuid {
-        *self.claim_cursor.lock().unwrap_or_else(PoisonError::into_inner)
+    fn claim_memory(&self) -> ClaimMemory {
+        *self.claim_memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn claim_cursor_set(&self, workspace_id: Uuid) {
-        *self.claim_cursor.lock().unwrap_or_else(PoisonError::into_inner) = workspace_id;
+    fn claim_memory_set(&self, memory: ClaimMemory) {
+        *self.claim_memory.lock().unwrap_or_else(PoisonError::into_inner) = memory;
     }
 
     /// Waits for the connections in use to come back, and closes them.

@@ -18,6 +18,8 @@
 //! | an older queued run gives way | 3 | the next day's tick left two runs of the task queued |
 //! | an unfinished run stands in the way | 41 | a tick after "run now" queued the occurrence, and drove out the run by hand |
 //! | the grace period | 99 | a tick after the window's close found `missed superseded` where `queued late` was right |
+//! | rescue | 142 | a day after a worker claimed a run by hand and vanished, it was still running |
+//! | nothing opens at or after the expiration | 32 | a task that expired a second before its window had it as its next occurrence |
 //! | a pause skips queued runs | 38 | a pause left the run of that moment queued |
 //!
 //! Before that it had found what these switches could not: see the history of `store/src/due.rs` and `task_state.rs`.

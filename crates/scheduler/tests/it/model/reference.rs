@@ -503,12 +503,11 @@ impl Reference {
         }
         let run = self.run(hold.key);
         run.attempt -= 1;
-        match run.stop {
-            Some(reason) => run.end("cancelled", Some(reason), now),
-            None => {
-                run.status = "queued";
-                run.lease_until = None;
-            }
+        if let Some(reason) = run.stop {
+            run.end("cancelled", Some(reason), now);
+        } else {
+            run.status = "queued";
+            run.lease_until = None;
         }
         true
     }
