@@ -1,5 +1,5 @@
 # `make run` starts everything; `make test` runs every test. Both install what they need first.
-.PHONY: run build test test-rust test-web test-e2e lint tools tools-run tools-test web oracle torture sqlx clean-data help
+.PHONY: run build test test-rust test-web test-e2e lint tools tools-run tools-test web oracle property torture sqlx clean-data help
 
 SHELL := /bin/bash
 setup := .config/setup.sh
@@ -68,3 +68,6 @@ SIZE ?= full
 ROWS ?=
 torture: tools-test ## Kill, freeze, cut and skew the real thing: make torture [ROWS=g1,g4] [SIZE=10%]
 	@.config/torture.sh $(SIZE) $(ROWS)
+
+property: tools-test ## Lead 20,000 random lives of tasks through the rules: make property, or SEED=n make property
+	@cargo test --quiet -p scheduler --test it twenty_thousand -- --ignored --nocapture

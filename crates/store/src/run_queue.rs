@@ -95,16 +95,16 @@ impl Store {
         )
         .fetch_all(tx.db())
         .await?;
-        let mut endings = Vec::new();
+        let mut ended = Vec::new();
         for row in &released {
             let stop: Option<RunReason> =
                 optional_word("run_queue", "stop_reason", row.id, row.stop_reason.as_deref())?;
             if let Some(reason) = stop {
                 let end = RunEnd::without_answer(RunStatus::Cancelled, reason);
-                endings.push(Ending { workspace_id: row.workspace_id, run_id: row.id, end });
+                ended.push(Ending { workspace_id: row.workspace_id, run_id: row.id, end });
             }
         }
-        run_end::close(&mut tx, &endings).await?;
+        run_end::close(&mut tx, &ended).await?;
         tx.commit().await?;
         Ok(released.len() as u64)
     }

@@ -325,13 +325,17 @@ impl Store {
         let is_revived =
             before.status == TaskStatus::Expired && spec.expires_at.is_none_or(|instant| instant > tx.now);
         let status = if is_revived { TaskStatus::Active } else { before.status };
-        let is_rescheduled =
-            &before.schedule != schedule.spec() || before.expires_at != spec.expires_at || is_revived;
-        let since = (&before.schedule != schedule.spec() || is_revived).then_some(tx.now);
-        if is_rescheduled && status == TaskStatus::Active {
-            if since.is_some() || before.next.is_none() {
+        let is_rescheduled = &before.schedule != schedule.spec() || is_revived;
+        let is_extended = before.expires_at != spec.expires_at;
+        let is_restarted = is_rescheduled || (is_extended && before.next.is_none());
+        let since = is_restarted.then_some(tx.now);
+        if status != TaskStatus::Paused {
+            if is_rescheduled {
+                due::settle(&mut tx, self.spread, id).await?;
+            }
+            if is_restarted {
                 due::restart(&mut tx, self.spread, id, schedule, spec.expires_at).await?;
-            } else {
+            } else if is_extended {
                 due::clip(&mut tx, id, spec.expires_at).await?;
             }
         }

@@ -34,6 +34,7 @@ impl Store {
             TaskStatus::Expired => return Err(Conflict::TaskExpired.into()),
             TaskStatus::Active | TaskStatus::Cancelled => {}
         }
+        due::settle(&mut tx, self.spread, id).await?;
         let workspace_id = tx.workspace_id();
         due::remove_row(&mut tx, workspace_id, id.as_uuid()).await?;
         end_waiting(&mut tx, id, RunStatus::Skipped, RunReason::Paused, false).await?;
@@ -75,16 +76,17 @@ impl Store {
             return Err(domain::Invalid::new("expiresAt", "must be in the future").into());
         }
         let status = if task.status == TaskStatus::Expired { TaskStatus::Active } else { task.status };
+        let is_restarted = status == TaskStatus::Active && task.next.is_none();
         if status == TaskStatus::Active {
             people::demand_active(&mut tx, task.creator_id).await?;
-            if task.next.is_some() {
-                due::clip(&mut tx, id, expires_at).await?;
-            } else {
+            if is_restarted {
                 let schedule = read_schedule(id.as_uuid(), to_json(&task.schedule))?;
                 due::restart(&mut tx, self.spread, id, &schedule, expires_at).await?;
+            } else {
+                due::clip(&mut tx, id, expires_at).await?;
             }
         }
-        let since = (task.status == TaskStatus::Expired).then_some(tx.now);
+        let since = is_restarted.then_some(tx.now);
         let done = sqlx::query!(
             "UPDATE task SET expires_at = $3, status = $4, status_reason = NULL, expiry_warned_at = NULL,
                  schedule_since = coalesce($5, schedule_since), version = version + 1, updated_at = $6
@@ -139,7 +141,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Expires up to `batch` tasks whose time has come, and tells their creators. Answers how many.
+    /// Expires up to `batch` tasks whose time has come, and tells their creators. Answers how many. Each in a transaction of its
+    /// own: who holds the locks of many tasks at once waits in a circle with another scheduler, or with runs that end.
     pub async fn task_expire(&self, batch: u32) -> Result<usize> {
         let mut tx = self.begin_across().await?;
         let expired = sqlx::query!(
@@ -151,24 +154,31 @@ impl Store {
         )
         .fetch_all(tx.db())
         .await?;
+        drop(tx);
         for row in &expired {
-            due::remove_row(&mut tx, row.workspace_id, row.id).await?;
-            let done = sqlx::query!(
-                "UPDATE task SET status = 'expired', version = version + 1, updated_at = $3
-                 WHERE workspace_id = $1 AND id = $2 AND status IN ('active', 'paused') AND expires_at <= $3",
-                row.workspace_id,
-                row.id,
-                tx.now
-            )
-            .execute(tx.db())
-            .await?;
-            if done.rows_affected() == 1 {
-                notice::send(&mut tx, &Notice::of_task(row.workspace_id, row.id, DeliveryKind::Expired))
-                    .await?;
-            }
+            self.expire(row.workspace_id, row.id).await?;
         }
-        tx.commit().await?;
         Ok(expired.len())
+    }
+
+    async fn expire(&self, workspace_id: Uuid, id: Uuid) -> Result<()> {
+        let mut tx = self.begin_across().await?;
+        // An occurrence whose window opened before runs yet: it starts at its own offset in the window.
+        let now = tx.now;
+        due::clip_expired(&mut tx, workspace_id, id).await?;
+        let done = sqlx::query!(
+            "UPDATE task SET status = 'expired', version = version + 1, updated_at = $3
+             WHERE workspace_id = $1 AND id = $2 AND status IN ('active', 'paused') AND expires_at <= $3",
+            workspace_id,
+            id,
+            now
+        )
+        .execute(tx.db())
+        .await?;
+        if done.rows_affected() == 1 {
+            notice::send(&mut tx, &Notice::of_task(workspace_id, id, DeliveryKind::Expired)).await?;
+        }
+        tx.commit().await
     }
 
     /// Tells the creators of up to `batch` active tasks that expire within a week, once each. Answers how many.
