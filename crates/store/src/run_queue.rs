@@ -14,7 +14,7 @@ use domain::{
 use uuid::Uuid;
 
 use crate::{
-    Actor, Error, Result, RunLease, Scope, Store, Tx,
+    Actor, Error, Result, RunLease, Scope, Store, Tx, credit_wait,
     due::read_schedule,
     error::{optional_word, word},
     event,
@@ -165,6 +165,7 @@ impl Store {
         )
         .fetch_all(tx.db())
         .await?;
+        let mine = credit_wait::withhold(&mut tx, mine).await?;
         let leased = sqlx::query!(
             r#"WITH room AS (
                    SELECT workspace.id AS workspace_id, max_concurrent_runs - (
@@ -311,7 +312,7 @@ impl Store {
     pub async fn run_overdue(&self, batch: u32) -> Result<usize> {
         let mut tx = self.begin_across().await?;
         let overdue = sqlx::query!(
-            r#"SELECT run_queue.workspace_id, run_queue.run_id, run.status, run.message, run.closes_at,
+            r#"SELECT run_queue.workspace_id, run_queue.run_id, run.status, run.reason, run.message, run.closes_at,
                    run.started_at IS NOT NULL AS "has_started!", workspace.grace_seconds
                FROM run_queue
                JOIN run ON run.workspace_id = run_queue.workspace_id AND run.id = run_queue.run_id
@@ -334,7 +335,11 @@ impl Store {
                 continue;
             }
             let mut end = RunEnd::without_answer(RunStatus::Missed, RunReason::Downtime);
-            if row.has_started {
+            let reason: Option<RunReason> =
+                optional_word("run", "reason", row.run_id, row.reason.as_deref())?;
+            if status == RunStatus::Waiting && reason == Some(RunReason::BlockedByCredits) {
+                end = RunEnd::without_answer(RunStatus::Failed, RunReason::BlockedByCredits);
+            } else if row.has_started {
                 end = RunEnd::without_answer(RunStatus::Failed, RunReason::Deadline);
                 end.message.clone_from(&row.message);
             }
