@@ -27,10 +27,11 @@ const LOOK_AFTER: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Operations that take a key, with their paths: every POST that creates or runs. Not so `token_create`: its answer holds a
 /// secret, which must not be kept.
-const OPERATIONS: [(&str, &str); 8] = [
+const OPERATIONS: [(&str, &str); 9] = [
     ("group_create", "/api/v1/groups"),
     ("data_connection_create", "/api/v1/data-connections"),
     ("data_connection_upload", "/api/v1/data-connections/upload"),
+    ("credit_grant", "/api/v1/credits"),
     ("task_create", "/api/v1/tasks"),
     ("task_duplicate", "/api/v1/tasks/{id}/duplicate"),
     ("task_run", "/api/v1/tasks/{id}/run"),
