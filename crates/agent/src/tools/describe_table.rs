@@ -32,6 +32,6 @@ pub(super) async fn call(desk: &Desk<'_>, call: &ToolCall) -> Result<Outcome, Tr
     let Arguments { connection_id, table } = arguments(call)?;
     let reachable = desk.connection(&connection_id).await?;
     let admission = desk.admit(&reachable).await?;
-    let description = admission.run(desk.warehouse.describe(&reachable.spec, &table)).await??;
+    let description = admission.run(Box::pin(desk.warehouse.describe(&reachable.spec, &table))).await??;
     Ok(Outcome::told(json!(Described { connection_id: reachable.id, description: &description })))
 }

@@ -10,7 +10,7 @@ mod previous_threads;
 mod run_sql;
 mod search_catalog;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
 
 use domain::{ConnectionId, answer::Answer, run::RunReason, step::ToolCall, table::Table};
 use schemars::{JsonSchema, generate::SchemaSettings};
@@ -144,10 +144,10 @@ struct Admission {
 }
 
 impl Admission {
-    /// Runs the query, and gives the right back.
+    /// Runs the query, and gives the right back. Boxed: a turn that waits for its model need not have room for a query.
     async fn run<T>(
         self,
-        query: impl Future<Output = Result<T, warehouse::Error>>,
+        query: Pin<Box<impl Future<Output = Result<T, warehouse::Error>>>>,
     ) -> Result<Result<T, warehouse::Error>, Failure> {
         let Some(slot) = self.slot else { return Ok(query.await) };
         let answer = tokio::select! {

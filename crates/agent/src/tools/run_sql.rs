@@ -52,7 +52,8 @@ async fn query(
     let mut limits = reachable.limit(desk.query_limits);
     let admission = desk.admit(&reachable).await?;
     limits.timeout = limits.timeout.min(admission.time_left).max(Duration::from_secs(1));
-    let answered = admission.run(desk.warehouse.query(&reachable.spec, &sql, limits, desk.cancel)).await??;
+    let answered =
+        admission.run(Box::pin(desk.warehouse.query(&reachable.spec, &sql, limits, desk.cancel))).await??;
     let table = Arc::new(answered.table);
     let new =
         NewResult { connection_id: reachable.id, sql, table: Arc::clone(&table), elapsed: answered.elapsed };

@@ -99,7 +99,7 @@ async fn catalog(desk: &Desk<'_>, reachable: &Reachable) -> Result<Arc<Catalog>,
         return Ok(known);
     }
     let admission = desk.admit(reachable).await?;
-    Ok(admission.run(desk.warehouse.catalog(&reachable.spec)).await??)
+    Ok(admission.run(Box::pin(desk.warehouse.catalog(&reachable.spec))).await??)
 }
 
 async fn chosen<'a>(

@@ -329,7 +329,8 @@ pub(crate) async fn data_connection_test(
     let connection = queryable(&state, &caller, id).await?;
     let spec = target::stored_spec(&state, &caller, &connection).await?;
     let started_at = state.now();
-    let outcome = target::admitted(&state, &caller, &connection, state.warehouse.test(&spec)).await?;
+    let outcome =
+        target::admitted(&state, &caller, &connection, Box::pin(state.warehouse.test(&spec))).await?;
     let test = target::test_of(&state, outcome);
     state.store.connection_tested(&caller.scope, id, &test).await.or_refused("connection")?;
     Ok(axum::Json(TestOutcome::of(test, state.now() - started_at)))
@@ -347,7 +348,7 @@ pub(crate) async fn data_connection_catalog(
     let spec = target::stored_spec(&state, &caller, &connection).await?;
     let catalog = match state.warehouse.known_catalog(&spec) {
         Some(known) => known,
-        None => target::admitted(&state, &caller, &connection, state.warehouse.catalog(&spec))
+        None => target::admitted(&state, &caller, &connection, Box::pin(state.warehouse.catalog(&spec)))
             .await?
             .map_err(target::refusal)?,
     };

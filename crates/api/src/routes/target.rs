@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     path::{Component, Path, PathBuf},
+    pin::Pin,
     time::Duration,
 };
 
@@ -232,7 +233,7 @@ pub(crate) async fn admitted<T>(
     state: &ApiState,
     caller: &Caller,
     connection: &Connection,
-    read: impl Future<Output = Result<T, warehouse::Error>>,
+    read: Pin<Box<impl Future<Output = Result<T, warehouse::Error>>>>,
 ) -> Result<Result<T, warehouse::Error>> {
     let limit = connection.concurrent_queries();
     // Whoever asked and went away is dropped with the request, and leaves the line.
