@@ -41,6 +41,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("TIDINGS_MODEL_PRICES", "model.prices"),
     ("TIDINGS_TICK_MILLIS", "scheduler.tick_millis"),
     ("TIDINGS_SPREAD_MINUTES", "scheduler.spread_minutes"),
+    ("TIDINGS_LEASE_SECONDS", "scheduler.lease_seconds"),
     ("TIDINGS_AGENT_CONCURRENCY", "agent.concurrency"),
     ("TIDINGS_LOG", "log.filter"),
     ("TIDINGS_LOG_FORMAT", "log.format"),
@@ -125,6 +126,8 @@ pub(crate) enum Provider {
 pub(crate) struct Scheduler {
     pub(crate) tick: std::time::Duration,
     pub(crate) spread: chrono::TimeDelta,
+    /// Of runs and deliveries.
+    pub(crate) lease: chrono::TimeDelta,
 }
 
 /// The agent's size.
@@ -203,6 +206,7 @@ struct WrittenModel {
 struct WrittenScheduler {
     tick_millis: u64,
     spread_minutes: i64,
+    lease_seconds: i64,
 }
 
 #[derive(Deserialize)]
@@ -285,6 +289,11 @@ impl Written {
             self.scheduler.spread_minutes
         );
         ensure!(self.scheduler.tick_millis >= 10, "TIDINGS_TICK_MILLIS must be at least 10");
+        ensure!(
+            (2..=600).contains(&self.scheduler.lease_seconds),
+            "TIDINGS_LEASE_SECONDS: {} is not 2 to 600",
+            self.scheduler.lease_seconds
+        );
         ensure!(self.agent.concurrency >= 1, "TIDINGS_AGENT_CONCURRENCY must be at least 1");
         ensure!(self.database.max_connections >= 4, "TIDINGS_DATABASE_MAX_CONNECTIONS must be at least 4");
         let dir = data_dir(&self.data.dir)?;
@@ -329,6 +338,7 @@ impl Written {
             scheduler: Scheduler {
                 tick: std::time::Duration::from_millis(self.scheduler.tick_millis),
                 spread: chrono::TimeDelta::minutes(self.scheduler.spread_minutes),
+                lease: chrono::TimeDelta::seconds(self.scheduler.lease_seconds),
             },
             agent: Agent { concurrency: self.agent.concurrency },
             log: Log { filter: self.log.filter, is_json },
@@ -471,6 +481,8 @@ mod tests {
             ("TIDINGS_PUBLIC_URL", "tidings.example"),
             ("TIDINGS_SPREAD_MINUTES", "91"),
             ("TIDINGS_SPREAD_MINUTES", "many"),
+            ("TIDINGS_LEASE_SECONDS", "1"),
+            ("TIDINGS_LEASE_SECONDS", "601"),
             ("TIDINGS_MODEL_PROVIDER", "psychic"),
             ("TIDINGS_SMTP_URL", "mail.example:25"),
             ("DATABASE_URL", "mysql://x"),

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     Result, Tx, credit, event,
-    run_end::{self, RunEnd},
+    run_end::{self, Ending, RunEnd},
 };
 
 /// The most runs that one claim sets to wait, and ends, for a workspace.
@@ -51,7 +51,7 @@ pub(crate) async fn wake(tx: &mut Tx) -> Result<u64> {
                AND run.status = 'waiting' AND run.reason = $3
              ORDER BY run_queue.run_id FOR UPDATE OF run_queue
          ), woken AS (
-             UPDATE run_queue SET available_at = $2 FROM waiting
+             UPDATE run_queue SET available_at = $2, listed_at = $2 FROM waiting
              WHERE run_queue.workspace_id = waiting.workspace_id AND run_queue.run_id = waiting.run_id
              RETURNING run_queue.workspace_id, run_queue.run_id
          )
@@ -77,7 +77,7 @@ async fn block_ready(tx: &mut Tx, workspace_id: Uuid) -> Result<()> {
              WHERE workspace_id = $1 AND lease_token IS NULL AND available_at <= $2 AND deadline_at > $2
              ORDER BY urgent DESC, available_at LIMIT $4 FOR UPDATE SKIP LOCKED
          ), blocked AS (
-             UPDATE run_queue SET available_at = deadline_at FROM ready
+             UPDATE run_queue SET available_at = deadline_at, listed_at = deadline_at FROM ready
              WHERE run_queue.workspace_id = ready.workspace_id AND run_queue.run_id = ready.run_id
              RETURNING run_queue.workspace_id, run_queue.run_id
          )
@@ -105,9 +105,12 @@ async fn fail_ready(tx: &mut Tx, workspace_id: Uuid) -> Result<()> {
     )
     .fetch_all(tx.db())
     .await?;
-    for run_id in ready {
-        let end = RunEnd::without_answer(RunStatus::Failed, RunReason::BlockedByCredits);
-        run_end::close(tx, workspace_id, run_id, &end).await?;
-    }
-    Ok(())
+    let endings: Vec<_> = ready
+        .into_iter()
+        .map(|run_id| {
+            let end = RunEnd::without_answer(RunStatus::Failed, RunReason::BlockedByCredits);
+            Ending { workspace_id, run_id, end }
+        })
+        .collect();
+    run_end::close(tx, &endings).await
 }

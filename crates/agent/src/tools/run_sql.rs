@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{step::ToolCall, table::Table};
+use fail::fail_point;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -54,10 +55,12 @@ async fn query(
     limits.timeout = limits.timeout.min(admission.time_left).max(Duration::from_secs(1));
     let answered =
         admission.run(Box::pin(desk.warehouse.query(&reachable.spec, &sql, limits, desk.cancel))).await??;
+    fail_point!("agent::query_answered");
     let table = Arc::new(answered.table);
     let new =
         NewResult { connection_id: reachable.id, sql, table: Arc::clone(&table), elapsed: answered.elapsed };
     let result = desk.journal.store_result(&call.id, &new).await?;
+    fail_point!("agent::result_stored");
     desk.tables.keep(&result.handle, table);
     Ok(result)
 }
