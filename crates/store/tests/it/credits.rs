@@ -60,6 +60,9 @@ async fn another_store(world: &World) -> Store {
     Store::connect(options).await.expect("a store")
 }
 
+/// Debits that one process has under way at once.
+const ASKERS: usize = 64;
+
 /// How many debits: `TIDINGS_TORTURE_DEBITS`, 10,000 in the long form.
 fn debits() -> usize {
     std::env::var("TIDINGS_TORTURE_DEBITS").map_or(1_000, |text| text.parse().expect("a number of debits"))
@@ -90,10 +93,15 @@ async fn concurrent_debits_balance_to_the_credit() {
     for process in 0..4 {
         let (store, runs) = (another_store(&world).await, Arc::clone(&runs));
         processes.spawn(async move {
+            // More at once than there are connections, and fewer than would wait for one until they give up.
             let mut debits = JoinSet::new();
-            for number in (process..total).step_by(4) {
+            for asker in 0..ASKERS {
                 let (store, runs) = (store.clone(), Arc::clone(&runs));
-                debits.spawn(async move { spend(&store, &runs[number % runs.len()], cost(number)).await });
+                debits.spawn(async move {
+                    for number in (process + 4 * asker..total).step_by(4 * ASKERS) {
+                        spend(&store, &runs[number % runs.len()], cost(number)).await;
+                    }
+                });
             }
             while let Some(done) = debits.join_next().await {
                 done.expect("a debit");
