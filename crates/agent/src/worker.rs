@@ -334,6 +334,7 @@ impl Agent {
     ) -> Result<&'static str, store::Error> {
         match self.store.run_fail(scope, lease, reason, message, usage).await? {
             AfterFailure::RetryAt(_) => Ok("to_be_retried"),
+            AfterFailure::WaitsForCredits => Ok("waits_for_credits"),
             AfterFailure::Ended => Ok("failed"),
         }
     }

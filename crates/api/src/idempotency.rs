@@ -16,7 +16,7 @@ use crate::{
     auth::Caller,
     error::{Failure, StoreResult},
     extract::body_error,
-    routes::{connections, groups, tasks, threads},
+    routes::{connections, credits, groups, tasks, threads},
 };
 
 const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -33,11 +33,12 @@ const LOOK_AFTER: std::time::Duration = std::time::Duration::from_millis(100);
 const TOKENS_PATH: &str = "/api/v1/tokens";
 
 /// Operations that take a key, with their paths: every POST that creates or runs.
-const OPERATIONS: [(&str, &str); 9] = [
+const OPERATIONS: [(&str, &str); 10] = [
     ("token_create", TOKENS_PATH),
     ("group_create", "/api/v1/groups"),
     ("data_connection_create", "/api/v1/data-connections"),
     ("data_connection_upload", "/api/v1/data-connections/upload"),
+    ("credit_grant", "/api/v1/credits"),
     ("task_create", "/api/v1/tasks"),
     ("task_duplicate", "/api/v1/tasks/{id}/duplicate"),
     ("task_run", "/api/v1/tasks/{id}/run"),
@@ -118,6 +119,7 @@ async fn retell(state: &ApiState, caller: &Caller, path: &str, effect: &Effect) 
         "thread.followup" => Ok(threads::continued(state, id.into()).into_response()),
         "group.create" => groups::created(state, caller, id.into()).await,
         "connection.create" => connections::created(state, caller, id.into()).await,
+        "credits.grant" => Ok(credits::granted(state, caller).await?.into_response()),
         "token.create" => Err(Error::Conflict {
             reason: "token_already_made",
             message: "the first request with this Idempotency-Key made the token and showed its secret, which is not \

@@ -17,6 +17,9 @@ use serde::Deserialize;
 
 const DEFAULTS: &str = include_str!("../config.default.toml");
 
+/// The highest price of a million tokens, in credits.
+const PRICE_MAX: f64 = 1_000_000.0;
+
 /// Environment variable, and the setting that it overlays.
 const VARIABLES: &[(&str, &str)] = &[
     ("TIDINGS_LISTEN", "server.listen"),
@@ -47,8 +50,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("TIDINGS_MODEL_NAME", "model.name"),
     ("OPENAI_API_KEY", "model.api_key"),
     ("OPENAI_API_KEY_FILE", "model.api_key_file"),
-    ("TIDINGS_CREDITS_PER_MILLION_TOKENS_IN", "model.credits_per_million_tokens_in"),
-    ("TIDINGS_CREDITS_PER_MILLION_TOKENS_OUT", "model.credits_per_million_tokens_out"),
+    ("TIDINGS_MODEL_PRICES", "model.prices"),
     ("TIDINGS_TICK_MILLIS", "scheduler.tick_millis"),
     ("TIDINGS_SPREAD_MINUTES", "scheduler.spread_minutes"),
     ("TIDINGS_LEASE_SECONDS", "scheduler.lease_seconds"),
@@ -111,8 +113,18 @@ pub(crate) struct Mail {
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) provider: Provider,
-    pub(crate) credits_per_million_tokens_in: f64,
-    pub(crate) credits_per_million_tokens_out: f64,
+    pub(crate) prices: Vec<ModelPrice>,
+}
+
+/// What a million tokens of the models whose names begin so cost, in credits.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelPrice {
+    pub(crate) model: String,
+    #[serde(rename = "in")]
+    pub(crate) sent: f64,
+    #[serde(rename = "out")]
+    pub(crate) received: f64,
 }
 
 /// A model's provider.
@@ -211,8 +223,7 @@ struct WrittenModel {
     name: String,
     api_key: String,
     api_key_file: String,
-    credits_per_million_tokens_in: f64,
-    credits_per_million_tokens_out: f64,
+    prices: Vec<ModelPrice>,
 }
 
 #[derive(Deserialize)]
@@ -277,6 +288,9 @@ fn written_value(path: &str, text: &str) -> anyhow::Result<figment::value::Value
                 text.trim().parse().with_context(|| format!("`{text}` is not a whole number"))?;
             Value::Num(tag, Num::I64(number))
         }
+        Value::Array(..) => Figment::from(Toml::string(&format!("value = {text}")))
+            .find_value("value")
+            .with_context(|| format!("`{text}` is not a list as in the default file"))?,
         other => Value::String(other.tag(), text.to_owned()),
     })
 }
@@ -423,12 +437,32 @@ impl WrittenModel {
         } else {
             Provider::Builtin
         };
-        Ok(Model {
-            provider,
-            credits_per_million_tokens_in: self.credits_per_million_tokens_in,
-            credits_per_million_tokens_out: self.credits_per_million_tokens_out,
-        })
+        check_prices(&self.prices)?;
+        Ok(Model { provider, prices: self.prices })
     }
+}
+
+/// Every model once, with prices that can be charged.
+fn check_prices(prices: &[ModelPrice]) -> anyhow::Result<()> {
+    for (position, price) in prices.iter().enumerate() {
+        let ModelPrice { model, sent, received } = price;
+        ensure!(
+            !model.trim().is_empty(),
+            "TIDINGS_MODEL_PRICES: price {} names no model, such as `openai:gpt-5`",
+            position + 1
+        );
+        ensure!(
+            prices[..position].iter().all(|earlier| earlier.model != *model),
+            "TIDINGS_MODEL_PRICES: `{model}` has two prices"
+        );
+        for (word, credits) in [("in", sent), ("out", received)] {
+            ensure!(
+                (0.0..=PRICE_MAX).contains(credits),
+                "TIDINGS_MODEL_PRICES: `{word}` of `{model}` is not 0 to {PRICE_MAX} credits"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// A secret given as a value or by the path of a file that holds it, never both.
@@ -501,6 +535,18 @@ mod tests {
     }
 
     #[test]
+    fn prices_are_a_table_of_models() {
+        let config = load(&[("TIDINGS_DATA_DIR", "/data")]).expect("valid settings");
+        assert_eq!(config.model.prices, [], "nothing costs anything");
+        let table =
+            r#"[{ model = "openai:gpt-5", in = 1.25, out = 10 }, { model = "openai:", in = 1, out = 4 }]"#;
+        let config = load(&[("TIDINGS_DATA_DIR", "/data"), ("TIDINGS_MODEL_PRICES", table)]);
+        let prices = config.expect("valid settings").model.prices;
+        let first = ModelPrice { model: "openai:gpt-5".into(), sent: 1.25, received: 10.0 };
+        assert_eq!((prices.len(), &prices[0]), (2, &first));
+    }
+
+    #[test]
     fn what_is_wrong_names_its_variable() {
         for (name, text) in [
             ("TIDINGS_LISTEN", "here"),
@@ -519,6 +565,14 @@ mod tests {
             ("TIDINGS_REQUEST_WAIT_MILLIS", "30001"),
             ("TIDINGS_DATABASE_WAIT_MILLIS", "99"),
             ("TIDINGS_DATABASE_MAX_CONNECTIONS", "7"),
+            ("TIDINGS_MODEL_PRICES", "cheap"),
+            ("TIDINGS_MODEL_PRICES", r#"[{ model = " ", in = 1, out = 1 }]"#),
+            ("TIDINGS_MODEL_PRICES", r#"[{ model = "openai:", in = -1, out = 1 }]"#),
+            ("TIDINGS_MODEL_PRICES", r#"[{ model = "openai:", in = 1, out = nan }]"#),
+            (
+                "TIDINGS_MODEL_PRICES",
+                r#"[{ model = "openai:", in = 1, out = 1 }, { model = "openai:", in = 2, out = 2 }]"#,
+            ),
         ] {
             let error = load(&[("TIDINGS_DATA_DIR", "/data"), (name, text)]).expect_err("a refusal");
             assert!(format!("{error:#}").contains(name), "{name}: {error:#}");

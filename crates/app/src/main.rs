@@ -46,6 +46,9 @@ enum Command {
     /// API tokens
     #[command(subcommand)]
     Token(command::token::Token),
+    /// What a workspace may spend
+    #[command(subcommand)]
+    Credits(command::credits::Credits),
     /// Run one query over files in a process that can be killed; started by the warehouse, not by people
     #[command(hide = true)]
     EngineWorker,
@@ -82,6 +85,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Eval(arguments) => command::eval::run(&arguments),
         Command::User(command) => command::user::run(command),
         Command::Token(command) => command::token::run(command),
+        Command::Credits(command) => command::credits::run(&command),
         Command::EngineWorker => warehouse::worker_main(),
     }
 }

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod answer;
 pub mod clock;
+pub mod credits;
 pub mod delivery;
 pub mod id;
 pub mod invalid;
@@ -17,8 +18,9 @@ pub mod task;
 pub mod thread;
 
 pub use clock::Clock;
+pub use credits::Credits;
 pub use id::{
-    ChartId, ConnectionId, DeliveryId, GroupId, ResultId, RunId, SessionId, TaskId, ThreadId, TokenId,
-    UserId, WorkspaceId,
+    ChartId, ConnectionId, CreditEntryId, DeliveryId, GroupId, ResultId, RunId, SessionId, TaskId, ThreadId,
+    TokenId, UserId, WorkspaceId,
 };
 pub use invalid::{Invalid, Issue};

@@ -128,10 +128,13 @@ impl Notice<'_> {
 const fn advice(reason: RunReason) -> &'static str {
     match reason {
         RunReason::ReauthenticationRequired => "Connect it again on the page “Data”.",
-        RunReason::BlockedByCredits => "It runs once there are some, if its window is still open.",
+        RunReason::BlockedByCredits => {
+            "Its window closed without any. An admin can grant some; it runs again as planned."
+        }
         RunReason::AccessLost => "Ask whoever manages it, or remove it from the task.",
         RunReason::ConnectionDeleted => "Choose another one in the task.",
         RunReason::ConnectionFailed => "Test it on the page “Data”.",
+        RunReason::ConnectionBusy => "Whoever manages it can let more queries run at once.",
         RunReason::InvalidContext => "Look at both in the editor and save the task again.",
         RunReason::LimitReached => "Ask for less in one task.",
         RunReason::DeliveryFailed => "The task's page shows whom it did not reach, and why.",

@@ -17,11 +17,7 @@ pub(crate) async fn record(
     if let Some(hold) = tx.hold() {
         idempotency::note_effect(tx, hold, action, subject_id, &details).await?;
     }
-    let (actor_kind, actor_id) = match actor {
-        Actor::User(id) => ("user", Some(id.as_uuid())),
-        Actor::Operator => ("operator", None),
-        Actor::System => ("system", None),
-    };
+    let (actor_kind, actor_id) = words(actor);
     sqlx::query!(
         "INSERT INTO audit_log (workspace_id, id, at, actor_kind, actor_id, action, subject_id, details)
          VALUES ($1, gen_random_uuid(), $2, $3, $4, $5, $6, $7)",
@@ -36,4 +32,13 @@ pub(crate) async fn record(
     .execute(tx.db())
     .await?;
     Ok(())
+}
+
+/// Who acts, as rows tell it: the kind, and the member.
+pub(crate) const fn words(actor: Actor) -> (&'static str, Option<Uuid>) {
+    match actor {
+        Actor::User(id) => ("user", Some(id.as_uuid())),
+        Actor::Operator => ("operator", None),
+        Actor::System => ("system", None),
+    }
 }

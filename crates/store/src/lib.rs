@@ -8,6 +8,9 @@
 mod audit;
 mod chart;
 mod connection;
+mod connection_slot;
+mod credit;
+mod credit_wait;
 mod delivery;
 mod due;
 mod error;
@@ -53,6 +56,8 @@ use std::{
 pub use chart::*;
 use chrono::{DateTime, TimeDelta, Utc};
 pub use connection::*;
+pub use connection_slot::*;
+pub use credit::{CreditOverview, CreditPool, CreditUsage};
 pub use delivery::*;
 pub use due::DueClaim;
 pub use error::{Conflict, Error, Result};

@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    Conflict, Error, Result, RunLease, Scope, Store, Tx, audit,
+    Conflict, Error, Result, RunLease, Scope, Store, Tx, audit, credit_wait,
     error::{json, to_json_text, without_nul},
     event,
     notice::{self, Notice},
@@ -24,6 +24,8 @@ use crate::{
 pub enum AfterFailure {
     /// It is tried again then.
     RetryAt(DateTime<Utc>),
+    /// It goes on when the workspace has credits again.
+    WaitsForCredits,
     /// It has ended.
     Ended,
 }
@@ -141,8 +143,8 @@ impl Store {
         Ok(outcomes)
     }
 
-    /// Notes that a run failed. After a transient failure inside its window it waits to be tried again, and at the window's
-    /// close fails for good; otherwise it fails at once. `usage` is what this attempt used. `message` holds no secrets.
+    /// Notes that a run failed. After a transient failure inside its window it waits to be tried again, or for credits, and at
+    /// the window's close fails for good; otherwise it fails at once. `usage` is what this attempt used. `message` holds no secrets.
     pub async fn run_fail(
         &self,
         scope: &Scope,
@@ -180,7 +182,14 @@ impl Store {
             tx.commit().await?;
             return Ok(AfterFailure::Ended);
         }
-        let retry_at = tx.now + retry_delay(run.attempt.unsigned_abs());
+        let waits_for_credits =
+            reason == RunReason::BlockedByCredits && credit_wait::keep_used_up(&mut tx, workspace_id).await?;
+        let retry_at = match (waits_for_credits, retries_until) {
+            (true, Some(close)) => close,
+            // Credits came back in the meantime.
+            _ if reason == RunReason::BlockedByCredits => tx.now,
+            _ => tx.now + retry_delay(run.attempt.unsigned_abs()),
+        };
         sqlx::query!(
             "UPDATE run_queue SET lease_token = NULL, lease_until = NULL, worker = NULL, available_at = $3,
                  listed_at = $3
@@ -202,7 +211,7 @@ impl Store {
         .await?;
         add_usage(&mut tx, lease.run_id.as_uuid(), usage).await?;
         tx.commit().await?;
-        Ok(AfterFailure::RetryAt(retry_at))
+        Ok(if waits_for_credits { AfterFailure::WaitsForCredits } else { AfterFailure::RetryAt(retry_at) })
     }
 
     /// Ends a run that was asked to stop (`Error::RunStopped`). Nothing is sent.

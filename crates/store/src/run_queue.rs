@@ -163,7 +163,7 @@ impl Store {
     pub async fn run_overdue(&self, batch: u32) -> Result<usize> {
         let mut tx = self.begin_across().await?;
         let overdue = sqlx::query!(
-            r#"SELECT run_queue.workspace_id, run_queue.run_id, run.status, run.message, run.closes_at,
+            r#"SELECT run_queue.workspace_id, run_queue.run_id, run.status, run.reason, run.message, run.closes_at,
                    run.started_at IS NOT NULL AS "has_started!", workspace.grace_seconds
                FROM run_queue
                JOIN run ON run.workspace_id = run_queue.workspace_id AND run.id = run_queue.run_id
@@ -187,7 +187,11 @@ impl Store {
                 continue;
             }
             let mut end = RunEnd::without_answer(RunStatus::Missed, RunReason::Downtime);
-            if row.has_started {
+            let reason: Option<RunReason> =
+                optional_word("run", "reason", row.run_id, row.reason.as_deref())?;
+            if status == RunStatus::Waiting && reason == Some(RunReason::BlockedByCredits) {
+                end = RunEnd::without_answer(RunStatus::Failed, RunReason::BlockedByCredits);
+            } else if row.has_started {
                 end = RunEnd::without_answer(RunStatus::Failed, RunReason::Deadline);
                 end.message.clone_from(&row.message);
             }

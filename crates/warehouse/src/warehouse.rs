@@ -78,6 +78,11 @@ impl Warehouse {
         shared.catalogs.get_or_read(spec.cache_key(), read).await
     }
 
+    /// The catalog, if it is remembered: nothing is asked of the connection.
+    pub fn known_catalog(&self, spec: &ConnectionSpec) -> Option<Arc<Catalog>> {
+        self.shared.catalogs.known(&spec.cache_key())
+    }
+
     /// What a table of the catalog holds, remembered for a short time. `table` is its name as in the catalog.
     ///
     /// # Errors

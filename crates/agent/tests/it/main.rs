@@ -3,6 +3,7 @@
 mod access;
 mod analyst;
 mod answers;
+mod credits;
 mod lease;
 mod limits;
 mod provider;

@@ -27,6 +27,8 @@ use crate::{
 const NAME_MAX: usize = 200;
 /// The longest description, in characters.
 const DESCRIPTION_MAX: usize = 10_000;
+/// The most queries that a connection may let run at once.
+const CONCURRENT_QUERIES_MAX: i64 = 100;
 /// How many rows are read at once where all are needed.
 const ROWS_AT_ONCE: u32 = 1_000;
 
@@ -42,6 +44,7 @@ pub(crate) struct DataConnection {
     #[schema(required)]
     description: Option<String>,
     connection_details: ConnectionDetails,
+    limits: ConnectionLimits,
     /// What the caller may do with it.
     access: ConnectionAccess,
     created_at: DateTime<Utc>,
@@ -49,6 +52,23 @@ pub(crate) struct DataConnection {
     /// How the latest test ended; null before the first.
     #[schema(required)]
     last_test: Option<LastTest>,
+}
+
+/// What a connection lets happen at once.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ConnectionLimits {
+    /// Queries at once, over all processes; others wait.
+    concurrent_queries: u32,
+}
+
+/// Limits to set; absent ones stay, or are the defaults.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ConnectionLimitsRequest {
+    /// 1 to 100; 4 by default.
+    #[schema(minimum = 1, maximum = 100)]
+    concurrent_queries: Option<i64>,
 }
 
 /// How a test ended.
@@ -78,6 +98,7 @@ pub(crate) struct DataConnectionRequest {
     description: Option<String>,
     #[schema(value_type = ConnectionDetailsRequest)]
     connection_details: Value,
+    limits: Option<ConnectionLimitsRequest>,
 }
 
 /// Changes to a connection. What is absent stays, the password too.
@@ -88,6 +109,7 @@ pub(crate) struct DataConnectionPatch {
     description: Option<String>,
     #[schema(value_type = Option<ConnectionDetailsPatch>)]
     connection_details: Option<Value>,
+    limits: Option<ConnectionLimitsRequest>,
 }
 
 /// A connection that is not saved, to be tested.
@@ -189,6 +211,7 @@ pub(crate) async fn data_connection_create(
     require_creator(&caller)?;
     let name = check_name(&request.name)?;
     let description = check_description(request.description)?;
+    let limits = check_limits(request.limits, json!({}))?;
     let target = target::read(&request.engine, &request.connection_details)?;
     let test = target::try_out(&state, &target).await?;
     let connection = NewConnection {
@@ -197,7 +220,7 @@ pub(crate) async fn data_connection_create(
         description,
         details: target.details,
         secret: target.password,
-        limits: json!({}),
+        limits,
     };
     let made = state.store.connection_create(&caller.scope, caller.user_id, &connection).await;
     let mut made = made.or_refused("connection")?;
@@ -257,6 +280,10 @@ pub(crate) async fn data_connection_update(
     let mut change = ConnectionChange {
         name: patch.name.as_deref().map(check_name).transpose()?,
         description: patch.description.map(|text| check_description(Some(text))).transpose()?,
+        limits: patch
+            .limits
+            .map(|limits| check_limits(Some(limits), connection.limits.clone()))
+            .transpose()?,
         ..ConnectionChange::default()
     };
     let mut test = None;
@@ -312,7 +339,9 @@ pub(crate) async fn data_connection_test(
     let connection = queryable(&state, &caller, id).await?;
     let spec = target::stored_spec(&state, &caller, &connection).await?;
     let started_at = state.now();
-    let test = target::test_of(&state, state.warehouse.test(&spec).await);
+    let outcome =
+        target::admitted(&state, &caller, &connection, Box::pin(state.warehouse.test(&spec))).await?;
+    let test = target::test_of(&state, outcome);
     state.store.connection_tested(&caller.scope, id, &test).await.or_refused("connection")?;
     Ok(axum::Json(TestOutcome::of(test, state.now() - started_at)))
 }
@@ -327,7 +356,12 @@ pub(crate) async fn data_connection_catalog(
 ) -> Result<axum::Json<Catalog>> {
     let connection = queryable(&state, &caller, id).await?;
     let spec = target::stored_spec(&state, &caller, &connection).await?;
-    let catalog = state.warehouse.catalog(&spec).await.map_err(target::refusal)?;
+    let catalog = match state.warehouse.known_catalog(&spec) {
+        Some(known) => known,
+        None => target::admitted(&state, &caller, &connection, Box::pin(state.warehouse.catalog(&spec)))
+            .await?
+            .map_err(target::refusal)?,
+    };
     let tables = catalog.tables.iter().map(CatalogTable::of).collect();
     Ok(axum::Json(Catalog { tables, problems: catalog.problems.clone(), read_at: state.now() }))
 }
@@ -411,6 +445,17 @@ pub(crate) fn check_description(description: Option<String>) -> Result<String> {
     Err(Error::field("description", format!("must have at most {DESCRIPTION_MAX} characters")))
 }
 
+/// Limits as they are stored: `stored` with what was asked for.
+fn check_limits(limits: Option<ConnectionLimitsRequest>, mut stored: Value) -> Result<Value> {
+    let Some(queries) = limits.and_then(|limits| limits.concurrent_queries) else { return Ok(stored) };
+    if !(1..=CONCURRENT_QUERIES_MAX).contains(&queries) {
+        let message = format!("must be a number from 1 to {CONCURRENT_QUERIES_MAX}");
+        return Err(Error::field("limits.concurrentQueries", message));
+    }
+    stored["concurrentQueries"] = queries.into();
+    Ok(stored)
+}
+
 impl DataConnection {
     /// A connection with what its caller may see of it.
     pub(crate) fn of(connection: Connection) -> Self {
@@ -423,6 +468,7 @@ impl DataConnection {
         };
         Self {
             id: connection.id,
+            limits: ConnectionLimits { concurrent_queries: connection.concurrent_queries() },
             name: connection.name,
             engine: connection.engine,
             description: Some(connection.description).filter(|text| !text.is_empty()),

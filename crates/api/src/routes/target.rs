@@ -1,15 +1,27 @@
 //! Where a connection leads: its details as received, stored and shown, and trying them out.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Component, Path, PathBuf},
+    pin::Pin,
+    time::Duration,
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use store::{Connection, ConnectionTest};
+use store::{Connection, ConnectionTest, SlotAnswer};
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 use warehouse::{ConnectionSpec, FilesSpec, TestReport};
 
 use crate::{ApiState, Error, Result, auth::Caller, error::StoreResult};
+
+/// How long a person's request waits for other queries on the connection to end.
+const SLOT_PATIENCE: Duration = Duration::from_secs(10);
+const BUSY: Error = Error::Unavailable(Cow::Borrowed(
+    "as many queries as the connection allows are running; try again in a moment",
+));
 
 /// Where the data is. One key, named as the type. Empty for callers who may not manage the connection.
 #[derive(Default, Serialize, ToSchema)]
@@ -214,6 +226,26 @@ pub(crate) async fn try_out(state: &ApiState, target: &Target) -> Result<Connect
         }
         outcome => Ok(test_of(state, outcome)),
     }
+}
+
+/// Reads from a stored connection as one of the queries that may run on it at once.
+pub(crate) async fn admitted<T>(
+    state: &ApiState,
+    caller: &Caller,
+    connection: &Connection,
+    read: Pin<Box<impl Future<Output = Result<T, warehouse::Error>>>>,
+) -> Result<Result<T, warehouse::Error>> {
+    let limit = connection.concurrent_queries();
+    // Whoever asked and went away is dropped with the request, and leaves the line.
+    let never = CancellationToken::new();
+    let asked = state.store.connection_slot(&caller.scope, connection.id, limit, SLOT_PATIENCE, &never).await;
+    let SlotAnswer::Taken(slot) = asked.or_refused("connection")? else { return Err(BUSY) };
+    let outcome = tokio::select! {
+        outcome = read => Ok(outcome),
+        () = slot.lost() => Err(BUSY),
+    };
+    slot.give_back().await.or_refused("connection")?;
+    outcome
 }
 
 /// A test as it is stored.

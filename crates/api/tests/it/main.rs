@@ -2,6 +2,7 @@
 
 mod authorization;
 mod connections;
+mod credits;
 mod documents;
 mod harness;
 mod idempotency;

@@ -1,5 +1,6 @@
 //! The subcommands of an operator, a file each.
 
+pub(crate) mod credits;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod migrate;

@@ -1,6 +1,8 @@
 //! The store against a real PostgreSQL, under its real roles and policies.
 
+mod connection_slots;
 mod connections;
+mod credits;
 mod deactivation;
 mod deliveries;
 mod ends;
