@@ -194,6 +194,9 @@ async fn resolve(desk: &Desk<'_>, draft: &Draft, shown: &[ShownResult]) -> Resul
         results: Vec::new(),
         charts: Vec::new(),
         model: desk.model_name.to_owned(),
+        checked: None,
+        why: None,
+        stale: None,
     })
 }
 

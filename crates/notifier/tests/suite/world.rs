@@ -45,6 +45,7 @@ impl World {
             details: json!({}),
             secret: None,
             limits: json!({}),
+            freshness: None,
         };
         let connection =
             store.connection_create(&scope, creator, &connection).await.expect("a connection").id;
@@ -161,9 +162,9 @@ impl World {
                 title: chart.title,
                 alt: chart.alt,
             }],
-            caveats: vec![],
             checked_share: 1.0,
             model: "builtin".into(),
+            ..Answer::default()
         };
         self.store().run_succeed(&run.scope, &run.lease, &answer, &Usage::default()).await.expect("an end");
         run.lease.run_id
