@@ -18,6 +18,8 @@ pub const TABLE_ROWS_MAX: usize = 20;
 pub const PICTURES_MAX: usize = 8;
 /// The most caveats in a message.
 const NOTES_MAX: usize = 12;
+/// The longest sentence of ours that quotes names of the data, in characters.
+const WORD_MAX: usize = 600;
 /// The longest title, in characters.
 const TITLE_MAX: usize = 150;
 /// What stands for a figure where the reader may not see it.
@@ -115,7 +117,7 @@ impl Message {
         let mut notes: Vec<_> =
             caveats.take(NOTES_MAX).map(|caveat| markdown::line(answer, caveat)).collect();
         if let Some(why) = &answer.why {
-            notes.insert(0, vec![Inline::Text(inert_line(why))]);
+            notes.insert(0, vec![Inline::Text(clip(&inert_line(why), WORD_MAX))]);
         }
         notes.extend(report.results.iter().filter_map(truncation_note).map(|note| vec![Inline::Text(note)]));
         let mut provenance = vec![as_of_line(&report)];
@@ -129,7 +131,7 @@ impl Message {
         Self {
             title: title(&report.title),
             date: date(report.asked_at, report.zone),
-            banner: answer.stale.as_ref().map(|stale| vec![Inline::Text(inert_line(stale))]),
+            banner: answer.stale.as_ref().map(|stale| vec![Inline::Text(clip(&inert_line(stale), WORD_MAX))]),
             headline: markdown::line(answer, &answer.headline),
             body: markdown::blocks(answer, &answer.body),
             pictures: pictures.collect(),

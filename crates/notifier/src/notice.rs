@@ -107,9 +107,8 @@ impl Notice<'_> {
             }
             Event::StaleData(day) => {
                 let day = day.map(|day| day.format("on %A, %-d %B %Y").to_string());
-                let advice = "Its data was not fresh at the last moment, and it is set to skip then. You will hear of it again \
-                              once it was fresh and then is not. Look at what loads the data, or have the task run on stale \
-                              data with a note.";
+                let advice = "Its data was not fresh at the last moment, and it is set to be skipped then. Look at what loads the \
+                              data. Further days in a row are not told.";
                 let headline = format!("“{title}” was skipped {}.", day.as_deref().unwrap_or("once"));
                 (headline, advice.to_owned(), "Open the task")
             }
