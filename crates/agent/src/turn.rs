@@ -479,6 +479,9 @@ impl<'a> Turn<'a> {
             caveats: vec![],
             checked_share,
             model: self.model_name.clone(),
+            checked: None,
+            why: None,
+            stale: None,
         }
     }
 

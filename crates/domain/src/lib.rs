@@ -5,9 +5,12 @@
 
 pub mod access;
 pub mod answer;
+pub mod check;
 pub mod clock;
+pub mod condition;
 pub mod credits;
 pub mod delivery;
+pub mod freshness;
 pub mod id;
 pub mod invalid;
 pub mod run;

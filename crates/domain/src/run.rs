@@ -25,7 +25,7 @@ words! {
     RunStatus("run status") {
         /// To be claimed by the next free worker.
         Queued = "queued",
-        /// To be claimed again at a set time: after a failure that a retry may mend, or for credits.
+        /// To be claimed again at a set time: after a failure that a retry may mend, for credits, or for fresh data.
         Waiting = "waiting",
         /// Leased by a worker.
         Running = "running",

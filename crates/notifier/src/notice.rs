@@ -21,6 +21,8 @@ pub enum Event {
     Recovered,
     /// The occurrence of this day was skipped because the run before it had not finished.
     StillRunning(Option<NaiveDate>),
+    /// The occurrence of this day was skipped because its data was not fresh in time, the first time in a row.
+    StaleData(Option<NaiveDate>),
     /// It will expire within a week.
     Expiring,
     /// It has expired and fires no more.
@@ -59,6 +61,7 @@ impl Notice<'_> {
         Message {
             title,
             date: local.format("%a %-d %b %Y").to_string(),
+            banner: None,
             headline: vec![Inline::Text(headline)],
             body,
             pictures: Vec::new(),
@@ -99,6 +102,13 @@ impl Notice<'_> {
                 let day = day.map(|day| day.format("on %A, %-d %B %Y").to_string());
                 let advice = "Its run before had not finished when the next one was due. If this happens often, ask for less \
                               in one task, or run it less often.";
+                let headline = format!("“{title}” was skipped {}.", day.as_deref().unwrap_or("once"));
+                (headline, advice.to_owned(), "Open the task")
+            }
+            Event::StaleData(day) => {
+                let day = day.map(|day| day.format("on %A, %-d %B %Y").to_string());
+                let advice = "Its data was not fresh at the last moment, and it is set to be skipped then. Look at what loads the \
+                              data. Further days in a row are not told.";
                 let headline = format!("“{title}” was skipped {}.", day.as_deref().unwrap_or("once"));
                 (headline, advice.to_owned(), "Open the task")
             }

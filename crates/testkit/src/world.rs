@@ -148,6 +148,7 @@ pub async fn connection(store: &Store, scope: &Scope, user: UserId, name: &str) 
         details: json!({ "path": "/data" }),
         secret: None,
         limits: json!({}),
+        freshness: None,
     };
     store.connection_create(scope, user, &new).await.expect("a connection").id
 }

@@ -131,7 +131,10 @@ impl Warehouse {
     }
 }
 
-fn find_table<'catalog>(catalog: &'catalog Catalog, name: &str) -> Result<&'catalog CatalogTable, Error> {
+pub(crate) fn find_table<'catalog>(
+    catalog: &'catalog Catalog,
+    name: &str,
+) -> Result<&'catalog CatalogTable, Error> {
     catalog.table(name).ok_or_else(|| {
         let names: Vec<&str> = catalog.tables.iter().take(40).map(|table| table.table.as_str()).collect();
         Error::UnknownTable {

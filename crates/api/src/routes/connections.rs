@@ -6,7 +6,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
-use domain::{ConnectionId, access::ConnectionAccess, table::ColumnType};
+use domain::{
+    ConnectionId,
+    access::ConnectionAccess,
+    freshness::{FreshnessCheck, FreshnessLook},
+    table::ColumnType,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Connection, ConnectionChange, ConnectionTest, Cursor, NewConnection, Page};
@@ -18,7 +23,7 @@ use crate::{
     auth::Caller,
     error::StoreResult,
     etag::{IfMatch, etag},
-    extract::{Json, Path, Query},
+    extract::{Given, Json, Path, Query},
     page::{List, PageQuery},
     routes::target::{self, ConnectionDetails, ConnectionDetailsPatch, ConnectionDetailsRequest},
 };
@@ -45,6 +50,9 @@ pub(crate) struct DataConnection {
     description: Option<String>,
     connection_details: ConnectionDetails,
     limits: ConnectionLimits,
+    /// How the age of its data is known, for tasks that wait for fresh data. Null: it is not, or the caller may not query it.
+    #[schema(required)]
+    freshness: Option<FreshnessCheck>,
     /// What the caller may do with it.
     access: ConnectionAccess,
     created_at: DateTime<Utc>,
@@ -83,6 +91,9 @@ pub(crate) struct LastTest {
     /// How many tables were found.
     #[schema(required)]
     tables: Option<u32>,
+    /// How fresh the data was; null where nobody said how that is known, or nothing answered.
+    #[schema(required)]
+    freshness: Option<FreshnessLook>,
 }
 
 /// A connection to be made.
@@ -99,6 +110,9 @@ pub(crate) struct DataConnectionRequest {
     #[schema(value_type = ConnectionDetailsRequest)]
     connection_details: Value,
     limits: Option<ConnectionLimitsRequest>,
+    /// How the age of its data is known. Tried out at once: a table or column that is not there is refused.
+    #[serde(default)]
+    freshness: Option<FreshnessCheck>,
 }
 
 /// Changes to a connection. What is absent stays, the password too.
@@ -110,6 +124,10 @@ pub(crate) struct DataConnectionPatch {
     #[schema(value_type = Option<ConnectionDetailsPatch>)]
     connection_details: Option<Value>,
     limits: Option<ConnectionLimitsRequest>,
+    /// How the age of its data is known. Null: no longer. Tried out at once.
+    #[serde(default)]
+    #[schema(value_type = Option<FreshnessCheck>)]
+    freshness: Given<FreshnessCheck>,
 }
 
 /// A connection that is not saved, to be tested.
@@ -122,6 +140,9 @@ pub(crate) struct DataConnectionTest {
     engine: String,
     #[schema(value_type = ConnectionDetailsRequest)]
     connection_details: Value,
+    /// How the age of its data would be known, to be tried out as well.
+    #[serde(default)]
+    freshness: Option<FreshnessCheck>,
 }
 
 /// How a test of a connection went.
@@ -136,6 +157,9 @@ pub(crate) struct TestOutcome {
     /// What was found: the server's version, or what is wrong and what to do.
     #[schema(required)]
     message: Option<String>,
+    /// How fresh the data is; null where nobody said how that is known, or nothing answered.
+    #[schema(required)]
+    freshness: Option<FreshnessLook>,
 }
 
 /// What is in a connection.
@@ -213,7 +237,9 @@ pub(crate) async fn data_connection_create(
     let description = check_description(request.description)?;
     let limits = check_limits(request.limits, json!({}))?;
     let target = target::read(&request.engine, &request.connection_details)?;
+    check_freshness(request.freshness.as_ref())?;
     let test = target::try_out(&state, &target).await?;
+    let test = target::with_look(&state, test, &target.spec, request.freshness.as_ref(), true).await?;
     let connection = NewConnection {
         name,
         engine: request.engine,
@@ -221,6 +247,7 @@ pub(crate) async fn data_connection_create(
         details: target.details,
         secret: target.password,
         limits,
+        freshness: request.freshness,
     };
     let made = state.store.connection_create(&caller.scope, caller.user_id, &connection).await;
     let mut made = made.or_refused("connection")?;
@@ -245,8 +272,10 @@ pub(crate) async fn data_connection_test_unsaved(
 ) -> Result<axum::Json<TestOutcome>> {
     require_creator(&caller)?;
     let target = target::read(&request.engine, &request.connection_details)?;
+    check_freshness(request.freshness.as_ref())?;
     let started_at = state.now();
     let test = target::try_out(&state, &target).await?;
+    let test = target::with_look(&state, test, &target.spec, request.freshness.as_ref(), false).await?;
     Ok(axum::Json(TestOutcome::of(test, state.now() - started_at)))
 }
 
@@ -284,16 +313,30 @@ pub(crate) async fn data_connection_update(
             .limits
             .map(|limits| check_limits(Some(limits), connection.limits.clone()))
             .transpose()?,
+        freshness: match patch.freshness {
+            Given::Absent => None,
+            Given::Null => Some(None),
+            Given::Value(check) => Some(Some(check)),
+        },
         ..ConnectionChange::default()
     };
+    let is_new_check = matches!(change.freshness, Some(Some(_)));
+    let freshness = change.freshness.clone().unwrap_or_else(|| connection.freshness.clone());
+    check_freshness(freshness.as_ref())?;
     let mut test = None;
     if let Some(details) = &patch.connection_details {
         let stored_password =
             state.store.connection_secret(&caller.scope, id).await.or_refused("connection")?;
         let target = target::changed(&connection, details, stored_password)?;
-        test = Some(target::try_out(&state, &target).await?);
+        let tried = target::try_out(&state, &target).await?;
+        let tried = target::with_look(&state, tried, &target.spec, freshness.as_ref(), is_new_check).await?;
+        test = Some(tried);
         change.details = Some(target.details);
         change.secret = target.password;
+    } else if is_new_check {
+        let spec = target::stored_spec(&state, &caller, &connection).await?;
+        let tried = target::test_of(&state, state.warehouse.test(&spec).await);
+        test = Some(target::with_look(&state, tried, &spec, freshness.as_ref(), true).await?);
     }
     // The version that was read: two changes at once do not mix.
     let version = Some(connection.version);
@@ -342,6 +385,7 @@ pub(crate) async fn data_connection_test(
     let outcome =
         target::admitted(&state, &caller, &connection, Box::pin(state.warehouse.test(&spec))).await?;
     let test = target::test_of(&state, outcome);
+    let test = target::with_look(&state, test, &spec, connection.freshness.as_ref(), false).await?;
     state.store.connection_tested(&caller.scope, id, &test).await.or_refused("connection")?;
     Ok(axum::Json(TestOutcome::of(test, state.now() - started_at)))
 }
@@ -456,6 +500,11 @@ fn check_limits(limits: Option<ConnectionLimitsRequest>, mut stored: Value) -> R
     Ok(stored)
 }
 
+/// Refuses a check that has no proper form.
+fn check_freshness(check: Option<&FreshnessCheck>) -> Result<()> {
+    Ok(check.map_or(Ok(()), |check| check.check("freshness"))?)
+}
+
 impl DataConnection {
     /// A connection with what its caller may see of it.
     pub(crate) fn of(connection: Connection) -> Self {
@@ -466,6 +515,7 @@ impl DataConnection {
         } else {
             ConnectionDetails::default()
         };
+        let may_query = access >= ConnectionAccess::Query;
         Self {
             id: connection.id,
             limits: ConnectionLimits { concurrent_queries: connection.concurrent_queries() },
@@ -473,6 +523,7 @@ impl DataConnection {
             engine: connection.engine,
             description: Some(connection.description).filter(|text| !text.is_empty()),
             connection_details: details,
+            freshness: connection.freshness.filter(|_| may_query),
             access,
             created_at: connection.created_at,
             updated_at: connection.updated_at,
@@ -481,6 +532,7 @@ impl DataConnection {
                 at: test.at,
                 message: Some(test.message).filter(|text| !text.is_empty()),
                 tables: test.tables,
+                freshness: test.freshness.filter(|_| may_query),
             }),
         }
     }
@@ -493,6 +545,7 @@ impl TestOutcome {
             elapsed_ms: elapsed.num_milliseconds().unsigned_abs(),
             tables: test.tables,
             message: Some(test.message).filter(|text| !text.is_empty()),
+            freshness: test.freshness,
         }
     }
 }

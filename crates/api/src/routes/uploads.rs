@@ -78,6 +78,7 @@ pub(crate) async fn data_connection_upload(
         details: target.details,
         secret: None,
         limits: json!({}),
+        freshness: None,
     };
     let made = state.store.connection_create(&caller.scope, caller.user_id, &connection).await;
     let mut made = made.or_refused("connection")?;

@@ -18,6 +18,7 @@ const TASK: Task = {
   scheduleInWords: "",
   notification: { slackChannels: [], userIds: [USER], groupIds: [], attachCsv: true },
   condition: null,
+  conditionInWords: null,
   freshness: null,
   expiresAt: "2027-05-22T03:12:45Z",
   status: "active",
