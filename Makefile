@@ -1,5 +1,5 @@
 # `make run` starts everything; `make test` runs every test. Both install what they need first.
-.PHONY: run build test test-rust test-web test-e2e lint tools tools-run tools-test web oracle sqlx clean-data help
+.PHONY: run build test test-rust test-web test-e2e lint tools tools-run tools-test web oracle sqlx bench clean-data help
 
 SHELL := /bin/bash
 setup := .config/setup.sh
@@ -63,3 +63,15 @@ sqlx: tools ## Check the SQL against a fresh database again and rewrite .sqlx
 SEED ?= 7
 oracle: build ## Compare schedule arithmetic with a fresh set of the independent oracle: make oracle SEED=n
 	@.config/oracle.sh $(SEED)
+
+yardstick := crates/bench/yardstick
+$(yardstick)/node_modules/.package-lock.json: $(yardstick)/package.json $(yardstick)/package-lock.json
+	@echo "==> Installing the queue that is measured beside"
+	@cd $(yardstick) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+BENCH ?=
+bench: tools-run web $(yardstick)/node_modules/.package-lock.json ## Measure, beside graphile-worker and pgbench: make bench BENCH="--quick --only queue"
+	@echo "==> Building with optimisations (the first time takes many minutes)"
+	@cargo build --release -p app --features bench
+	@target/release/tidings bench $(BENCH)

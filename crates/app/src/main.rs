@@ -45,6 +45,9 @@ enum Command {
     /// API tokens
     #[command(subcommand)]
     Token(command::token::Token),
+    /// Measure, beside other queues and pgbench, on a PostgreSQL of its own
+    #[cfg(feature = "bench")]
+    Bench(command::bench::Arguments),
     /// Run one query over files in a process that can be killed; started by the warehouse, not by people
     #[command(hide = true)]
     EngineWorker,
@@ -80,6 +83,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Eval(arguments) => command::eval::run(&arguments),
         Command::User(command) => command::user::run(command),
         Command::Token(command) => command::token::run(command),
+        #[cfg(feature = "bench")]
+        Command::Bench(arguments) => command::bench::run(arguments),
         Command::EngineWorker => warehouse::worker_main(),
     }
 }

@@ -1,0 +1,1 @@
+//! pgbench, PostgreSQL's own bench.
