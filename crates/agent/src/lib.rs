@@ -6,6 +6,7 @@
 
 pub mod builtin;
 mod conversation;
+mod endings;
 pub mod eval;
 mod failure;
 pub mod figures;
@@ -22,5 +23,6 @@ mod turn;
 mod worker;
 
 pub use builtin::Analyst;
+pub use endings::Endings;
 pub use limits::Limits;
 pub use worker::{Agent, AgentOptions};

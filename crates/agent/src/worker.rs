@@ -8,7 +8,7 @@ use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Durati
 
 use domain::run::{RunReason, Usage};
 use futures::FutureExt as _;
-use store::{AfterFailure, ClaimedRun, Event, Events, RunLease, Scope, Store};
+use store::{AfterFailure, ClaimedRun, Event, Events, RunAnswer, RunLease, Scope, Store};
 use tokio::{
     sync::{broadcast::error::RecvError, watch},
     task::JoinSet,
@@ -19,6 +19,7 @@ use tracing::Instrument as _;
 use warehouse::Warehouse;
 
 use crate::{
+    endings::Endings,
     failure::Failure,
     journal::{DatabaseJournal, Journal},
     limits::Limits,
@@ -29,8 +30,6 @@ use crate::{
 
 /// How often claims are tried when nobody calls.
 const POLL: Duration = Duration::from_millis(250);
-/// How often leases are renewed.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long turns may take to reach their next step when the process goes down.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -59,6 +58,7 @@ pub struct AgentOptions {
 #[derive(Clone)]
 pub struct Agent {
     store: Store,
+    endings: Endings,
     runtime: Runtime,
     worker: Arc<str>,
     concurrency: u32,
@@ -77,11 +77,21 @@ impl Agent {
     pub fn new(options: AgentOptions) -> Self {
         let AgentOptions { store, warehouse, charts, model, limits, prices, worker, concurrency } = options;
         Self {
+            endings: Endings::new(store.clone()),
             store,
             runtime: Runtime { warehouse, charts, model, limits, prices },
             worker: worker.into(),
             concurrency: concurrency.max(1),
         }
+    }
+
+    /// How often leases are renewed: four times in the length of one.
+    fn heartbeat(&self) -> Duration {
+        self.lease() / 4
+    }
+
+    fn lease(&self) -> Duration {
+        self.store.run_lease().to_std().unwrap_or_default()
     }
 
     /// Works until `shutdown`, then lets each turn finish its step and hands it back.
@@ -90,7 +100,7 @@ impl Agent {
         let mut held: HashMap<RunLease, Held> = HashMap::new();
         let mut turns: JoinSet<RunLease> = JoinSet::new();
         let mut poll = interval(POLL);
-        let mut heartbeat = interval(HEARTBEAT);
+        let mut heartbeat = interval(self.heartbeat());
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -168,7 +178,7 @@ impl Agent {
             turns.spawn(async move {
                 tokio::select! {
                     () = agent.execute(run, signals.clone()) => {}
-                    () = lease_runs_out(watched) => {
+                    () = lease_runs_out(watched, agent.lease()) => {
                         signals.stop.cancel();
                         tracing::warn!(run_id = %lease.run_id, "the lease could not be renewed: the turn is dropped");
                     }
@@ -182,7 +192,8 @@ impl Agent {
     async fn renew(&self, held: &HashMap<RunLease, Held>) {
         let asked = Instant::now();
         let leases: Vec<RunLease> = held.values().map(|held| held.lease).collect();
-        let still_held = match tokio::time::timeout(HEARTBEAT, self.store.run_heartbeat(&leases)).await {
+        let still_held = match tokio::time::timeout(self.heartbeat(), self.store.run_heartbeat(&leases)).await
+        {
             Ok(Ok(still_held)) => still_held,
             Ok(Err(error)) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "leases could not be renewed");
@@ -285,7 +296,7 @@ impl Agent {
         let usage = database.unrecorded_usage().await?;
         metrics::counter!("tidings_model_tokens_total").increment(usage.tokens_in + usage.tokens_out);
         let (reason, message) = match ended {
-            Ok(ended) => match self.store.run_succeed(&scope, &lease, &ended.answer, &usage).await {
+            Ok(ended) => match self.endings.succeed(RunAnswer { lease, answer: ended.answer, usage }).await {
                 Ok(()) if ended.limit.is_some() => return Ok("cut_short"),
                 Ok(()) => return Ok("answered"),
                 Err(store::Error::RunStopped(_)) => {
@@ -325,8 +336,8 @@ impl Agent {
 }
 
 /// Waits until a lease has not been renewed for two thirds of its time.
-async fn lease_runs_out(mut renewed: watch::Receiver<Instant>) {
-    let patience = (store::RUN_LEASE * 2 / 3).to_std().unwrap_or_default();
+async fn lease_runs_out(mut renewed: watch::Receiver<Instant>, lease: Duration) {
+    let patience = lease * 2 / 3;
     loop {
         let last = *renewed.borrow_and_update();
         tokio::time::sleep_until(last + patience).await;

@@ -1,13 +1,13 @@
 //! One delivery, from claim to outcome.
 
-use std::{future::Future, time::Duration};
+use std::future::Future;
 
 use domain::{
     RunId,
     delivery::{Audience, Channel, DeliveryKind, DeliveryState},
     run::RunTrigger,
 };
-use store::{ClaimedDelivery, DELIVERY_LEASE, DeliveryOutcome, DeliveryUser};
+use store::{ClaimedDelivery, DeliveryOutcome, DeliveryUser};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::{
@@ -17,9 +17,6 @@ use crate::{
     outcome::judge,
     transport,
 };
-
-/// How often a lease is renewed while a mail is on its way.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Why a delivery was put down without an outcome. Its lease runs out, and it is taken up again.
 #[derive(Debug, thiserror::Error)]
@@ -139,16 +136,17 @@ impl Notifier {
         Ok(run.is_some_and(|run| run.trigger == RunTrigger::Test))
     }
 
-    /// Awaits `work` and renews the lease meanwhile. Gives up when the lease is lost, or could not be renewed for two
+    /// Awaits `work` and renews the lease four times in its length meanwhile. Gives up when the lease is lost, or could not be renewed for two
     /// thirds of its length: someone else may hold it by then.
     async fn while_held<T>(
         &self,
         delivery: &ClaimedDelivery,
         work: impl Future<Output = T>,
     ) -> Result<T, Error> {
-        let limit = DELIVERY_LEASE.to_std().unwrap_or_default() * 2 / 3;
+        let lease = self.store.delivery_lease().to_std().unwrap_or_default();
+        let (heartbeat, limit) = (lease / 4, lease * 2 / 3);
         let mut renewed_at = Instant::now();
-        let mut beats = tokio::time::interval_at(renewed_at + HEARTBEAT, HEARTBEAT);
+        let mut beats = tokio::time::interval_at(renewed_at + heartbeat, heartbeat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::pin!(work);
         loop {
