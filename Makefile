@@ -71,7 +71,7 @@ $(yardstick)/node_modules/.package-lock.json: $(yardstick)/package.json $(yardst
 	@touch $@
 
 BENCH ?=
-bench: tools-run web $(yardstick)/node_modules/.package-lock.json ## Measure, beside graphile-worker and pgbench: make bench BENCH="--quick --only queue"
+bench: tools-run web $(yardstick)/node_modules/.package-lock.json ## Measure, beside graphile-worker: make bench BENCH="--quick --only queue"
 	@echo "==> Building with optimisations (the first time takes many minutes)"
 	@cargo build --release -p app --features bench
 	@target/release/tidings bench $(BENCH)

@@ -45,7 +45,7 @@ enum Command {
     /// API tokens
     #[command(subcommand)]
     Token(command::token::Token),
-    /// Measure, beside other queues and pgbench, on a PostgreSQL of its own
+    /// Measure, beside another queue, on a PostgreSQL of its own
     #[cfg(feature = "bench")]
     Bench(command::bench::Arguments),
     /// Run one query over files in a process that can be killed; started by the warehouse, not by people

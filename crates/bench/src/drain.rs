@@ -13,7 +13,7 @@ use domain::{answer::Answer, run::Usage};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use sqlx::PgConnection;
-use store::{ClaimedRun, Store};
+use store::{ClaimedRun, RunAnswer, Store};
 
 use crate::{
     load::{Batch, now, settle},
@@ -36,8 +36,10 @@ pub(crate) struct Crew {
     pub(crate) workers: u32,
     /// Runs that a worker claims at once.
     pub(crate) claim: u32,
-    /// Runs of a worker that end at once, each over a connection of its own.
+    /// Groups of runs of a worker that end at once, each over a connection of its own.
     pub(crate) finishers: u32,
+    /// Runs of a group, as large as a worker's under load.
+    pub(crate) group: u32,
 }
 
 /// What a drain took.
@@ -60,7 +62,7 @@ pub(crate) async fn drain(database: &Database, batch: Batch, crew: Crew) -> anyh
     }
     let mut workers = Vec::new();
     for _ in 0..crew.workers {
-        workers.push(database.store(crew.finishers, 1).await?);
+        workers.push(database.store(1, 1 + crew.finishers).await?);
     }
 
     let finished = Arc::new(AtomicU64::new(0));
@@ -116,23 +118,27 @@ async fn work(
             continue;
         }
         let count = claimed.len() as u64;
-        finish(store, claimed, crew.finishers).await?;
+        finish(store, &claimed, crew).await?;
         finished.fetch_add(count, Ordering::Relaxed);
     }
     Ok(())
 }
 
-/// Ends runs with an answer, which leaves one message each.
-pub(crate) async fn finish(store: &Store, runs: Vec<ClaimedRun>, at_once: u32) -> anyhow::Result<()> {
-    let answer = answer();
-    futures::stream::iter(runs)
+/// Ends runs with an answer, which leaves one message each, in groups as a worker of the agent does.
+pub(crate) async fn finish(store: &Store, runs: &[ClaimedRun], crew: Crew) -> anyhow::Result<()> {
+    futures::stream::iter(runs.chunks(crew.group as usize))
         .map(Ok)
-        .try_for_each_concurrent(at_once as usize, |run| {
-            let answer = &answer;
-            async move { store.run_succeed(&run.scope, &run.lease, answer, &Usage::default()).await }
+        .try_for_each_concurrent(crew.finishers as usize, async |group| {
+            let answered: Vec<_> = group
+                .iter()
+                .map(|run| RunAnswer { lease: run.lease, answer: answer(), usage: Usage::default() })
+                .collect();
+            for ended in store.run_succeed_all(&answered).await? {
+                ended?;
+            }
+            anyhow::Ok(())
         })
-        .await?;
-    Ok(())
+        .await
 }
 
 fn answer() -> Answer {

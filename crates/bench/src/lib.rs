@@ -1,7 +1,7 @@
 //! The house's room for measurements: `tidings bench`.
 //!
 //! It starts its own durable PostgreSQL, fills it with tasks by the million, and takes Tidings' production code (the store's
-//! calls, the scheduler's tick, the agent's worker, the binary itself) and its yardsticks through the same work in turns.
+//! calls, the scheduler's tick, the agent's worker, the binary itself) and its yardstick through the same work in turns.
 //! `docs/measuring.md` says what each line means. No figure here is a test.
 
 mod drain;
@@ -55,22 +55,12 @@ pub enum Part {
     RunNow,
     /// Runs that wait for a slow model.
     Waiting,
-    /// The server and its list of tasks.
-    Api,
 }
 
 impl Part {
     /// All, in the order in which they are measured.
-    pub const ALL: [Self; 8] = [
-        Self::Queue,
-        Self::Growth,
-        Self::Tick,
-        Self::Lateness,
-        Self::Claims,
-        Self::RunNow,
-        Self::Waiting,
-        Self::Api,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Queue, Self::Growth, Self::Tick, Self::Lateness, Self::Claims, Self::RunNow, Self::Waiting];
 
     /// The name that `--only` takes.
     pub const fn name(self) -> &'static str {
@@ -82,7 +72,6 @@ impl Part {
             Self::Claims => "claims",
             Self::RunNow => "run-now",
             Self::Waiting => "waiting",
-            Self::Api => "api",
         }
     }
 }
@@ -129,8 +118,6 @@ pub struct Size {
     pub samples: u32,
     /// Runs that wait at once.
     pub waiting: u32,
-    /// Seconds of load on the API, and of pgbench, in each round.
-    pub load_seconds: u32,
 }
 
 impl Size {
@@ -147,7 +134,6 @@ impl Size {
         spread_seconds: 10,
         samples: 300,
         waiting: 10_000,
-        load_seconds: 4,
     };
     /// For trying: its figures say little.
     pub const QUICK: Self = Self {
@@ -162,7 +148,6 @@ impl Size {
         spread_seconds: 3,
         samples: 50,
         waiting: 500,
-        load_seconds: 2,
     };
     /// For the bench's own test: its figures say nothing.
     pub const TINY: Self = Self {
@@ -177,7 +162,6 @@ impl Size {
         spread_seconds: 1,
         samples: 4,
         waiting: 20,
-        load_seconds: 1,
     };
 }
 

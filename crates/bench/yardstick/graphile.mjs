@@ -9,7 +9,9 @@ import { text } from "node:stream/consumers";
 const { url, payloads, record, connections } = JSON.parse(await text(process.stdin));
 const pool = new pg.Pool({ connectionString: url, max: connections });
 // A connection that the server closes is replaced; what ran on it fails for itself.
-pool.on("error", (error) => console.error(error.message));
+const tell = (error) => console.error(error.message);
+pool.on("error", tell);
+pool.on("connect", (client) => client.on("error", tell));
 const quiet = new Logger(() => (level, message) => {
   if (level === "error") console.error(message);
 });

@@ -18,10 +18,10 @@ WITH fired AS (
     FROM made
 ), new_turn AS (
     INSERT INTO turn (workspace_id, thread_id, turn_no, prompt, status, answer, as_of, timezone, created_at, started_at,
-        finished_at, finished_seq)
+        finished_at, finished_seq, run_id)
     SELECT workspace_id, thread_id, 1, prompt, 'answered',
         '{"headline":"Nothing unusual yesterday.","body":"All regions were on time.","checkedShare":1,"model":"bench"}',
-        opens_at, timezone, now(), now(), now(), 1
+        opens_at, timezone, now(), now(), now(), 1, run_id
     FROM made
 ), new_run AS (
     INSERT INTO run (workspace_id, id, task_id, creator_id, trigger, occurrence_date, opens_at, closes_at, status, attempt,

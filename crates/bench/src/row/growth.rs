@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use super::{Bench, LARGE, SMALL, USUAL};
 use crate::{
     Part,
-    drain::{drain, finish},
+    drain::{Crew, drain, finish},
     figure::{Figure, ratios},
     load::{Batch, now},
     report::{Goal, Row},
@@ -23,7 +23,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     for which in [SMALL, USUAL, LARGE] {
         let tasks = bench.tasks(which);
         let database = bench.database(which).await?;
-        let counted = buffers_of_claims(&database, tasks, size.rounds).await?;
+        let counted = buffers_of_claims(&database, tasks, size.rounds, bench.crew).await?;
         bench.rows.push(Row::of(
             PART,
             format!("pages that a claim of {CLAIM} looks at, {tasks} tasks"),
@@ -60,10 +60,15 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
 }
 
 /// The pages that claiming [`CLAIM`] due occurrences, and then their runs, looks at, once for each round.
-async fn buffers_of_claims(database: &Database, tasks: u32, rounds: u32) -> anyhow::Result<Vec<f64>> {
+async fn buffers_of_claims(
+    database: &Database,
+    tasks: u32,
+    rounds: u32,
+    crew: Crew,
+) -> anyhow::Result<Vec<f64>> {
     let mut connection = database.connect().await?;
     statistics::switch_on(&mut connection, database).await?;
-    let counted = count_buffers(&mut connection, database, tasks, rounds).await;
+    let counted = count_buffers(&mut connection, database, tasks, rounds, crew).await;
     statistics::switch_off(&mut connection, database).await?;
     counted
 }
@@ -73,8 +78,9 @@ async fn count_buffers(
     database: &Database,
     tasks: u32,
     rounds: u32,
+    crew: Crew,
 ) -> anyhow::Result<Vec<f64>> {
-    let store = database.store(4, 2).await?;
+    let store = database.store(1, 1 + crew.finishers).await?;
     let count = CLAIM.min(tasks / (2 * rounds + 2));
     let mut counted = Vec::new();
     // The first one is not counted: it fills the caches of plans and of the catalog.
@@ -86,7 +92,7 @@ async fn count_buffers(
         let claimed = store.run_claim("bench", count).await?;
         let cost = statistics::cost_since(connection).await?;
         anyhow::ensure!(claimed.len() == count as usize, "{} of {count} runs were claimed", claimed.len());
-        finish(&store, claimed, 4).await?;
+        finish(&store, &claimed, crew).await?;
         if round > 0 {
             counted.push(cost.buffers as f64);
         }

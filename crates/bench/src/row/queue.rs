@@ -1,5 +1,5 @@
 //! The whole life of runs (claim, next due instant, run, thread, turn, finish, message, all durable) beside a queue that does
-//! nothing, a queue that keeps the same records, and the same SQL under pgbench. The sides take turns.
+//! nothing, and the same queue keeping the same records. The sides take turns.
 
 use super::Bench;
 use crate::{
@@ -15,12 +15,12 @@ const PART: Part = Part::Queue;
 
 /// What the best crew is looked for among.
 const CREWS: [Crew; 6] = [
-    Crew { schedulers: 1, workers: 1, claim: 500, finishers: 4 },
-    Crew { schedulers: 1, workers: 1, claim: 500, finishers: 16 },
-    Crew { schedulers: 1, workers: 2, claim: 500, finishers: 4 },
-    Crew { schedulers: 1, workers: 2, claim: 500, finishers: 16 },
-    Crew { schedulers: 2, workers: 4, claim: 200, finishers: 4 },
-    Crew { schedulers: 2, workers: 4, claim: 500, finishers: 16 },
+    Crew { schedulers: 1, workers: 1, claim: 500, finishers: 1, group: 500 },
+    Crew { schedulers: 1, workers: 2, claim: 500, finishers: 1, group: 500 },
+    Crew { schedulers: 1, workers: 2, claim: 1_000, finishers: 2, group: 500 },
+    Crew { schedulers: 1, workers: 3, claim: 500, finishers: 1, group: 500 },
+    Crew { schedulers: 2, workers: 2, claim: 500, finishers: 2, group: 250 },
+    Crew { schedulers: 2, workers: 4, claim: 500, finishers: 1, group: 500 },
 ];
 
 pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
@@ -28,10 +28,11 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     bench.crew = best_crew(bench).await?;
     let crew = bench.crew;
     bench.notes.push(format!(
-        "queue: {} schedulers, {} workers that claim {} runs and finish {} at once each were the best of {} crews",
+        "queue: {} schedulers and {} workers, each of which claims {} runs and ends them in groups of {}, {} groups at once, were the best of {} crews",
         crew.schedulers,
         crew.workers,
         crew.claim,
+        crew.group,
         crew.finishers,
         CREWS.len()
     ));

@@ -1,1 +1,0 @@
-//! pgbench, PostgreSQL's own bench.
