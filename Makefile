@@ -1,5 +1,5 @@
 # `make run` starts everything; `make test` runs every test. Both install what they need first.
-.PHONY: run build test test-rust test-web test-e2e lint tools tools-run tools-test web oracle sqlx bench clean-data help
+.PHONY: run build test test-rust test-web test-e2e lint tools tools-run tools-test web oracle torture bench sqlx clean-data help
 
 SHELL := /bin/bash
 setup := .config/setup.sh
@@ -75,3 +75,8 @@ bench: tools-run web $(yardstick)/node_modules/.package-lock.json ## Measure, be
 	@echo "==> Building with optimisations (the first time takes many minutes)"
 	@cargo build --release -p app --features bench
 	@target/release/tidings bench $(BENCH)
+
+SIZE ?= full
+ROWS ?=
+torture: tools-test ## Kill, freeze, cut and skew the real thing: make torture [ROWS=g1,g4] [SIZE=10%]
+	@.config/torture.sh $(SIZE) $(ROWS)

@@ -7,6 +7,7 @@
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use domain::run::{RunReason, Usage};
+use fail::fail_point;
 use futures::FutureExt as _;
 use store::{AfterFailure, ClaimedRun, Event, Events, RunAnswer, RunLease, Scope, Store};
 use tokio::{
@@ -262,6 +263,7 @@ impl Agent {
             };
             match executed {
                 Ok(outcome) => {
+                    fail_point!("agent::run_ended");
                     let seconds = started.elapsed().as_secs_f64();
                     metrics::counter!("tidings_turns_total", "outcome" => outcome).increment(1);
                     metrics::histogram!("tidings_turn_seconds", "outcome" => outcome).record(seconds);
@@ -282,6 +284,7 @@ impl Agent {
     }
 
     async fn execute_inside(&self, run: ClaimedRun, signals: &Signals) -> Result<&'static str, store::Error> {
+        fail_point!("agent::run_claimed");
         let (scope, lease) = (run.scope, run.lease);
         let database = DatabaseJournal::new(self.store.clone(), run);
         let journal = Journal::Database(Box::new(database.clone()));
@@ -295,6 +298,7 @@ impl Agent {
         }
         let usage = database.unrecorded_usage().await?;
         metrics::counter!("tidings_model_tokens_total").increment(usage.tokens_in + usage.tokens_out);
+        fail_point!("agent::run_ending");
         let (reason, message) = match ended {
             Ok(ended) => match self.endings.succeed(RunAnswer { lease, answer: ended.answer, usage }).await {
                 Ok(()) if ended.limit.is_some() => return Ok("cut_short"),
