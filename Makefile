@@ -1,5 +1,5 @@
 # `make run` starts everything; `make test` runs every test. Both install what they need first.
-.PHONY: run build test test-rust test-web test-e2e lint tools tools-run tools-test web oracle property torture sqlx clean-data help
+.PHONY: run build test test-rust test-web test-e2e lint tools tools-run tools-test web oracle property torture bench sqlx clean-data help
 
 SHELL := /bin/bash
 setup := .config/setup.sh
@@ -63,6 +63,18 @@ sqlx: tools ## Check the SQL against a fresh database again and rewrite .sqlx
 SEED ?= 7
 oracle: build ## Compare schedule arithmetic with a fresh set of the independent oracle: make oracle SEED=n
 	@.config/oracle.sh $(SEED)
+
+yardstick := crates/bench/yardstick
+$(yardstick)/node_modules/.package-lock.json: $(yardstick)/package.json $(yardstick)/package-lock.json
+	@echo "==> Installing the queue that is measured beside"
+	@cd $(yardstick) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+BENCH ?=
+bench: tools-run web $(yardstick)/node_modules/.package-lock.json ## Measure, beside graphile-worker: make bench BENCH="--quick --only queue"
+	@echo "==> Building with optimisations (the first time takes many minutes)"
+	@cargo build --release -p app --features bench
+	@target/release/tidings bench $(BENCH)
 
 SIZE ?= full
 ROWS ?=

@@ -26,15 +26,15 @@ pub trait Model: Send + Sync {
     ) -> Result<ModelReply, ModelError>;
 }
 
-/// What a model is given.
+/// What a model is given. Thousands of runs hold one while they wait: what is the same for all is shared.
 #[derive(Clone, Debug)]
 pub struct ModelRequest {
     /// Our rules for it. Holds nothing that came from a database, a file or a message.
-    pub system: String,
+    pub system: &'static str,
     /// The conversation so far, oldest first. Starts with a `Context`, then the thread's turns.
     pub messages: Vec<Message>,
     /// The tools it may call.
-    pub tools: Vec<ToolSpec>,
+    pub tools: &'static [ToolSpec],
     /// The most tokens that the reply may have.
     pub max_tokens_out: u32,
 }

@@ -254,7 +254,7 @@ impl<'a> Turn<'a> {
     /// Asks the model. Answers the limit that ended the wait, if one did.
     async fn reply(&mut self, is_last: bool) -> Result<Option<Limit>, Failure> {
         let request = ModelRequest {
-            system: prompt::SYSTEM.to_owned(),
+            system: prompt::SYSTEM,
             messages: conversation::messages(&self.opening, &self.steps),
             tools: tools::specs(is_last),
             max_tokens_out: self.runtime.limits.reply_tokens,

@@ -101,10 +101,10 @@ fn assistant(text: &str, tool_calls: &[ToolCall]) -> Value {
 }
 
 /// Fills in counts that the server did not give: about four bytes a token.
-pub(super) fn estimate_tokens(reply: &mut ModelReply, body: &Value) {
+pub(super) fn estimate_tokens(reply: &mut ModelReply, request: &ModelRequest, options: &OpenAiOptions) {
     const BYTES_PER_TOKEN: u64 = 4;
     if reply.tokens_in == 0 {
-        reply.tokens_in = body.to_string().len() as u64 / BYTES_PER_TOKEN;
+        reply.tokens_in = body(request, options).to_string().len() as u64 / BYTES_PER_TOKEN;
     }
     if reply.tokens_out == 0 {
         let called: usize =
@@ -123,7 +123,7 @@ mod tests {
 
     fn request(messages: Vec<Message>) -> Value {
         let request = ModelRequest {
-            system: prompt::SYSTEM.into(),
+            system: prompt::SYSTEM,
             messages,
             tools: crate::tools::specs(false),
             max_tokens_out: 99,

@@ -11,7 +11,13 @@ mod previous_threads;
 mod run_sql;
 mod search_catalog;
 
-use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    slice,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use domain::{ConnectionId, answer::Answer, run::RunReason, step::ToolCall, table::Table};
 use schemars::{JsonSchema, generate::SchemaSettings};
@@ -267,19 +273,20 @@ fn sentence(error: &warehouse::Error) -> String {
 }
 
 /// The tools as a model is told of them. On a last call there is only `answer`.
-pub(crate) fn specs(is_last_call: bool) -> Vec<ToolSpec> {
-    let answer = spec::<answer::Arguments>(ANSWER, answer::DESCRIPTION);
-    if is_last_call {
-        return vec![answer];
-    }
-    vec![
-        spec::<search_catalog::Arguments>("search_catalog", search_catalog::DESCRIPTION),
-        spec::<describe_table::Arguments>("describe_table", describe_table::DESCRIPTION),
-        spec::<run_sql::Arguments>("run_sql", run_sql::DESCRIPTION),
-        spec::<create_chart::Arguments>("create_chart", create_chart::DESCRIPTION),
-        spec::<previous_threads::Arguments>("previous_threads", previous_threads::DESCRIPTION),
-        answer,
-    ]
+pub(crate) fn specs(is_last_call: bool) -> &'static [ToolSpec] {
+    // Their schemas are the same for every turn.
+    static SPECS: LazyLock<[ToolSpec; 6]> = LazyLock::new(|| {
+        [
+            spec::<search_catalog::Arguments>("search_catalog", search_catalog::DESCRIPTION),
+            spec::<describe_table::Arguments>("describe_table", describe_table::DESCRIPTION),
+            spec::<run_sql::Arguments>("run_sql", run_sql::DESCRIPTION),
+            spec::<create_chart::Arguments>("create_chart", create_chart::DESCRIPTION),
+            spec::<previous_threads::Arguments>("previous_threads", previous_threads::DESCRIPTION),
+            spec::<answer::Arguments>(ANSWER, answer::DESCRIPTION),
+        ]
+    });
+    let [.., answer] = &*SPECS;
+    if is_last_call { slice::from_ref(answer) } else { &*SPECS }
 }
 
 fn spec<T: JsonSchema>(name: &'static str, description: &'static str) -> ToolSpec {
