@@ -10,6 +10,12 @@ export function counted(value: number, one: string, many = `${one}s`): string {
   return `${whole.format(value)} ${value === 1 ? one : many}`;
 }
 
+/** A number as people write it: `500`, `-12.5`, `1,000`. NaN where it is none. */
+export function readNumber(text: string): number {
+  const trimmed = text.trim().replace("\u2212", "-");
+  return /^-?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?$/.test(trimmed) ? Number(trimmed.replaceAll(",", "")) : NaN;
+}
+
 /** `12.4 kB` */
 export function bytes(value: number): string {
   if (value < 1000) return `${value} B`;
