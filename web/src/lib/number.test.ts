@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { readNumber } from "./number";
+import { readNumber, writeNumber } from "./number";
 
 describe("a number that was typed", () => {
   it("may have groups of three, a sign and decimals", () => {
@@ -14,6 +14,12 @@ describe("a number that was typed", () => {
       ["0", 0],
     ] as const) {
       expect(readNumber(text)).toBe(value);
+    }
+  });
+
+  it("comes back as it was written", () => {
+    for (const value of [0, -3, 12.5, 1_000_000_000, 9_007_199_254_740_992, 0.000_000_1]) {
+      expect(readNumber(writeNumber(value))).toBe(value);
     }
   });
 

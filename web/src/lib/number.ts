@@ -16,6 +16,13 @@ export function readNumber(text: string): number {
   return /^-?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?$/.test(trimmed) ? Number(trimmed.replaceAll(",", "")) : NaN;
 }
 
+const plain = new Intl.NumberFormat("en", { useGrouping: false, maximumFractionDigits: 20 });
+
+/** A number to go on typing at; {@link readNumber} reads it back. */
+export function writeNumber(value: number): string {
+  return plain.format(value);
+}
+
 /** `12.4 kB` */
 export function bytes(value: number): string {
   if (value < 1000) return `${value} B`;

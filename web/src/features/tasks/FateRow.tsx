@@ -31,12 +31,10 @@ export function FateRow(row: FateRowProps) {
   const words = deliveriesInWords(deliveries);
   return (
     <li className="border-b py-2.5">
-      <div className="grid grid-cols-1 gap-x-4 gap-y-1 sm:grid-cols-[9.5rem_11.5rem_1fr_auto]">
+      <div className="grid grid-cols-1 gap-x-4 gap-y-1 sm:grid-cols-[9.5rem_1fr_auto]">
         <span className="tabular">{when}</span>
-        <span>
-          <FateMark fate={fate} reason={reason} />
-        </span>
         <div className="min-w-0 text-ink-2">
+          <FateMark fate={fate} reason={reason} />
           {check ? <p className="break-words">{checkInWords(check)}</p> : null}
           {message ? <p className="break-words">{asSentence(message)}</p> : null}
           {late ? <p className="text-warn">Late: its window had closed before it could start.</p> : null}

@@ -12,7 +12,8 @@ function words(fate: Occurrence["fate"], reason: Occurrence["reason"] = null): s
 describe("how a run stands", () => {
   it("is told in words", () => {
     expect(words("no_news")).toBe("No news");
-    expect(words("skipped", "stale_data")).toBe("Skipped");
+    expect(words("skipped", "still_running")).toBe("Skipped");
+    expect(words("skipped", "stale_data")).toBe("Skipped, data not fresh");
     expect(words("missed", "superseded")).toBe("Missed");
     expect(words("succeeded")).toBe("Answered");
   });
@@ -21,7 +22,7 @@ describe("how a run stands", () => {
     expect(words("waiting", "stale_data")).toBe("Waiting for fresh data");
     expect(words("waiting", "blocked_by_credits")).toBe("Waiting for credits");
     expect(words("waiting", "connection_failed")).toBe("Waiting to try again");
-    expect(words("waiting")).toBe("Waiting to try again");
+    expect(words("waiting")).toBe("Waiting");
   });
 
   it("is calm where there is no news, which is no error", () => {

@@ -27,7 +27,7 @@ interface FateLook {
 const FATES: Record<Fate, FateLook> = {
   upcoming: { words: "Upcoming", icon: <CircleDashed />, className: "text-ink-3" },
   queued: { words: "Queued", icon: <Clock />, className: "text-ink-2" },
-  waiting: { words: "Waiting to try again", icon: <Clock />, className: "text-warn" },
+  waiting: { words: "Waiting", icon: <Clock />, className: "text-ink-2" },
   running: { words: "Running", icon: <LoaderCircle />, className: "text-accent [&_svg]:animate-spin" },
   succeeded: { words: "Answered", icon: <Check /> },
   no_news: { words: "No news", icon: <Minus />, className: "text-ink-2" },
@@ -37,16 +37,20 @@ const FATES: Record<Fate, FateLook> = {
   cancelled: { words: "Cancelled", icon: <Ban />, className: "text-ink-2" },
 };
 
-/** What a run waits for, where it is not the next attempt. */
-const WAITS: Partial<Record<NonNullable<Occurrence["reason"]>, FateLook>> = {
-  stale_data: { words: "Waiting for fresh data", icon: <Hourglass />, className: "text-ink-2" },
-  blocked_by_credits: { words: "Waiting for credits", icon: <Hourglass />, className: "text-warn" },
+/** What a run waits for, or was skipped for, where its reason is known. */
+const WITH_REASON: Partial<Record<`${Fate} ${NonNullable<Occurrence["reason"]>}`, FateLook>> = {
+  "waiting stale_data": { words: "Waiting for fresh data", icon: <Hourglass />, className: "text-ink-2" },
+  "waiting blocked_by_credits": { words: "Waiting for credits", icon: <Hourglass />, className: "text-warn" },
+  "waiting connection_failed": { words: "Waiting to try again", icon: <Clock />, className: "text-warn" },
+  "waiting model_unavailable": { words: "Waiting to try again", icon: <Clock />, className: "text-warn" },
+  "waiting internal": { words: "Waiting to try again", icon: <Clock />, className: "text-warn" },
+  "skipped stale_data": { words: "Skipped, data not fresh", icon: <SkipForward />, className: "text-ink-2" },
 };
 
 /** How a run or an occurrence stands: a sign and a word. With the reason it says what a waiting one waits for. */
 export function FateMark({ fate, reason }: { fate: Fate; reason?: Occurrence["reason"] }) {
-  const wait = fate === "waiting" && reason ? WAITS[reason] : undefined;
-  const { words, icon, className = "" } = wait ?? FATES[fate];
+  const special = reason ? WITH_REASON[`${fate} ${reason}`] : undefined;
+  const { words, icon, className = "" } = special ?? FATES[fate];
   return (
     <span className={`inline-flex items-center gap-1.5 whitespace-nowrap [&_svg]:size-3.5 ${className}`}>
       <span aria-hidden>{icon}</span>

@@ -108,8 +108,8 @@ function ConditionSentence() {
       <div id={`${id}-rule`} className="max-w-[68ch] space-y-1 text-sm text-ink-3">
         <p>{RULES[kind]}</p>
         <p>
-          Where it does not hold, nothing is sent. The run is kept as “No news” with its numbers, and a note once a week
-          says that it is on watch. What cannot be checked is sent, and says why.
+          Where it does not hold, nothing is sent. The run is kept as “No news” with its numbers, and after a week
+          without a message a note says so. What cannot be checked is sent, and says why.
         </p>
       </div>
     </div>

@@ -32,7 +32,7 @@ export function FreshnessFields() {
         legend="Start"
         hint={
           start === "fresh"
-            ? "A run looks every two minutes from its start on, and waits until 1 h 45 min after the window opens. “Run now” waits for nothing."
+            ? "A run that finds old data looks again every two minutes, until 1 h 45 min after its window opened. “Run now” does not wait."
             : undefined
         }
       >

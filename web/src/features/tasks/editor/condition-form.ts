@@ -3,7 +3,7 @@
 import * as v from "valibot";
 
 import type { Comparison, Condition, Direction } from "@/api/types";
-import { readNumber } from "@/lib/number";
+import { readNumber, writeNumber } from "@/lib/number";
 
 type Kind = Condition["kind"];
 
@@ -102,11 +102,11 @@ export function toConditionForm(condition: Condition | null): ConditionFormValue
   if ("column" in condition) form.column = condition.column ?? "";
   if ("comparison" in condition) {
     form.comparison = condition.comparison;
-    form.value = String(condition.value);
+    form.value = writeNumber(condition.value);
   }
   if ("direction" in condition) {
     form.direction = condition.direction;
-    form.percent = String(condition.percent);
+    form.percent = writeNumber(condition.percent);
   }
   return form;
 }
