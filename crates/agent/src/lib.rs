@@ -5,10 +5,12 @@
 //! [`figures`] are checked against the stored results.
 
 pub mod builtin;
+mod condition;
 mod conversation;
 pub mod eval;
 mod failure;
 pub mod figures;
+mod gate;
 mod journal;
 pub mod limits;
 pub mod model;

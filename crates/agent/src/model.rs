@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use domain::{ConnectionId, step::ToolCall};
+use domain::{ConnectionId, condition::Condition, step::ToolCall};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -82,6 +82,9 @@ pub struct TurnContext {
     pub timezone: String,
     /// Whether nobody is there to be asked back (a task's run).
     pub is_task: bool,
+    /// What must hold for the task's answer to be sent. The agent names the result and column that it is about.
+    #[serde(default)]
+    pub condition: Option<Condition>,
     /// The connections that may be used, those of the task's or question's context first.
     pub connections: Vec<ContextConnection>,
 }

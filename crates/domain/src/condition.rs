@@ -263,6 +263,11 @@ impl Condition {
         matches!(self, Self::Threshold { .. } | Self::PercentChange { .. } | Self::Anomaly { .. })
     }
 
+    /// Whether it compares with what earlier runs found.
+    pub const fn needs_history(&self) -> bool {
+        matches!(self, Self::PercentChange { .. } | Self::Changed {} | Self::Anomaly { .. })
+    }
+
     /// The condition as a sentence goes on after "Only when": `revenue is below 500`.
     pub fn in_words(&self) -> String {
         let value = self.column().unwrap_or("the value");

@@ -1,6 +1,7 @@
 //! Freshness: how old a data source may be, and what a task does about one that is older.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -110,6 +111,16 @@ impl FreshnessCheck {
         FreshnessLook { is_fresh, newest_at: newest, message }
     }
 
+    /// What a reader of data that is not fresh must know. `name` is the connection's.
+    pub fn stale_sentence(&self, name: &str, newest: Option<DateTime<Utc>>, zone: Tz) -> String {
+        let Some(newest) = newest else {
+            return format!("{name} has no data: there is no {} in {}.", self.column, self.table);
+        };
+        let stamp = newest.with_timezone(&zone).format("%a %-d %b %Y, %H:%M");
+        let allowed = age_in_words(self.max_age());
+        format!("Data of {name} as of {stamp} ({zone}), older than the {allowed} that are allowed.")
+    }
+
     /// Whether data whose newest value is `newest` is fresh enough as of an instant. An empty table never is.
     pub fn is_met(&self, newest: Option<DateTime<Utc>>, as_of: DateTime<Utc>) -> bool {
         newest.is_some_and(|newest| as_of - newest <= self.max_age())
@@ -171,6 +182,10 @@ mod tests {
         assert_eq!(
             look.message,
             "The newest loaded_at of orders is 2026-03-02 06:00 UTC: 3 hours old, where 2 hours are allowed"
+        );
+        assert_eq!(
+            check(120).stale_sentence("Shop", look.newest_at, chrono_tz::Europe::Berlin),
+            "Data of Shop as of Mon 2 Mar 2026, 07:00 (Europe/Berlin), older than the 2 hours that are allowed."
         );
         let empty = check(120).look(None, as_of);
         assert_eq!(

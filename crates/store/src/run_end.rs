@@ -16,7 +16,7 @@ use crate::{
     error::{json, one_row, to_json_text, without_nul, word},
     event,
     notice::{self, Notice},
-    run_queue,
+    run_queue, run_wait,
 };
 
 /// What became of a run that failed.
@@ -38,6 +38,11 @@ pub(crate) struct RunEnd {
 }
 
 impl RunEnd {
+    /// An end with an answer, sent (`Succeeded`) or kept (`NoNews`).
+    pub(crate) const fn with_answer(status: RunStatus, answer: Answer, usage: Usage) -> Self {
+        Self { status, reason: None, message: None, answer: Some(answer), usage: Some(usage) }
+    }
+
     /// An end without an answer.
     pub(crate) const fn without_answer(status: RunStatus, reason: RunReason) -> Self {
         Self { status, reason: Some(reason), message: None, answer: None, usage: None }
@@ -56,13 +61,7 @@ impl Store {
     ) -> Result<()> {
         let mut tx = self.begin(scope).await?;
         run_queue::hold(&mut tx, lease).await?;
-        let end = RunEnd {
-            status: RunStatus::Succeeded,
-            reason: None,
-            message: None,
-            answer: Some(answer.clone()),
-            usage: Some(*usage),
-        };
+        let end = RunEnd::with_answer(RunStatus::Succeeded, answer.clone(), *usage);
         let workspace_id = tx.workspace_id();
         close(&mut tx, workspace_id, lease.run_id.as_uuid(), &end).await?;
         tx.commit().await
@@ -206,7 +205,7 @@ pub(crate) async fn close(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid, end: &R
             .await?;
     one_row(&done, Error::LeaseLost)?;
     let run = sqlx::query!(
-        "UPDATE run SET status = $3, reason = $4, message = coalesce($5, CASE WHEN $4::text IS NOT NULL THEN message END),
+        "UPDATE run SET status = $3, reason = $4, message = coalesce($5, CASE WHEN $3 = 'failed' THEN message END),
              late = late AND started_at IS NOT NULL, finished_at = $6
          WHERE workspace_id = $1 AND id = $2
          RETURNING task_id, trigger, thread_id, turn_no, test_to",
@@ -228,11 +227,15 @@ pub(crate) async fn close(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid, end: &R
     let Some(task_id) = run.task_id else { return Ok(()) };
     let trigger: RunTrigger = word("run", "trigger", run_id, &run.trigger)?;
     let finished = Finished { workspace_id, run_id, task_id, thread_id: run.thread_id, turn_no: run.turn_no };
-    if end.answer.is_some() {
+    if end.answer.is_some() && end.status == RunStatus::Succeeded {
+        let kind = DeliveryKind::Answer;
         match run.test_to {
-            Some(user_id) => deliver_to_users(tx, &finished, &[user_id], false, true).await?,
-            None => deliver(tx, &finished).await?,
+            Some(user_id) => deliver_to_users(tx, &finished, kind, &[user_id], false, true).await?,
+            None => deliver(tx, &finished, kind, None).await?,
         }
+    }
+    if trigger == RunTrigger::Schedule && end.answer.is_some() {
+        run_wait::end_stale_streak(tx, workspace_id, task_id).await?;
     }
     if trigger == RunTrigger::Schedule {
         tell_streak(tx, &finished, end).await?;
@@ -308,16 +311,21 @@ async fn add_usage_in(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid, usage: &Usa
 }
 
 /// A run of a task that has ended.
-struct Finished {
-    workspace_id: Uuid,
-    run_id: Uuid,
-    task_id: Uuid,
-    thread_id: Option<Uuid>,
-    turn_no: Option<i32>,
+pub(crate) struct Finished {
+    pub(crate) workspace_id: Uuid,
+    pub(crate) run_id: Uuid,
+    pub(crate) task_id: Uuid,
+    pub(crate) thread_id: Option<Uuid>,
+    pub(crate) turn_no: Option<i32>,
 }
 
-/// One message to each recipient of the task, its groups expanded now.
-async fn deliver(tx: &mut Tx, run: &Finished) -> Result<()> {
+/// One message to each recipient of the task, its groups expanded now, and to `also`, who may be one of them.
+pub(crate) async fn deliver(
+    tx: &mut Tx,
+    run: &Finished,
+    kind: DeliveryKind,
+    also: Option<Uuid>,
+) -> Result<()> {
     let stored = sqlx::query_scalar!(
         "SELECT notification FROM task WHERE workspace_id = $1 AND id = $2",
         run.workspace_id,
@@ -336,14 +344,16 @@ async fn deliver(tx: &mut Tx, run: &Finished) -> Result<()> {
     .fetch_all(tx.db())
     .await?;
     users.extend(members);
+    users.extend(also);
     users.sort_unstable();
     users.dedup();
-    deliver_to_users(tx, run, &users, notification.attach_csv, false).await?;
+    let attach_csv = notification.attach_csv && kind == DeliveryKind::Answer;
+    deliver_to_users(tx, run, kind, &users, attach_csv, false).await?;
     for channel in &notification.slack_channels {
         sqlx::query!(
             "INSERT INTO delivery (workspace_id, id, kind, task_id, run_id, thread_id, turn_no, channel, slack_channel_id,
                  label, attach_csv, state, available_at, created_at)
-             VALUES ($1, $2, 'answer', $3, $4, $5, $6, 'slack_channel', $7, $8, $9, 'pending', $10, $10)
+             VALUES ($1, $2, $11, $3, $4, $5, $6, 'slack_channel', $7, $8, $9, 'pending', $10, $10)
              ON CONFLICT DO NOTHING",
             run.workspace_id,
             DeliveryId::new(tx.now).as_uuid(),
@@ -353,8 +363,9 @@ async fn deliver(tx: &mut Tx, run: &Finished) -> Result<()> {
             run.turn_no,
             channel.id,
             channel.name,
-            notification.attach_csv,
-            tx.now
+            attach_csv,
+            tx.now,
+            kind.as_str()
         )
         .execute(tx.db())
         .await?;
@@ -367,6 +378,7 @@ async fn deliver(tx: &mut Tx, run: &Finished) -> Result<()> {
 async fn deliver_to_users(
     tx: &mut Tx,
     run: &Finished,
+    kind: DeliveryKind,
     users: &[Uuid],
     attach_csv: bool,
     is_test: bool,
@@ -376,7 +388,7 @@ async fn deliver_to_users(
     sqlx::query!(
         "INSERT INTO delivery (workspace_id, id, kind, task_id, run_id, thread_id, turn_no, channel, user_id, label,
              attach_csv, state, reason, available_at, created_at, finished_at)
-         SELECT $1, id, 'answer', $4, $5, $6, $7, channel, user_id, label, $8,
+         SELECT $1, id, $11, $4, $5, $6, $7, channel, user_id, label, $8,
              CASE WHEN refusal IS NULL THEN 'pending' ELSE 'suppressed' END, refusal, $10, $10,
              CASE WHEN refusal IS NOT NULL THEN $10::timestamptz END
          FROM (
@@ -412,7 +424,8 @@ async fn deliver_to_users(
         run.turn_no,
         attach_csv,
         is_test,
-        tx.now
+        tx.now,
+        kind.as_str()
     )
     .execute(tx.db())
     .await?;

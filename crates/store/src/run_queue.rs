@@ -327,9 +327,9 @@ impl Store {
             let status: RunStatus = word("run", "status", row.run_id, &row.status)?;
             let runs_late_until =
                 row.closes_at.map(|closes_at| closes_at + TimeDelta::seconds(row.grace_seconds.into()));
-            if let Some(until) =
-                runs_late_until.filter(|until| status == RunStatus::Queued && *until > tx.now)
-            {
+            // One that was held for fresh data until its worker vanished has not started either.
+            let may_run_late = status == RunStatus::Queued || !row.has_started;
+            if let Some(until) = runs_late_until.filter(|until| may_run_late && *until > tx.now) {
                 run_late(&mut tx, row.workspace_id, row.run_id, until).await?;
                 continue;
             }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use domain::{
     ConnectionId,
     access::ConnectionAccess,
+    condition::Condition,
     run::{RunReason, RunTrigger, Usage},
     step::StepBody,
     table::Table,
@@ -31,6 +32,8 @@ const PAST_ANSWERS: u32 = 5;
 pub(crate) struct DatabaseJournal {
     store: Store,
     run: ClaimedRun,
+    /// What must hold for the answer to be sent.
+    condition: Option<Condition>,
 }
 
 /// A connection's own limits, as stored; absent ones are the turn's.
@@ -43,8 +46,8 @@ struct ConnectionLimits {
 }
 
 impl DatabaseJournal {
-    pub(crate) const fn new(store: Store, run: ClaimedRun) -> Self {
-        Self { store, run }
+    pub(crate) const fn new(store: Store, run: ClaimedRun, condition: Option<Condition>) -> Self {
+        Self { store, run, condition }
     }
 
     /// What the turn has used by its steps, less what the run has recorded already: attempts that ended in a crash or were
@@ -143,6 +146,7 @@ impl DatabaseJournal {
             now: self.run.as_of,
             timezone: self.run.timezone.clone(),
             is_task: self.run.trigger != RunTrigger::Thread,
+            condition: self.condition.clone(),
             connections,
         })
     }

@@ -136,6 +136,7 @@ mod tests {
             now: "2026-03-02T08:00:00Z".parse().expect("instant"),
             timezone: "Europe/Berlin".into(),
             is_task: true,
+            condition: serde_json::from_value(json!({"kind": "anomaly", "column": name})).ok(),
             connections: vec![ContextConnection {
                 id: ConnectionId::from(uuid::Uuid::nil()),
                 name: name.into(),
@@ -183,8 +184,21 @@ mod tests {
             if message["role"] == "system" {
                 assert!(!text.contains("mallory"));
             } else {
-                assert_eq!(text.matches("</data>").count(), 1, "{text}");
-                assert!(text.find("mallory") < text.find("</data>"), "{text}");
+                // The context has two fences: of the condition, whose column is a person's word, and of the connections.
+                let fences = if text.contains("source=\"condition\"") { 2 } else { 1 };
+                assert_eq!(text.matches("</data>").count(), fences, "{text}");
+                assert_eq!(text.matches("mallory").count(), fences, "{text}");
+                for fenced in text.split("<data").skip(1) {
+                    assert!(fenced.find("mallory") < fenced.find("</data>"), "{text}");
+                }
+                let outside: Vec<&str> = text.split("</data>").skip(1).collect();
+                assert!(
+                    outside.iter().all(|rest| !rest
+                        .split("<data")
+                        .next()
+                        .unwrap_or_default()
+                        .contains("mallory"))
+                );
             }
         }
     }

@@ -4,6 +4,7 @@
 //! the model; a failure that the model can mend is data too ([`Told`]), and any other ends the turn ([`Failure`]).
 
 mod answer;
+mod checked;
 mod create_chart;
 mod describe_table;
 mod previous_threads;

@@ -3,6 +3,8 @@
 mod access;
 mod analyst;
 mod answers;
+mod conditions;
+mod freshness;
 mod lease;
 mod limits;
 mod provider;

@@ -1,6 +1,7 @@
 //! The API as a client sees it: the real router over a real database, a real engine and real files.
 
 mod authorization;
+mod conditions;
 mod connections;
 mod documents;
 mod harness;
