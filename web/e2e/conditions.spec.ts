@@ -61,7 +61,7 @@ describe("a task that is sent on a condition, on fresh data", () => {
     await page.getByLabel("Title").fill(TITLE);
     const question = page.getByRole("textbox", { name: "Question" });
     await question.click();
-    await question.pressSequentially("How many signups were there last month in @");
+    await question.pressSequentially("How many signups were there last month in @Lumen");
     await page.getByRole("listbox", { name: "Data to mention" }).waitFor();
     await question.press("Enter");
     await question.pressSequentially("?");

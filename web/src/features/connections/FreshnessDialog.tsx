@@ -88,14 +88,13 @@ export function FreshnessDialog({ connection, save, onClose }: FreshnessDialogPr
           />
           <Field
             label="Column"
-            hint={
-              table && columns.length === 0
-                ? "This table has no column of dates or times."
-                : "A date counts from its midnight; what has no time zone is read as UTC."
-            }
+            hint="A date counts from its midnight; what has no time zone is read as UTC."
             error={errors.column?.message}
           >
-            <select className="control" {...register("column")} disabled={columns.length === 0}>
+            <select className="control" {...register("column")}>
+              {columns.length === 0 ? (
+                <option value="">{table ? "None of dates or times in this table" : "Choose a table first"}</option>
+              ) : null}
               {columns.map((name) => (
                 <option key={name} value={name}>
                   {name}

@@ -35,7 +35,7 @@ export function FateRow(row: FateRowProps) {
         <span className="tabular">{when}</span>
         <div className="min-w-0 text-ink-2">
           <FateMark fate={fate} reason={reason} />
-          {check ? <p className="break-words">{checkInWords(check)}</p> : null}
+          {check && fate !== "upcoming" ? <p className="break-words">{checkInWords(check, fate)}</p> : null}
           {message ? <p className="break-words">{asSentence(message)}</p> : null}
           {late ? <p className="text-warn">Late: its window had closed before it could start.</p> : null}
           {words && runId ? (

@@ -29,7 +29,7 @@ const FATES: Record<Fate, FateLook> = {
   queued: { words: "Queued", icon: <Clock />, className: "text-ink-2" },
   waiting: { words: "Waiting", icon: <Clock />, className: "text-ink-2" },
   running: { words: "Running", icon: <LoaderCircle />, className: "text-accent [&_svg]:animate-spin" },
-  succeeded: { words: "Answered", icon: <Check /> },
+  succeeded: { words: "Answered", icon: <Check />, className: "text-ink" },
   no_news: { words: "No news", icon: <Minus />, className: "text-ink-2" },
   failed: { words: "Failed", icon: <CircleAlert />, className: "text-bad" },
   skipped: { words: "Skipped", icon: <SkipForward />, className: "text-ink-2" },
