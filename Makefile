@@ -1,5 +1,5 @@
 # `make run` starts everything; `make test` runs every test. Both install what they need first.
-.PHONY: run build test test-rust test-web test-e2e lint tools tools-run tools-test web oracle sqlx clean-data help
+.PHONY: run build test test-rust test-web test-e2e lint tools tools-run tools-test web oracle torture sqlx clean-data help
 
 SHELL := /bin/bash
 setup := .config/setup.sh
@@ -63,3 +63,8 @@ sqlx: tools ## Check the SQL against a fresh database again and rewrite .sqlx
 SEED ?= 7
 oracle: build ## Compare schedule arithmetic with a fresh set of the independent oracle: make oracle SEED=n
 	@.config/oracle.sh $(SEED)
+
+SIZE ?= full
+ROWS ?=
+torture: tools-test ## Kill, freeze, cut and skew the real thing: make torture [ROWS=g1,g4] [SIZE=10%]
+	@.config/torture.sh $(SIZE) $(ROWS)

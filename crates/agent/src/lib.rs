@@ -7,6 +7,7 @@
 pub mod builtin;
 mod condition;
 mod conversation;
+mod endings;
 pub mod eval;
 mod failure;
 pub mod figures;
@@ -24,5 +25,6 @@ mod turn;
 mod worker;
 
 pub use builtin::Analyst;
+pub use endings::Endings;
 pub use limits::Limits;
 pub use worker::{Agent, AgentOptions};

@@ -10,6 +10,7 @@ use domain::{
     run::{RunReason, Usage},
     step::{StepBody, ToolCall},
 };
+use fail::fail_point;
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -278,6 +279,7 @@ impl<'a> Turn<'a> {
             Ok(Err(error)) => return Err(failure(error)),
             Ok(Ok(reply)) => reply,
         };
+        fail_point!("agent::model_replied");
         let body = self.model_step(reply);
         self.record(body).await?;
         Ok(None)
@@ -323,6 +325,7 @@ impl<'a> Turn<'a> {
                 }
             }
         };
+        fail_point!("agent::tool_ran");
         let Outcome { output, is_error, result, chart, answer } = outcome;
         let body = StepBody::Tool {
             call_id: call.id.clone(),
@@ -398,6 +401,7 @@ impl<'a> Turn<'a> {
     async fn record(&mut self, body: StepBody) -> Result<(), Failure> {
         let elapsed = self.since.elapsed();
         self.journal.append(&body, elapsed).await?;
+        fail_point!("agent::step_recorded");
         self.since = Instant::now();
         self.budget.count(&body, elapsed);
         self.steps.push(FinishedStep { body, elapsed });

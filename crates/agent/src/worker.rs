@@ -10,8 +10,9 @@ use domain::{
     condition::Condition,
     run::{RunReason, RunStatus, Usage},
 };
+use fail::fail_point;
 use futures::FutureExt as _;
-use store::{AfterFailure, ClaimedRun, Event, Events, RunLease, Scope, Store, TaskTerms};
+use store::{AfterFailure, ClaimedRun, Event, Events, RunAnswer, RunLease, Scope, Store, TaskTerms};
 use tokio::{
     sync::{broadcast::error::RecvError, watch},
     task::JoinSet,
@@ -23,6 +24,7 @@ use warehouse::Warehouse;
 
 use crate::{
     condition,
+    endings::Endings,
     failure::Failure,
     gate::{Gate, Passage},
     journal::{DatabaseJournal, Journal},
@@ -34,8 +36,6 @@ use crate::{
 
 /// How often claims are tried when nobody calls.
 const POLL: Duration = Duration::from_millis(250);
-/// How often leases are renewed.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long turns may take to reach their next step when the process goes down.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -64,6 +64,7 @@ pub struct AgentOptions {
 #[derive(Clone)]
 pub struct Agent {
     store: Store,
+    endings: Endings,
     runtime: Runtime,
     worker: Arc<str>,
     concurrency: u32,
@@ -82,11 +83,21 @@ impl Agent {
     pub fn new(options: AgentOptions) -> Self {
         let AgentOptions { store, warehouse, charts, model, limits, prices, worker, concurrency } = options;
         Self {
+            endings: Endings::new(store.clone()),
             store,
             runtime: Runtime { warehouse, charts, model, limits, prices },
             worker: worker.into(),
             concurrency: concurrency.max(1),
         }
+    }
+
+    /// How often leases are renewed: four times in the length of one.
+    fn heartbeat(&self) -> Duration {
+        self.lease() / 4
+    }
+
+    fn lease(&self) -> Duration {
+        self.store.run_lease().to_std().unwrap_or_default()
     }
 
     /// Works until `shutdown`, then lets each turn finish its step and hands it back.
@@ -95,7 +106,7 @@ impl Agent {
         let mut held: HashMap<RunLease, Held> = HashMap::new();
         let mut turns: JoinSet<RunLease> = JoinSet::new();
         let mut poll = interval(POLL);
-        let mut heartbeat = interval(HEARTBEAT);
+        let mut heartbeat = interval(self.heartbeat());
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -173,7 +184,7 @@ impl Agent {
             turns.spawn(async move {
                 tokio::select! {
                     () = agent.execute(run, signals.clone()) => {}
-                    () = lease_runs_out(watched) => {
+                    () = lease_runs_out(watched, agent.lease()) => {
                         signals.stop.cancel();
                         tracing::warn!(run_id = %lease.run_id, "the lease could not be renewed: the turn is dropped");
                     }
@@ -187,7 +198,8 @@ impl Agent {
     async fn renew(&self, held: &HashMap<RunLease, Held>) {
         let asked = Instant::now();
         let leases: Vec<RunLease> = held.values().map(|held| held.lease).collect();
-        let still_held = match tokio::time::timeout(HEARTBEAT, self.store.run_heartbeat(&leases)).await {
+        let still_held = match tokio::time::timeout(self.heartbeat(), self.store.run_heartbeat(&leases)).await
+        {
             Ok(Ok(still_held)) => still_held,
             Ok(Err(error)) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "leases could not be renewed");
@@ -256,6 +268,7 @@ impl Agent {
             };
             match executed {
                 Ok(outcome) => {
+                    fail_point!("agent::run_ended");
                     let seconds = started.elapsed().as_secs_f64();
                     metrics::counter!("tidings_turns_total", "outcome" => outcome).increment(1);
                     metrics::histogram!("tidings_turn_seconds", "outcome" => outcome).record(seconds);
@@ -276,6 +289,7 @@ impl Agent {
     }
 
     async fn execute_inside(&self, run: ClaimedRun, signals: &Signals) -> Result<&'static str, store::Error> {
+        fail_point!("agent::run_claimed");
         let (scope, lease) = (run.scope, run.lease);
         let terms = match run.task_id {
             Some(task_id) => self.store.task_terms(&scope, task_id).await?,
@@ -304,8 +318,9 @@ impl Agent {
         }
         let usage = database.unrecorded_usage().await?;
         metrics::counter!("tidings_model_tokens_total").increment(usage.tokens_in + usage.tokens_out);
+        fail_point!("agent::run_ending");
         let (reason, message) = match ended {
-            Ok(ended) => match self.conclude(&run, terms.condition.as_ref(), ended, &usage).await {
+            Ok(ended) => match self.conclude(&run, terms.condition.as_ref(), ended, usage).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(store::Error::RunStopped(_)) => {
                     self.store.run_stop(&scope, &lease, &usage).await?;
@@ -354,16 +369,16 @@ impl Agent {
         run: &ClaimedRun,
         condition: Option<&Condition>,
         mut ended: Ended,
-        usage: &Usage,
+        usage: Usage,
     ) -> Result<&'static str, store::Error> {
         let ClaimedRun { scope, lease, trigger, .. } = run;
         let mut status = RunStatus::Succeeded;
         if let Some((task_id, condition)) = run.task_id.zip(condition) {
             let checked = condition::evaluate(&self.store, scope, task_id, condition, &ended).await?;
             condition::tell(&mut ended, &checked.check, *trigger);
-            status = self.store.run_conclude(scope, lease, &ended.answer, usage, &checked).await?;
+            status = self.store.run_conclude(scope, lease, &ended.answer, &usage, &checked).await?;
         } else {
-            self.store.run_succeed(scope, lease, &ended.answer, usage).await?;
+            self.endings.succeed(RunAnswer { lease: *lease, answer: ended.answer, usage }).await?;
         }
         Ok(match (status, ended.limit) {
             (RunStatus::NoNews, _) => "no_news",
@@ -388,8 +403,8 @@ impl Agent {
 }
 
 /// Waits until a lease has not been renewed for two thirds of its time.
-async fn lease_runs_out(mut renewed: watch::Receiver<Instant>) {
-    let patience = (store::RUN_LEASE * 2 / 3).to_std().unwrap_or_default();
+async fn lease_runs_out(mut renewed: watch::Receiver<Instant>, lease: Duration) {
+    let patience = lease * 2 / 3;
     loop {
         let last = *renewed.borrow_and_update();
         tokio::time::sleep_until(last + patience).await;

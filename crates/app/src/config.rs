@@ -39,6 +39,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("TIDINGS_CREDITS_PER_MILLION_TOKENS_OUT", "model.credits_per_million_tokens_out"),
     ("TIDINGS_TICK_MILLIS", "scheduler.tick_millis"),
     ("TIDINGS_SPREAD_MINUTES", "scheduler.spread_minutes"),
+    ("TIDINGS_LEASE_SECONDS", "scheduler.lease_seconds"),
     ("TIDINGS_AGENT_CONCURRENCY", "agent.concurrency"),
     ("TIDINGS_LOG", "log.filter"),
     ("TIDINGS_LOG_FORMAT", "log.format"),
@@ -113,6 +114,8 @@ pub(crate) enum Provider {
 pub(crate) struct Scheduler {
     pub(crate) tick: std::time::Duration,
     pub(crate) spread: chrono::TimeDelta,
+    /// Of runs and deliveries.
+    pub(crate) lease: chrono::TimeDelta,
 }
 
 /// The agent's size.
@@ -192,6 +195,7 @@ struct WrittenModel {
 struct WrittenScheduler {
     tick_millis: u64,
     spread_minutes: i64,
+    lease_seconds: i64,
 }
 
 #[derive(Deserialize)]
@@ -271,6 +275,11 @@ impl Written {
             self.scheduler.spread_minutes
         );
         ensure!(self.scheduler.tick_millis >= 10, "TIDINGS_TICK_MILLIS must be at least 10");
+        ensure!(
+            (2..=600).contains(&self.scheduler.lease_seconds),
+            "TIDINGS_LEASE_SECONDS: {} is not 2 to 600",
+            self.scheduler.lease_seconds
+        );
         ensure!(self.agent.concurrency >= 1, "TIDINGS_AGENT_CONCURRENCY must be at least 1");
         ensure!(self.database.max_connections >= 4, "TIDINGS_DATABASE_MAX_CONNECTIONS must be at least 4");
         let dir = data_dir(&self.data.dir)?;
@@ -315,6 +324,7 @@ impl Written {
             scheduler: Scheduler {
                 tick: std::time::Duration::from_millis(self.scheduler.tick_millis),
                 spread: chrono::TimeDelta::minutes(self.scheduler.spread_minutes),
+                lease: chrono::TimeDelta::seconds(self.scheduler.lease_seconds),
             },
             agent: Agent { concurrency: self.agent.concurrency },
             log: Log { filter: self.log.filter, is_json },
@@ -425,6 +435,8 @@ mod tests {
             ("TIDINGS_PUBLIC_URL", "tidings.example"),
             ("TIDINGS_SPREAD_MINUTES", "91"),
             ("TIDINGS_SPREAD_MINUTES", "many"),
+            ("TIDINGS_LEASE_SECONDS", "1"),
+            ("TIDINGS_LEASE_SECONDS", "601"),
             ("TIDINGS_MODEL_PROVIDER", "psychic"),
             ("TIDINGS_SMTP_URL", "mail.example:25"),
             ("DATABASE_URL", "mysql://x"),

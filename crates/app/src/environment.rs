@@ -51,6 +51,8 @@ impl Environment {
         options.worker_connections = (self.config.database.max_connections / 3).max(2);
         options.app_connections = self.config.database.max_connections - options.worker_connections;
         options.spread = self.config.scheduler.spread;
+        options.run_lease = self.config.scheduler.lease;
+        options.delivery_lease = self.config.scheduler.lease;
         Store::connect(options).await.context("the database cannot be reached")
     }
 }

@@ -2,6 +2,7 @@
 
 mod command;
 mod config;
+mod crash;
 mod demo;
 mod environment;
 mod serve;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> anyhow::Result<()> {
+    crash::arm()?;
     match command {
         Command::Up => serve::run(serve::Roles::ALL),
         Command::Serve => serve::run(serve::Roles::SERVE),

@@ -7,7 +7,8 @@ use domain::{
     delivery::{Audience, Channel, DeliveryKind, DeliveryState},
     run::RunTrigger,
 };
-use store::{ClaimedDelivery, DELIVERY_LEASE, DeliveryOutcome, DeliveryUser};
+use fail::fail_point;
+use store::{ClaimedDelivery, DeliveryOutcome, DeliveryUser};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::{
@@ -18,8 +19,8 @@ use crate::{
     transport,
 };
 
-/// How often a lease is renewed while a mail is on its way.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Between two tries to record an outcome.
+const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 /// Why a delivery was put down without an outcome. Its lease runs out, and it is taken up again.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,7 @@ enum Plan {
 impl Notifier {
     /// Brings one claimed delivery to an outcome, and answers its state.
     pub(crate) async fn deliver(&self, delivery: &ClaimedDelivery) -> Result<DeliveryState, Error> {
+        fail_point!("notifier::delivery_claimed");
         let (scope, lease) = (&delivery.scope, &delivery.lease);
         let email = match self.plan(delivery).await? {
             Plan::Send(email) => *email,
@@ -49,14 +51,42 @@ impl Notifier {
         };
         let recipient = email.to.to_string();
         let attempt = self.store.delivery_attempt_start(scope, lease).await?;
+        fail_point!("notifier::attempt_started");
         let sending = self.transport.send(&self.store, scope, lease.delivery_id, email);
         let result = self.while_held(delivery, sending).await?;
+        fail_point!("notifier::mail_taken");
         tell_operator(delivery, &result);
         if let Err(transport::Error::DeadAddress { answer }) = &result {
             self.store.mail_suppress(scope, &recipient, answer).await?;
         }
         let outcome = judge(result, attempt, &mut *self.random());
-        Ok(self.store.delivery_finish(scope, lease, &outcome).await?)
+        let state = self.record(delivery, &outcome).await?;
+        fail_point!("notifier::outcome_recorded");
+        Ok(state)
+    }
+
+    /// Records an attempt's outcome, again and again while the lease may hold: a database that is out of reach for a moment
+    /// must not turn a mail that was taken into one that nobody knows of, to be sent again.
+    async fn record(
+        &self,
+        delivery: &ClaimedDelivery,
+        outcome: &DeliveryOutcome,
+    ) -> Result<DeliveryState, Error> {
+        let given_up_at = Instant::now() + self.lease() * 2 / 3;
+        loop {
+            let error = match self.store.delivery_finish(&delivery.scope, &delivery.lease, outcome).await {
+                Ok(state) => return Ok(state),
+                Err(error) => error,
+            };
+            if matches!(error, store::Error::LeaseLost) || Instant::now() >= given_up_at {
+                return Err(error.into());
+            }
+            tokio::time::sleep(RECORD_AGAIN_AFTER).await;
+        }
+    }
+
+    fn lease(&self) -> Duration {
+        self.store.delivery_lease().to_std().unwrap_or_default()
     }
 
     async fn plan(&self, delivery: &ClaimedDelivery) -> Result<Plan, Error> {
@@ -139,28 +169,31 @@ impl Notifier {
         Ok(run.is_some_and(|run| run.trigger == RunTrigger::Test))
     }
 
-    /// Awaits `work` and renews the lease meanwhile. Gives up when the lease is lost, or could not be renewed for two
+    /// Awaits `work` and renews the lease four times in its length meanwhile. Gives up when the lease is lost, or could not be renewed for two
     /// thirds of its length: someone else may hold it by then.
     async fn while_held<T>(
         &self,
         delivery: &ClaimedDelivery,
         work: impl Future<Output = T>,
     ) -> Result<T, Error> {
-        let limit = DELIVERY_LEASE.to_std().unwrap_or_default() * 2 / 3;
+        let (heartbeat, limit) = (self.lease() / 4, self.lease() * 2 / 3);
         let mut renewed_at = Instant::now();
-        let mut beats = tokio::time::interval_at(renewed_at + HEARTBEAT, HEARTBEAT);
+        let mut beats = tokio::time::interval_at(renewed_at + heartbeat, heartbeat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::pin!(work);
         loop {
             tokio::select! {
+                // Looked at before the work goes on: a process that stood still must not send what others may have taken up.
+                biased;
+                () = tokio::time::sleep_until(renewed_at + limit) => return Err(Error::LeaseLapsed),
                 done = &mut work => return Ok(done),
                 _ = beats.tick() => {}
             }
             match self.store.delivery_heartbeat(&delivery.scope, &delivery.lease).await {
                 Ok(()) => renewed_at = Instant::now(),
                 Err(error @ store::Error::LeaseLost) => return Err(error.into()),
-                Err(_) if renewed_at.elapsed() >= limit => return Err(Error::LeaseLapsed),
-                Err(_) => {}
+                // Another try is due before the lease runs out.
+                Err(error) => tracing::debug!(%error, "the lease could not be renewed"),
             }
         }
     }

@@ -7,6 +7,8 @@ one JSON object a line, the mails as Python's own parser reads them, and obeys l
     plain550* 550 without an enhanced code     drop*     closes before accepting, the first time
     closing*  421 at RCPT, the first time      lost*     accepts, then closes without an answer, the first time
     held*     waits at the end of the mail for the line `release`
+
+With `--log FILE` it tells of mails that it accepted in that file instead, one JSON object a line, on disk before it answers.
 """
 
 import argparse
@@ -16,7 +18,9 @@ import email
 import email.policy
 import json
 import logging
+import os
 import sys
+import time
 
 from aiosmtpd.smtp import SMTP, AuthResult
 
@@ -57,9 +61,26 @@ def read(source):
     return {"headers": headers, "parts": parts, "defects": defects, "source": source.decode("utf-8", "replace")}
 
 
+def keep(log, sender, recipient, source):
+    """Writes down what tells one mail from another, for good."""
+    mail = email.message_from_bytes(source, policy=email.policy.compat32)
+    text = next((part for part in mail.walk() if part.get_content_type() == "text/plain"), None)
+    words = text.get_payload(decode=True).decode("utf-8", "replace").split() if text else []
+    line = {"at": time.time(), "from": sender, "to": recipient, "messageId": mail["Message-ID"].strip(), "text": " ".join(words)}
+    log.write(json.dumps(line) + "\n")
+    log.flush()
+    os.fsync(log.fileno())
+
+
 class Handler:
+    def __init__(self, log, pause):
+        self.log = log
+        self.pause = pause
+
     async def handle_RCPT(self, server, session, envelope, address, options):
-        tell(event="recipient", to=address)
+        await asyncio.sleep(self.pause)
+        if not self.log:
+            tell(event="recipient", to=address)
         if address.startswith("later"):
             return "451 4.3.0 try again later"
         if address.startswith("grey") and first_time(address):
@@ -76,6 +97,7 @@ class Handler:
         return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):
+        await asyncio.sleep(self.pause)
         recipient = envelope.rcpt_tos[0]
         if recipient.startswith("held"):
             tell(event="held", to=recipient)
@@ -88,7 +110,10 @@ class Handler:
             tell(event="dropped", to=recipient)
             server.transport.abort()
             return "451 never read"
-        tell(event="accepted", to=recipient, sender=envelope.mail_from, mail=read(envelope.content))
+        if self.log:
+            keep(self.log, envelope.mail_from, recipient, envelope.content)
+        else:
+            tell(event="accepted", to=recipient, sender=envelope.mail_from, mail=read(envelope.content))
         if recipient.startswith("lost") and first_time(recipient):
             server.transport.abort()
             return "451 never read"
@@ -103,12 +128,16 @@ def authenticator(server, session, envelope, mechanism, data):
 async def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--auth", action="store_true", help="asks for a user and password, also without TLS")
+    arguments.add_argument("--log", metavar="FILE", help="keeps accepted mails in this file")
+    arguments.add_argument("--pause", type=float, default=0, help="seconds before it answers to RCPT, and to the mail")
     wanted = arguments.parse_args()
+    log = open(wanted.log, "a", encoding="utf-8") if wanted.log else None
     auth = {"authenticator": authenticator, "auth_required": True, "auth_require_tls": False} if wanted.auth else {}
 
     def session():
-        tell(event="connected")
-        return SMTP(Handler(), enable_SMTPUTF8=True, **auth)
+        if not log:
+            tell(event="connected")
+        return SMTP(Handler(log, wanted.pause), enable_SMTPUTF8=True, **auth)
 
     loop = asyncio.get_running_loop()
     server = await loop.create_server(session, "127.0.0.1", 0)

@@ -16,8 +16,6 @@ use crate::{
     page::{Page, Paged},
 };
 
-/// How long a claim or a heartbeat holds a delivery.
-pub const DELIVERY_LEASE: TimeDelta = TimeDelta::seconds(60);
 /// Nothing is tried this long after it was queued.
 pub const DELIVERY_LIFETIME: TimeDelta = TimeDelta::hours(24);
 
@@ -276,7 +274,7 @@ impl Store {
                    recipient.is_deactivated AS "is_deactivated?""#,
             tx.now,
             i64::from(limit),
-            tx.now + DELIVERY_LEASE,
+            tx.now + self.delivery_lease,
             worker,
             WORKSPACES_PER_CLAIM
         )
@@ -326,7 +324,7 @@ impl Store {
             tx.workspace_id(),
             lease.delivery_id.as_uuid(),
             lease.token,
-            tx.now + DELIVERY_LEASE
+            tx.now + self.delivery_lease
         )
         .fetch_optional(tx.db())
         .await?
@@ -389,7 +387,7 @@ impl Store {
             tx.workspace_id(),
             lease.delivery_id.as_uuid(),
             lease.token,
-            tx.now + DELIVERY_LEASE
+            tx.now + self.delivery_lease
         )
         .execute(tx.db())
         .await?;

@@ -394,8 +394,8 @@ async fn insert_runs(tx: &mut Tx, fates: &[(&DueTask, Fate)]) -> Result<()> {
              ON CONFLICT ON CONSTRAINT run_occurrence_unique DO NOTHING
              RETURNING workspace_id, id
          )
-         INSERT INTO run_queue (workspace_id, run_id, task_id, creator_id, urgent, test, available_at, deadline_at)
-         SELECT made.workspace_id, made.id, fate.task_id, fate.creator_id, false, false, $12, fate.deadline_at
+         INSERT INTO run_queue (workspace_id, run_id, task_id, creator_id, urgent, test, available_at, listed_at, deadline_at)
+         SELECT made.workspace_id, made.id, fate.task_id, fate.creator_id, false, false, $12, $12, fate.deadline_at
          FROM made JOIN fate ON fate.workspace_id = made.workspace_id AND fate.id = made.id
          WHERE fate.status = 'queued'",
         &workspace_ids,

@@ -145,6 +145,19 @@ pub(crate) async fn tell_thread_changed(tx: &mut Tx, thread_id: ThreadId) -> Res
     Ok(())
 }
 
+/// Tells, when the transaction commits, that something of each of these threads can be read.
+pub(crate) async fn tell_threads_changed(tx: &mut Tx, thread_ids: &[ThreadId]) -> Result<()> {
+    if thread_ids.is_empty() {
+        return Ok(());
+    }
+    let word = |thread: &ThreadId| payload(&ThreadWord { thread: *thread, turn: None, text: None });
+    let words: Vec<String> = thread_ids.iter().map(word).collect();
+    sqlx::query!("SELECT pg_notify($1, word) FROM unnest($2::text[]) AS word", THREAD_CHANNEL, &words)
+        .fetch_all(tx.db())
+        .await?;
+    Ok(())
+}
+
 fn payload(word: &ThreadWord) -> String {
     serde_json::to_string(word).expect("an id and texts serialise to JSON")
 }

@@ -24,7 +24,9 @@ mod private_postgres;
 mod result;
 mod run;
 mod run_check;
+mod run_claim;
 mod run_end;
+mod run_message;
 mod run_queue;
 mod run_start;
 mod run_wait;
@@ -64,7 +66,9 @@ pub use private_postgres::{PrivatePostgres, PrivatePostgresOptions, postgres_bin
 pub use result::*;
 pub use run::*;
 pub use run_check::{NewCheck, PastCheck, TaskTerms};
-pub use run_end::AfterFailure;
+use run_claim::ClaimMemory;
+pub use run_claim::ClaimedRun;
+pub use run_end::{AfterFailure, RunAnswer};
 pub use run_queue::*;
 pub use run_start::*;
 pub use run_wait::AfterHold;
@@ -81,7 +85,6 @@ pub use time::{SteppedClock, Time};
 pub use token::*;
 pub(crate) use transaction::Tx;
 pub use unsubscription::Unsubscription;
-use uuid::Uuid;
 pub use vault::Vault;
 pub use workspace::*;
 
@@ -100,6 +103,10 @@ pub struct StoreOptions {
     pub vault: Vault,
     /// Tasks start spread over this much of their window. [`domain::schedule::SPREAD`] but for tests.
     pub spread: TimeDelta,
+    /// How long a claim or a heartbeat holds a run: after this, a worker that vanished loses it to another.
+    pub run_lease: TimeDelta,
+    /// The same for a delivery.
+    pub delivery_lease: TimeDelta,
 }
 
 impl StoreOptions {
@@ -112,6 +119,8 @@ impl StoreOptions {
             time: Time::Database,
             vault,
             spread: domain::schedule::SPREAD,
+            run_lease: TimeDelta::seconds(60),
+            delivery_lease: TimeDelta::seconds(60),
         }
     }
 }
@@ -126,8 +135,9 @@ pub struct Store {
     time: Time,
     vault: Vault,
     spread: TimeDelta,
-    /// The last workspace that a claim looked at: the next one starts behind it.
-    claim_cursor: Arc<Mutex<Uuid>>,
+    run_lease: TimeDelta,
+    delivery_lease: TimeDelta,
+    claim_memory: Arc<Mutex<ClaimMemory>>,
 }
 
 impl Store {
@@ -144,7 +154,9 @@ impl Store {
             time: options.time,
             vault: options.vault,
             spread: options.spread,
-            claim_cursor: Arc::default(),
+            run_lease: options.run_lease,
+            delivery_lease: options.delivery_lease,
+            claim_memory: Arc::default(),
         })
     }
 
@@ -159,12 +171,22 @@ impl Store {
         self.spread
     }
 
-    fn claim_cursor(&self) -> Uuid {
-        *self.claim_cursor.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How long a claim or a heartbeat holds a run.
+    pub const fn run_lease(&self) -> TimeDelta {
+        self.run_lease
     }
 
-    fn claim_cursor_set(&self, workspace_id: Uuid) {
-        *self.claim_cursor.lock().unwrap_or_else(PoisonError::into_inner) = workspace_id;
+    /// How long a claim or a heartbeat holds a delivery.
+    pub const fn delivery_lease(&self) -> TimeDelta {
+        self.delivery_lease
+    }
+
+    fn claim_memory(&self) -> ClaimMemory {
+        *self.claim_memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn claim_memory_set(&self, memory: ClaimMemory) {
+        *self.claim_memory.lock().unwrap_or_else(PoisonError::into_inner) = memory;
     }
 
     /// Waits for the connections in use to come back, and closes them.

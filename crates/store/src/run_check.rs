@@ -10,6 +10,7 @@ use domain::{
     delivery::DeliveryKind,
     freshness::FreshnessGate,
     run::{RunStatus, RunTrigger, Usage},
+    task::Notification,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -17,7 +18,8 @@ use uuid::Uuid;
 use crate::{
     Error, Result, RunLease, Scope, Store, Tx,
     error::{json, to_json_text, word},
-    run_end::{self, Finished, RunEnd},
+    run_end::{self, Ending, RunEnd},
+    run_message::{self, AnsweredRun, Audience},
     run_queue,
 };
 
@@ -159,9 +161,9 @@ impl Store {
         let status =
             if checked.check.verdict.sends() || is_test { RunStatus::Succeeded } else { RunStatus::NoNews };
         insert_check(&mut tx, run_id, run.task_id, checked, !is_test, status == RunStatus::Succeeded).await?;
-        let end = RunEnd::with_answer(status, answer.clone(), *usage);
+        let end = RunEnd::with_answer(status, answer, *usage);
         let workspace_id = tx.workspace_id();
-        run_end::close(&mut tx, workspace_id, run_id, &end).await?;
+        run_end::close(&mut tx, &[Ending { workspace_id, run_id, end }]).await?;
         if status == RunStatus::NoNews && trigger == RunTrigger::Schedule {
             tell_quiet_week(&mut tx, run_id, run.task_id).await?;
         }
@@ -224,13 +226,23 @@ async fn tell_quiet_week(tx: &mut Tx, run_id: Uuid, task_id: Uuid) -> Result<()>
         return Ok(());
     }
     let run = sqlx::query!(
-        "SELECT thread_id, turn_no, creator_id FROM run WHERE workspace_id = $1 AND id = $2",
+        "SELECT run.thread_id, run.turn_no, run.creator_id, task.notification FROM run
+         JOIN task ON task.workspace_id = run.workspace_id AND task.id = run.task_id
+         WHERE run.workspace_id = $1 AND run.id = $2",
         tx.workspace_id(),
         run_id
     )
     .fetch_one(tx.db())
     .await?;
-    let workspace_id = tx.workspace_id();
-    let finished = Finished { workspace_id, run_id, task_id, thread_id: run.thread_id, turn_no: run.turn_no };
-    run_end::deliver(tx, &finished, DeliveryKind::NoNews, Some(run.creator_id)).await
+    let mut to: Notification = json("task", "notification", task_id, run.notification)?;
+    to.user_ids.push(run.creator_id.into());
+    to.attach_csv = false;
+    let quiet = AnsweredRun {
+        workspace_id: tx.workspace_id(),
+        run_id,
+        task_id,
+        thread: run.thread_id.zip(run.turn_no),
+        audience: Audience::Notification(to),
+    };
+    run_message::send(tx, DeliveryKind::NoNews, &[quiet]).await
 }

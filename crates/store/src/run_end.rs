@@ -2,20 +2,20 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    DeliveryId, RunId, ThreadId,
+    RunId, ThreadId,
     answer::Answer,
     delivery::DeliveryKind,
-    run::{RunReason, RunStatus, RunTrigger, Usage, retry_delay},
-    task::Notification,
+    run::{RunReason, RunStatus, Usage, retry_delay},
 };
-use serde_json::json;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
     Conflict, Error, Result, RunLease, Scope, Store, Tx, audit,
-    error::{json, one_row, to_json_text, without_nul, word},
+    error::{json, to_json_text, without_nul},
     event,
     notice::{self, Notice},
+    run_message::{self, AnsweredRun, Audience},
     run_queue, run_wait,
 };
 
@@ -29,24 +29,77 @@ pub enum AfterFailure {
 }
 
 /// The end of a run.
-pub(crate) struct RunEnd {
+pub(crate) struct RunEnd<'a> {
     status: RunStatus,
     reason: Option<RunReason>,
     pub(crate) message: Option<String>,
-    answer: Option<Answer>,
-    usage: Option<Usage>,
+    answer: Option<&'a Answer>,
+    usage: Usage,
 }
 
-impl RunEnd {
+impl<'a> RunEnd<'a> {
     /// An end with an answer, sent (`Succeeded`) or kept (`NoNews`).
-    pub(crate) const fn with_answer(status: RunStatus, answer: Answer, usage: Usage) -> Self {
-        Self { status, reason: None, message: None, answer: Some(answer), usage: Some(usage) }
+    pub(crate) const fn with_answer(status: RunStatus, answer: &'a Answer, usage: Usage) -> Self {
+        Self { status, reason: None, message: None, answer: Some(answer), usage }
+    }
+}
+
+impl RunEnd<'_> {
+    /// An end without an answer.
+    pub(crate) fn without_answer(status: RunStatus, reason: RunReason) -> Self {
+        Self { status, reason: Some(reason), message: None, answer: None, usage: Usage::default() }
     }
 
-    /// An end without an answer.
-    pub(crate) const fn without_answer(status: RunStatus, reason: RunReason) -> Self {
-        Self { status, reason: Some(reason), message: None, answer: None, usage: None }
+    fn turn_status(&self) -> &'static str {
+        match self.status {
+            RunStatus::Succeeded | RunStatus::NoNews => "answered",
+            RunStatus::Failed | RunStatus::Missed => "failed",
+            _ => "cancelled",
+        }
     }
+
+    fn thread_status(&self) -> &'static str {
+        match self.status {
+            RunStatus::Failed | RunStatus::Missed => "error",
+            _ => "idle",
+        }
+    }
+
+    /// Whether it begins or ends a streak of failures; none where it says nothing about one.
+    fn is_failure(&self) -> Option<bool> {
+        match self.status {
+            RunStatus::Failed => Some(true),
+            RunStatus::Succeeded | RunStatus::NoNews => Some(false),
+            _ => None,
+        }
+    }
+
+    fn headline(&self) -> Option<String> {
+        self.answer.map(|answer| without_nul(&answer.fill(&answer.headline)))
+    }
+
+    /// What the turn says where there is no answer.
+    fn told(&self) -> Option<String> {
+        self.message.as_deref().or_else(|| self.reason.map(RunReason::sentence)).map(without_nul)
+    }
+}
+
+/// A run that ends.
+pub(crate) struct Ending<'a> {
+    pub(crate) workspace_id: Uuid,
+    pub(crate) run_id: Uuid,
+    pub(crate) end: RunEnd<'a>,
+}
+
+/// A run that its worker has answered.
+#[derive(Clone, Debug)]
+pub struct RunAnswer {
+    /// The right to end it.
+    pub lease: RunLease,
+    /// The answer.
+    pub answer: Answer,
+    /// What it used and has not recorded yet.
+    pub usage: Usage,
 }
 
 impl Store {
@@ -59,12 +112,34 @@ impl Store {
         answer: &Answer,
         usage: &Usage,
     ) -> Result<()> {
-        let mut tx = self.begin(scope).await?;
-        run_queue::hold(&mut tx, lease).await?;
-        let end = RunEnd::with_answer(RunStatus::Succeeded, answer.clone(), *usage);
-        let workspace_id = tx.workspace_id();
-        close(&mut tx, workspace_id, lease.run_id.as_uuid(), &end).await?;
-        tx.commit().await
+        if scope.workspace_id() != lease.workspace_id {
+            return Err(Error::LeaseLost);
+        }
+        let answered = RunAnswer { lease: *lease, answer: answer.clone(), usage: *usage };
+        self.run_succeed_all(&[answered]).await?.into_iter().next().unwrap_or(Err(Error::LeaseLost))
+    }
+
+    /// Ends many runs in one transaction, each as [`Store::run_succeed`] does: a run whose lease is lost or that was asked to
+    /// stop is left alone, and the others end. Answers how each fared, in order; an error means that none ended.
+    pub async fn run_succeed_all(&self, answered: &[RunAnswer]) -> Result<Vec<Result<()>>> {
+        let mut tx = self.begin_across().await?;
+        let leases: Vec<_> = answered.iter().map(|run| run.lease).collect();
+        let taken = run_queue::take_off(&mut tx, &leases).await?;
+        let mut endings = Vec::with_capacity(taken.len());
+        let mut outcomes = Vec::with_capacity(answered.len());
+        for run in answered {
+            if !taken.contains(&run.lease) {
+                outcomes.push(Err(run_queue::refusal(&mut tx, &run.lease).await?));
+                continue;
+            }
+            let end = RunEnd::with_answer(RunStatus::Succeeded, &run.answer, run.usage);
+            let (workspace_id, run_id) = (run.lease.workspace_id.as_uuid(), run.lease.run_id.as_uuid());
+            endings.push(Ending { workspace_id, run_id, end });
+            outcomes.push(Ok(()));
+        }
+        record(&mut tx, &endings).await?;
+        tx.commit().await?;
+        Ok(outcomes)
     }
 
     /// Notes that a run failed. After a transient failure inside its window it waits to be tried again, and at the window's
@@ -101,14 +176,15 @@ impl Store {
         if retries_until.is_none() {
             let mut end = RunEnd::without_answer(RunStatus::Failed, reason);
             end.message = Some(message.to_owned());
-            end.usage = Some(*usage);
-            close(&mut tx, workspace_id, lease.run_id.as_uuid(), &end).await?;
+            end.usage = *usage;
+            close(&mut tx, &[Ending { workspace_id, run_id: lease.run_id.as_uuid(), end }]).await?;
             tx.commit().await?;
             return Ok(AfterFailure::Ended);
         }
         let retry_at = tx.now + retry_delay(run.attempt.unsigned_abs());
         sqlx::query!(
-            "UPDATE run_queue SET lease_token = NULL, lease_until = NULL, worker = NULL, available_at = $3
+            "UPDATE run_queue SET lease_token = NULL, lease_until = NULL, worker = NULL, available_at = $3,
+                 listed_at = $3
              WHERE workspace_id = $1 AND run_id = $2",
             workspace_id,
             lease.run_id.as_uuid(),
@@ -139,9 +215,9 @@ impl Store {
             Ok(()) => RunReason::CancelledByUser,
         };
         let mut end = RunEnd::without_answer(RunStatus::Cancelled, reason);
-        end.usage = Some(*usage);
+        end.usage = *usage;
         let workspace_id = tx.workspace_id();
-        close(&mut tx, workspace_id, lease.run_id.as_uuid(), &end).await?;
+        close(&mut tx, &[Ending { workspace_id, run_id: lease.run_id.as_uuid(), end }]).await?;
         tx.commit().await
     }
 
@@ -155,7 +231,7 @@ impl Store {
         );
         exists.fetch_optional(tx.db()).await?.ok_or(Error::NotFound)?;
         cancel(&mut tx, id.as_uuid()).await?;
-        audit::record(&mut tx, scope.actor(), "run.cancel", id.as_uuid(), json!({})).await?;
+        audit::record(&mut tx, scope.actor(), "run.cancel", id.as_uuid(), serde_json::json!({})).await?;
         tx.commit().await
     }
 
@@ -163,9 +239,9 @@ impl Store {
     pub async fn thread_cancel(&self, scope: &Scope, id: ThreadId) -> Result<()> {
         let mut tx = self.begin(scope).await?;
         let run_id = sqlx::query_scalar!(
-            "SELECT run.id FROM run
-             JOIN run_queue ON run_queue.workspace_id = run.workspace_id AND run_queue.run_id = run.id
-             WHERE run.workspace_id = $1 AND run.thread_id = $2",
+            r#"SELECT turn.run_id AS "run_id!" FROM turn
+               JOIN run_queue ON run_queue.workspace_id = turn.workspace_id AND run_queue.run_id = turn.run_id
+               WHERE turn.workspace_id = $1 AND turn.thread_id = $2"#,
             tx.workspace_id(),
             id.as_uuid()
         )
@@ -173,8 +249,14 @@ impl Store {
         .await?
         .ok_or(Conflict::RunFinished)?;
         cancel(&mut tx, run_id).await?;
-        audit::record(&mut tx, scope.actor(), "thread.cancel", id.as_uuid(), json!({ "runId": run_id }))
-            .await?;
+        audit::record(
+            &mut tx,
+            scope.actor(),
+            "thread.cancel",
+            id.as_uuid(),
+            serde_json::json!({ "runId": run_id }),
+        )
+        .await?;
         tx.commit().await
     }
 }
@@ -194,110 +276,170 @@ async fn cancel(tx: &mut Tx, run_id: Uuid) -> Result<()> {
     }
     let workspace_id = tx.workspace_id();
     let end = RunEnd::without_answer(RunStatus::Cancelled, RunReason::CancelledByUser);
-    close(tx, workspace_id, run_id, &end).await
+    close(tx, &[Ending { workspace_id, run_id, end }]).await
 }
 
-/// Ends a run that is in the queue, whoever holds it: the caller has locked its queue row and knows that it may.
-pub(crate) async fn close(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid, end: &RunEnd) -> Result<()> {
-    let done =
-        sqlx::query!("DELETE FROM run_queue WHERE workspace_id = $1 AND run_id = $2", workspace_id, run_id)
-            .execute(tx.db())
-            .await?;
-    one_row(&done, Error::LeaseLost)?;
-    let run = sqlx::query!(
-        "UPDATE run SET status = $3, reason = $4, message = coalesce($5, CASE WHEN $3 = 'failed' THEN message END),
-             late = late AND started_at IS NOT NULL, finished_at = $6
-         WHERE workspace_id = $1 AND id = $2
-         RETURNING task_id, trigger, thread_id, turn_no, test_to",
-        workspace_id,
-        run_id,
-        end.status.as_str(),
-        end.reason.map(RunReason::as_str),
-        end.message,
-        tx.now
-    )
-    .fetch_one(tx.db())
-    .await?;
-    if let Some(usage) = &end.usage {
-        add_usage_in(tx, workspace_id, run_id, usage).await?;
+/// Ends runs that are in the queue, whoever holds them: the caller has locked their queue rows and knows that it may.
+pub(crate) async fn close(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<()> {
+    if endings.is_empty() {
+        return Ok(());
     }
-    if let Some((thread_id, turn_no)) = run.thread_id.zip(run.turn_no) {
-        close_turn(tx, workspace_id, thread_id, turn_no, end).await?;
-    }
-    let Some(task_id) = run.task_id else { return Ok(()) };
-    let trigger: RunTrigger = word("run", "trigger", run_id, &run.trigger)?;
-    let finished = Finished { workspace_id, run_id, task_id, thread_id: run.thread_id, turn_no: run.turn_no };
-    if end.answer.is_some() && end.status == RunStatus::Succeeded {
-        let kind = DeliveryKind::Answer;
-        match run.test_to {
-            Some(user_id) => deliver_to_users(tx, &finished, kind, &[user_id], false, true).await?,
-            None => deliver(tx, &finished, kind, None).await?,
-        }
-    }
-    if trigger == RunTrigger::Schedule && end.answer.is_some() {
-        run_wait::end_stale_streak(tx, workspace_id, task_id).await?;
-    }
-    if trigger == RunTrigger::Schedule {
-        tell_streak(tx, &finished, end).await?;
-    }
-    Ok(())
-}
-
-async fn close_turn(
-    tx: &mut Tx,
-    workspace_id: Uuid,
-    thread_id: Uuid,
-    turn_no: i32,
-    end: &RunEnd,
-) -> Result<()> {
-    let (turn_status, thread_status) = match end.status {
-        RunStatus::Succeeded | RunStatus::NoNews => ("answered", "idle"),
-        RunStatus::Failed | RunStatus::Missed => ("failed", "error"),
-        _ => ("cancelled", "idle"),
-    };
-    let headline = end.answer.as_ref().map(|answer| without_nul(&answer.fill(&answer.headline)));
-    let seq = sqlx::query_scalar!(
-        "UPDATE thread SET last_seq = last_seq + 1, status = $3, headline = coalesce($4, headline), updated_at = $5
-         WHERE workspace_id = $1 AND id = $2 RETURNING last_seq",
-        workspace_id,
-        thread_id,
-        thread_status,
-        headline,
-        tx.now
-    )
-    .fetch_one(tx.db())
-    .await?;
-    let message = end.message.as_deref().or_else(|| end.reason.map(RunReason::sentence));
+    let workspace_ids: Vec<_> = endings.iter().map(|run| run.workspace_id).collect();
+    let run_ids: Vec<_> = endings.iter().map(|run| run.run_id).collect();
     let done = sqlx::query!(
-        "UPDATE turn SET status = $4, reason = $5, message = $6, answer = $7::text::json, finished_at = $8, finished_seq = $9
-         WHERE workspace_id = $1 AND thread_id = $2 AND turn_no = $3",
-        workspace_id,
-        thread_id,
-        turn_no,
-        turn_status,
-        end.reason.map(RunReason::as_str),
-        message,
-        end.answer.as_ref().map(to_json_text),
-        tx.now,
-        seq
+        "DELETE FROM run_queue USING unnest($1::uuid[], $2::uuid[]) AS ended (workspace_id, run_id)
+         WHERE run_queue.workspace_id = ended.workspace_id AND run_queue.run_id = ended.run_id",
+        &workspace_ids,
+        &run_ids
     )
     .execute(tx.db())
     .await?;
-    one_row(&done, Error::NotFound)?;
-    event::tell_thread_changed(tx, thread_id.into()).await
+    if done.rows_affected() != endings.len() as u64 {
+        return Err(Error::LeaseLost);
+    }
+    record(tx, endings).await
+}
+
+/// Records the ends of runs that are off the queue: the runs, their turns and threads, and what is sent.
+async fn record(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<()> {
+    if endings.is_empty() {
+        return Ok(());
+    }
+    let mut threads = Vec::with_capacity(endings.len());
+    let mut answered = Vec::new();
+    for run in write_ends(tx, endings).await? {
+        let Ending { workspace_id, run_id, end } = &endings[run.index];
+        threads.extend(run.thread.map(|(id, _)| ThreadId::from(id)));
+        let Some((task_id, notification)) = run.task_id.zip(run.notification) else { continue };
+        if end.answer.is_some() && run.is_scheduled && run.was_skipping_stale {
+            run_wait::end_stale_streak(tx, *workspace_id, task_id).await?;
+        }
+        if end.answer.is_some() && end.status == RunStatus::Succeeded {
+            let audience = match run.test_to {
+                Some(user_id) => Audience::Test(user_id),
+                None => Audience::Notification(json("task", "notification", task_id, notification)?),
+            };
+            let (workspace_id, run_id, thread) = (*workspace_id, *run_id, run.thread);
+            answered.push(AnsweredRun { workspace_id, run_id, task_id, thread, audience });
+        }
+        if run.is_scheduled && end.is_failure().is_some_and(|is_failure| is_failure != run.was_failing) {
+            tell_streak(tx, task_id, &endings[run.index]).await?;
+        }
+    }
+    run_message::send(tx, DeliveryKind::Answer, &answered).await?;
+    event::tell_threads_changed(tx, &threads).await
+}
+
+/// A run that has ended, with what its task says about telling people.
+struct Ended {
+    /// Its place among the endings.
+    index: usize,
+    is_scheduled: bool,
+    task_id: Option<Uuid>,
+    thread: Option<(Uuid, i32)>,
+    test_to: Option<Uuid>,
+    notification: Option<Value>,
+    /// Whether the task's last finished run failed.
+    was_failing: bool,
+    /// Whether its last occurrence was skipped for stale data.
+    was_skipping_stale: bool,
+}
+
+/// Ends runs, turns and threads in one statement, each row written once.
+async fn write_ends(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<Vec<Ended>> {
+    let workspace_ids: Vec<_> = endings.iter().map(|run| run.workspace_id).collect();
+    let run_ids: Vec<_> = endings.iter().map(|run| run.run_id).collect();
+    let statuses: Vec<_> = endings.iter().map(|run| run.end.status.as_str()).collect();
+    let reasons: Vec<_> = endings.iter().map(|run| run.end.reason.map(RunReason::as_str)).collect();
+    let messages: Vec<_> = endings.iter().map(|run| run.end.message.as_deref().map(without_nul)).collect();
+    let turn_statuses: Vec<_> = endings.iter().map(|run| run.end.turn_status()).collect();
+    let thread_statuses: Vec<_> = endings.iter().map(|run| run.end.thread_status()).collect();
+    let told: Vec<_> = endings.iter().map(|run| run.end.told()).collect();
+    let headlines: Vec<_> = endings.iter().map(|run| run.end.headline()).collect();
+    let answers: Vec<_> = endings.iter().map(|run| run.end.answer.map(to_json_text)).collect();
+    let usage = || endings.iter().map(|run| run.end.usage);
+    let tokens_in: Vec<_> = usage().map(|usage| usage.tokens_in as i64).collect();
+    let tokens_out: Vec<_> = usage().map(|usage| usage.tokens_out as i64).collect();
+    let credits: Vec<_> = usage().map(|usage| usage.credits).collect();
+    let queries: Vec<_> = usage().map(|usage| usage.queries as i32).collect();
+    let rows: Vec<_> = usage().map(|usage| usage.rows as i64).collect();
+    let written = sqlx::query!(
+        r#"WITH ended AS (
+               UPDATE run SET status = ending.status, reason = ending.reason, finished_at = $16,
+                   message = coalesce(ending.message, CASE WHEN ending.status = 'failed' THEN run.message END),
+                   late = late AND started_at IS NOT NULL, tokens_in = run.tokens_in + ending.tokens_in,
+                   tokens_out = run.tokens_out + ending.tokens_out, credits = run.credits + ending.credits,
+                   queries = run.queries + ending.queries, rows = run.rows + ending.rows
+               FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                       $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::float8[], $14::int[], $15::bigint[])
+                   WITH ORDINALITY AS ending (workspace_id, run_id, status, reason, message, turn_status, thread_status,
+                       told, headline, answer, tokens_in, tokens_out, credits, queries, rows, place)
+               WHERE run.workspace_id = ending.workspace_id AND run.id = ending.run_id
+               RETURNING ending.place, run.workspace_id, run.task_id, run.trigger, run.thread_id, run.turn_no, run.test_to,
+                   run.reason, ending.turn_status, ending.thread_status, ending.told, ending.headline, ending.answer
+           ), threads AS (
+               UPDATE thread SET last_seq = last_seq + 1, status = ended.thread_status, updated_at = $16,
+                   headline = coalesce(ended.headline, thread.headline)
+               FROM ended WHERE thread.workspace_id = ended.workspace_id AND thread.id = ended.thread_id
+               RETURNING ended.place, thread.last_seq
+           ), turns AS (
+               UPDATE turn SET status = ended.turn_status, reason = ended.reason, message = ended.told,
+                   answer = ended.answer::json, finished_at = $16, finished_seq = threads.last_seq
+               FROM ended JOIN threads ON threads.place = ended.place
+               WHERE turn.workspace_id = ended.workspace_id AND turn.thread_id = ended.thread_id
+                 AND turn.turn_no = ended.turn_no
+               RETURNING ended.place
+           )
+           SELECT ended.place AS "place!", ended.trigger = 'schedule' AS "is_scheduled!", ended.task_id, ended.thread_id,
+               ended.turn_no, ended.test_to, turns.place IS NOT NULL AS "has_turn!", task.notification AS "notification?",
+               coalesce(task.failing, false) AS "was_failing!",
+               coalesce(task.skipping_stale, false) AS "was_skipping_stale!"
+           FROM ended
+           LEFT JOIN turns ON turns.place = ended.place
+           LEFT JOIN task ON task.workspace_id = ended.workspace_id AND task.id = ended.task_id"#,
+        &workspace_ids,
+        &run_ids,
+        &statuses as &[&str],
+        &reasons as &[Option<&str>],
+        &messages as &[Option<String>],
+        &turn_statuses as &[&str],
+        &thread_statuses as &[&str],
+        &told as &[Option<String>],
+        &headlines as &[Option<String>],
+        &answers as &[Option<String>],
+        &tokens_in,
+        &tokens_out,
+        &credits,
+        &queries,
+        &rows,
+        tx.now
+    )
+    .fetch_all(tx.db())
+    .await?;
+    let has_all =
+        written.len() == endings.len() && written.iter().all(|row| row.has_turn || row.thread_id.is_none());
+    if !has_all {
+        return Err(Error::NotFound);
+    }
+    let ended = written.into_iter().map(|row| Ended {
+        index: row.place as usize - 1,
+        is_scheduled: row.is_scheduled,
+        task_id: row.task_id,
+        thread: row.thread_id.zip(row.turn_no),
+        test_to: row.test_to,
+        notification: row.notification,
+        was_failing: row.was_failing,
+        was_skipping_stale: row.was_skipping_stale,
+    });
+    Ok(ended.collect())
 }
 
 async fn add_usage(tx: &mut Tx, run_id: Uuid, usage: &Usage) -> Result<()> {
-    let workspace_id = tx.workspace_id();
-    add_usage_in(tx, workspace_id, run_id, usage).await
-}
-
-async fn add_usage_in(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid, usage: &Usage) -> Result<()> {
     sqlx::query!(
         "UPDATE run SET tokens_in = tokens_in + $3, tokens_out = tokens_out + $4, credits = credits + $5,
              queries = queries + $6, rows = rows + $7
          WHERE workspace_id = $1 AND id = $2",
-        workspace_id,
+        tx.workspace_id(),
         run_id,
         usage.tokens_in as i64,
         usage.tokens_out as i64,
@@ -310,139 +452,13 @@ async fn add_usage_in(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid, usage: &Usa
     Ok(())
 }
 
-/// A run of a task that has ended.
-pub(crate) struct Finished {
-    pub(crate) workspace_id: Uuid,
-    pub(crate) run_id: Uuid,
-    pub(crate) task_id: Uuid,
-    pub(crate) thread_id: Option<Uuid>,
-    pub(crate) turn_no: Option<i32>,
-}
-
-/// One message to each recipient of the task, its groups expanded now, and to `also`, who may be one of them.
-pub(crate) async fn deliver(
-    tx: &mut Tx,
-    run: &Finished,
-    kind: DeliveryKind,
-    also: Option<Uuid>,
-) -> Result<()> {
-    let stored = sqlx::query_scalar!(
-        "SELECT notification FROM task WHERE workspace_id = $1 AND id = $2",
-        run.workspace_id,
-        run.task_id
-    )
-    .fetch_one(tx.db())
-    .await?;
-    let notification: Notification = json("task", "notification", run.task_id, stored)?;
-    let groups: Vec<Uuid> = notification.group_ids.iter().map(|id| id.as_uuid()).collect();
-    let mut users: Vec<Uuid> = notification.user_ids.iter().map(|id| id.as_uuid()).collect();
-    let members = sqlx::query_scalar!(
-        "SELECT DISTINCT user_id FROM group_member WHERE workspace_id = $1 AND group_id = ANY ($2)",
-        run.workspace_id,
-        &groups
-    )
-    .fetch_all(tx.db())
-    .await?;
-    users.extend(members);
-    users.extend(also);
-    users.sort_unstable();
-    users.dedup();
-    let attach_csv = notification.attach_csv && kind == DeliveryKind::Answer;
-    deliver_to_users(tx, run, kind, &users, attach_csv, false).await?;
-    for channel in &notification.slack_channels {
-        sqlx::query!(
-            "INSERT INTO delivery (workspace_id, id, kind, task_id, run_id, thread_id, turn_no, channel, slack_channel_id,
-                 label, attach_csv, state, available_at, created_at)
-             VALUES ($1, $2, $11, $3, $4, $5, $6, 'slack_channel', $7, $8, $9, 'pending', $10, $10)
-             ON CONFLICT DO NOTHING",
-            run.workspace_id,
-            DeliveryId::new(tx.now).as_uuid(),
-            run.task_id,
-            run.run_id,
-            run.thread_id,
-            run.turn_no,
-            channel.id,
-            channel.name,
-            attach_csv,
-            tx.now,
-            kind.as_str()
-        )
-        .execute(tx.db())
-        .await?;
-    }
-    Ok(())
-}
-
-/// One message to each active member of `users`, by the way that they prefer. What they do not want, or what would go to a
-/// dead address, is recorded as suppressed. A test goes by email whatever was preferred.
-async fn deliver_to_users(
-    tx: &mut Tx,
-    run: &Finished,
-    kind: DeliveryKind,
-    users: &[Uuid],
-    attach_csv: bool,
-    is_test: bool,
-) -> Result<()> {
-    let ids: Vec<Uuid> =
-        users.iter().flat_map(|_| [0, 1].map(|_| DeliveryId::new(tx.now).as_uuid())).collect();
-    sqlx::query!(
-        "INSERT INTO delivery (workspace_id, id, kind, task_id, run_id, thread_id, turn_no, channel, user_id, label,
-             attach_csv, state, reason, available_at, created_at, finished_at)
-         SELECT $1, id, $11, $4, $5, $6, $7, channel, user_id, label, $8,
-             CASE WHEN refusal IS NULL THEN 'pending' ELSE 'suppressed' END, refusal, $10, $10,
-             CASE WHEN refusal IS NOT NULL THEN $10::timestamptz END
-         FROM (
-             SELECT ($2::uuid[])[row_number() OVER (ORDER BY app_user.id, way.channel)] AS id, way.channel,
-                 app_user.id AS user_id, app_user.name || ' <' || app_user.email || '>' AS label,
-                 CASE
-                     WHEN way.is_unwanted THEN 'not_wanted'
-                     WHEN NOT $9 AND EXISTS (SELECT FROM task_unsubscription AS quiet WHERE quiet.workspace_id = $1
-                         AND quiet.task_id = $4 AND quiet.user_id = app_user.id) THEN 'unsubscribed'
-                     WHEN way.channel = 'email' AND EXISTS (SELECT FROM mail_suppression AS dead
-                         WHERE dead.workspace_id = $1 AND dead.address = app_user.email) THEN 'address_suppressed'
-                 END AS refusal
-             FROM member
-             JOIN app_user ON app_user.id = member.user_id
-             LEFT JOIN notification_preference AS preference ON preference.workspace_id = member.workspace_id
-                 AND preference.user_id = member.user_id
-             CROSS JOIN LATERAL (
-                 -- Who wants neither is told by neither, and it is recorded.
-                 SELECT 'email' AS channel, NOT $9 AND NOT coalesce(preference.email, true) AS is_unwanted
-                 WHERE $9 OR coalesce(preference.email, true) OR NOT coalesce(preference.slack_dm, false)
-                 UNION ALL
-                 SELECT 'slack_dm', false WHERE NOT $9 AND coalesce(preference.slack_dm, false)
-             ) AS way
-             WHERE member.workspace_id = $1 AND member.user_id = ANY ($3) AND member.deactivated_at IS NULL
-         ) AS recipient
-         ON CONFLICT DO NOTHING",
-        run.workspace_id,
-        &ids,
-        users,
-        run.task_id,
-        run.run_id,
-        run.thread_id,
-        run.turn_no,
-        attach_csv,
-        is_test,
-        tx.now,
-        kind.as_str()
-    )
-    .execute(tx.db())
-    .await?;
-    Ok(())
-}
-
 /// Tells the creator of the first failure of a streak, and of the recovery from it.
-async fn tell_streak(tx: &mut Tx, run: &Finished, end: &RunEnd) -> Result<()> {
-    let is_failure = match end.status {
-        RunStatus::Failed => true,
-        RunStatus::Succeeded | RunStatus::NoNews => false,
-        _ => return Ok(()),
-    };
+async fn tell_streak(tx: &mut Tx, task_id: Uuid, run: &Ending<'_>) -> Result<()> {
+    let is_failure = run.end.is_failure() == Some(true);
     let changed = sqlx::query!(
         "UPDATE task SET failing = $3 WHERE workspace_id = $1 AND id = $2 AND failing <> $3",
         run.workspace_id,
-        run.task_id,
+        task_id,
         is_failure
     )
     .execute(tx.db())
@@ -451,8 +467,8 @@ async fn tell_streak(tx: &mut Tx, run: &Finished, end: &RunEnd) -> Result<()> {
         return Ok(());
     }
     let kind = if is_failure { DeliveryKind::Failure } else { DeliveryKind::Recovery };
-    let mut notice = Notice::of_task(run.workspace_id, run.task_id, kind);
+    let mut notice = Notice::of_task(run.workspace_id, task_id, kind);
     notice.run_id = Some(run.run_id);
-    notice.message = end.message.clone().or_else(|| end.reason.map(|reason| reason.sentence().to_owned()));
+    notice.message = run.end.told();
     notice::send(tx, &notice).await
 }

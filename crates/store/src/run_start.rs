@@ -58,9 +58,9 @@ impl Store {
             connection_ids: &task.context.connection_ids,
         };
         insert_thread(&mut tx, &thread).await?;
-        insert_turn(&mut tx, thread_id, 1, &task.prompt, &task.schedule.timezone).await?;
-        let trigger = if test_to.is_some() { RunTrigger::Test } else { RunTrigger::Manual };
         let run_id = RunId::new(tx.now);
+        insert_turn(&mut tx, thread_id, 1, run_id, &task.prompt, &task.schedule.timezone).await?;
+        let trigger = if test_to.is_some() { RunTrigger::Test } else { RunTrigger::Manual };
         let run = NewRun {
             id: run_id,
             task_id: Some(id),
@@ -114,7 +114,8 @@ impl Store {
     ) -> Result<StartedRun> {
         let mut tx = self.begin(scope).await?;
         let thread = sqlx::query!(
-            "SELECT creator_id, status, last_turn_no FROM thread WHERE workspace_id = $1 AND id = $2 FOR NO KEY UPDATE",
+            "SELECT creator_id, status, last_turn_no, connection_ids FROM thread
+             WHERE workspace_id = $1 AND id = $2 FOR NO KEY UPDATE",
             tx.workspace_id(),
             thread_id.as_uuid()
         )
@@ -128,16 +129,23 @@ impl Store {
         people::demand_active(&mut tx, creator_id).await?;
         demand_queryable(&mut tx, creator_id, &question.connection_ids).await?;
         let turn_no = thread.last_turn_no.unsigned_abs() + 1;
+        let mut connection_ids = thread.connection_ids;
+        for id in question.connection_ids.iter().map(|id| id.as_uuid()) {
+            if !connection_ids.contains(&id) {
+                connection_ids.push(id);
+            }
+        }
         sqlx::query!(
-            "UPDATE thread SET status = 'running', last_turn_no = $3, updated_at = $4 WHERE workspace_id = $1 AND id = $2",
+            "UPDATE thread SET status = 'running', last_turn_no = $3, connection_ids = $4, updated_at = $5
+             WHERE workspace_id = $1 AND id = $2",
             tx.workspace_id(),
             thread_id.as_uuid(),
             turn_no as i32,
+            &connection_ids,
             tx.now
         )
         .execute(tx.db())
         .await?;
-        insert_thread_connections(&mut tx, thread_id, &question.connection_ids).await?;
         let run_id = start_turn(&mut tx, thread_id, creator_id, turn_no, question).await?;
         let details = json!({ "runId": run_id, "turnNo": turn_no });
         audit::record(&mut tx, scope.actor(), "thread.followup", thread_id.as_uuid(), details).await?;
@@ -154,8 +162,8 @@ async fn start_turn(
     turn_no: u32,
     question: &NewQuestion,
 ) -> Result<RunId> {
-    insert_turn(tx, thread_id, turn_no, &question.prompt, &question.timezone).await?;
     let id = RunId::new(tx.now);
+    insert_turn(tx, thread_id, turn_no, id, &question.prompt, &question.timezone).await?;
     let trigger = RunTrigger::Thread;
     let run = NewRun { id, task_id: None, creator_id, trigger, thread_id, turn_no, test_to: None };
     insert_run(tx, &run).await?;
@@ -173,35 +181,19 @@ struct NewThread<'a> {
 }
 
 async fn insert_thread(tx: &mut Tx, thread: &NewThread<'_>) -> Result<()> {
+    let connection_ids: Vec<Uuid> = thread.connection_ids.iter().map(|id| id.as_uuid()).collect();
     sqlx::query!(
-        "INSERT INTO thread (workspace_id, id, creator_id, task_id, title, source, status, last_turn_no, created_at,
-             updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, 'running', 1, $7, $7)",
+        "INSERT INTO thread (workspace_id, id, creator_id, task_id, title, source, status, last_turn_no, connection_ids,
+             created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 'running', 1, $7, $8, $8)",
         tx.workspace_id(),
         thread.id.as_uuid(),
         thread.creator_id.as_uuid(),
         thread.task_id.map(TaskId::as_uuid),
         thread.title,
         thread.source.as_str(),
+        &connection_ids,
         tx.now
-    )
-    .execute(tx.db())
-    .await?;
-    insert_thread_connections(tx, thread.id, thread.connection_ids).await
-}
-
-/// Adds connections to those that a thread names.
-async fn insert_thread_connections(tx: &mut Tx, thread_id: ThreadId, ids: &[ConnectionId]) -> Result<()> {
-    let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
-    sqlx::query!(
-        "INSERT INTO thread_connection (workspace_id, thread_id, connection_id, position)
-         SELECT $1, $2, connection_id, position + (
-             SELECT count(*) FROM thread_connection WHERE workspace_id = $1 AND thread_id = $2)
-         FROM unnest($3::uuid[]) WITH ORDINALITY AS named (connection_id, position)
-         ON CONFLICT DO NOTHING",
-        tx.workspace_id(),
-        thread_id.as_uuid(),
-        &ids
     )
     .execute(tx.db())
     .await?;
@@ -212,15 +204,17 @@ async fn insert_turn(
     tx: &mut Tx,
     thread_id: ThreadId,
     turn_no: u32,
+    run_id: RunId,
     prompt: &str,
     timezone: &str,
 ) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO turn (workspace_id, thread_id, turn_no, prompt, status, as_of, timezone, created_at)
-         VALUES ($1, $2, $3, $4, 'queued', $5, $6, $5)",
+        "INSERT INTO turn (workspace_id, thread_id, turn_no, run_id, prompt, status, as_of, timezone, created_at)
+         VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7, $6)",
         tx.workspace_id(),
         thread_id.as_uuid(),
         turn_no as i32,
+        run_id.as_uuid(),
         prompt,
         tx.now,
         timezone
@@ -246,8 +240,8 @@ async fn insert_run(tx: &mut Tx, run: &NewRun) -> Result<()> {
              INSERT INTO run (workspace_id, id, task_id, creator_id, trigger, status, thread_id, turn_no, test_to, created_at)
              VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $9)
          )
-         INSERT INTO run_queue (workspace_id, run_id, task_id, creator_id, urgent, test, available_at)
-         VALUES ($1, $2, $3, $4, true, $5 = 'test', $9)",
+         INSERT INTO run_queue (workspace_id, run_id, task_id, creator_id, urgent, test, available_at, listed_at)
+         VALUES ($1, $2, $3, $4, true, $5 = 'test', $9, $9)",
         tx.workspace_id(),
         run.id.as_uuid(),
         run.task_id.map(TaskId::as_uuid),

@@ -15,7 +15,7 @@ use crate::{
     Error, Result, RunLease, Scope, Store, Tx,
     error::without_nul,
     notice::{self, Notice},
-    run_end::{self, RunEnd},
+    run_end::{self, Ending, RunEnd},
     run_queue,
 };
 
@@ -49,7 +49,8 @@ impl Store {
         };
         let look_at = last_look_at.min(tx.now + LOOK_EVERY);
         sqlx::query!(
-            "UPDATE run_queue SET lease_token = NULL, lease_until = NULL, worker = NULL, available_at = $3
+            "UPDATE run_queue SET lease_token = NULL, lease_until = NULL, worker = NULL, available_at = $3,
+                 listed_at = $3
              WHERE workspace_id = $1 AND run_id = $2",
             tx.workspace_id(),
             run_id,
@@ -82,7 +83,7 @@ impl Store {
         let mut end = RunEnd::without_answer(RunStatus::Skipped, RunReason::StaleData);
         end.message = Some(without_nul(message));
         let workspace_id = tx.workspace_id();
-        run_end::close(&mut tx, workspace_id, run_id, &end).await?;
+        run_end::close(&mut tx, &[Ending { workspace_id, run_id, end }]).await?;
         let told = sqlx::query_scalar!(
             "UPDATE task SET skipping_stale = true FROM run
              WHERE task.workspace_id = $1 AND run.workspace_id = $1 AND run.id = $2 AND task.id = run.task_id
@@ -96,7 +97,7 @@ impl Store {
         if let Some(task_id) = told {
             let mut notice = Notice::of_task(workspace_id, task_id, DeliveryKind::StaleData);
             notice.run_id = Some(run_id);
-            notice.message = end.message;
+            notice.message = Some(without_nul(message));
             notice::send(&mut tx, &notice).await?;
         }
         tx.commit().await
@@ -130,17 +131,10 @@ async fn unstart(tx: &mut Tx, run_id: Uuid) -> Result<()> {
     .await?
     .ok_or(Error::NotFound)?;
     let Some(thread_id) = thread_id else { return Ok(()) };
-    // A thread with a step would keep its turn, and this would fail: what was begun is not taken back.
+    // A turn with a step has keys that refuse this: what was begun is not taken back.
     sqlx::query!("DELETE FROM turn WHERE workspace_id = $1 AND thread_id = $2", workspace_id, thread_id)
         .execute(tx.db())
         .await?;
-    sqlx::query!(
-        "DELETE FROM thread_connection WHERE workspace_id = $1 AND thread_id = $2",
-        workspace_id,
-        thread_id
-    )
-    .execute(tx.db())
-    .await?;
     sqlx::query!("DELETE FROM thread WHERE workspace_id = $1 AND id = $2", workspace_id, thread_id)
         .execute(tx.db())
         .await?;

@@ -16,7 +16,7 @@ use crate::{
     error::{one_row, to_json},
     notice::{self, Notice},
     people,
-    run_end::{self, RunEnd},
+    run_end::{self, Ending, RunEnd},
     task,
 };
 
@@ -198,18 +198,20 @@ pub(crate) async fn cancel_all_of(tx: &mut Tx, creator_id: UserId) -> Result<()>
     .execute(tx.db())
     .await?;
     let waiting = sqlx::query_scalar!(
-        "SELECT run_id FROM run_queue WHERE workspace_id = $1 AND creator_id = $2 AND lease_token IS NULL FOR UPDATE",
+        "SELECT run_id FROM run_queue WHERE workspace_id = $1 AND creator_id = $2 AND lease_token IS NULL
+         ORDER BY run_id FOR UPDATE",
         workspace_id,
         creator
     )
     .fetch_all(tx.db())
     .await?;
-    for run_id in waiting {
-        let end = RunEnd::without_answer(RunStatus::Cancelled, RunReason::CreatorDeactivated);
-        run_end::close(tx, workspace_id, run_id, &end).await?;
-    }
+    end_all(tx, &waiting, RunStatus::Cancelled, RunReason::CreatorDeactivated).await?;
     sqlx::query!(
-        "UPDATE run_queue SET stop_reason = $3 WHERE workspace_id = $1 AND creator_id = $2",
+        "WITH held AS (
+             SELECT run_id FROM run_queue WHERE workspace_id = $1 AND creator_id = $2
+             ORDER BY run_id FOR NO KEY UPDATE)
+         UPDATE run_queue SET stop_reason = $3 FROM held
+         WHERE run_queue.workspace_id = $1 AND run_queue.run_id = held.run_id",
         workspace_id,
         creator,
         RunReason::CreatorDeactivated.as_str()
@@ -218,7 +220,10 @@ pub(crate) async fn cancel_all_of(tx: &mut Tx, creator_id: UserId) -> Result<()>
     .await?;
     sqlx::query!(
         "UPDATE delivery SET state = 'withheld', reason = $3, finished_at = $4, lease_token = NULL, lease_until = NULL
-         WHERE workspace_id = $1 AND state = 'pending' AND (user_id = $2 OR EXISTS (
+         WHERE workspace_id = $1
+           -- Both halves named: each is an index of its own.
+           AND (state = 'pending' AND lease_token IS NULL OR state = 'pending' AND lease_token IS NOT NULL)
+           AND (user_id = $2 OR EXISTS (
              SELECT FROM run WHERE run.workspace_id = $1 AND run.id = delivery.run_id AND run.creator_id = $2))",
         workspace_id,
         creator,
@@ -283,22 +288,33 @@ async fn end_waiting(
          JOIN run ON run.workspace_id = run_queue.workspace_id AND run.id = run_queue.run_id
          WHERE run_queue.workspace_id = $1 AND run_queue.task_id = $2 AND run_queue.lease_token IS NULL
            AND (run.started_at IS NULL OR $3)
-         FOR UPDATE OF run_queue",
+         ORDER BY run_queue.run_id FOR UPDATE OF run_queue",
         workspace_id,
         id.as_uuid(),
         with_started
     )
     .fetch_all(tx.db())
     .await?;
-    for run_id in waiting {
-        run_end::close(tx, workspace_id, run_id, &RunEnd::without_answer(status, reason)).await?;
-    }
-    Ok(())
+    end_all(tx, &waiting, status, reason).await
+}
+
+async fn end_all(tx: &mut Tx, run_ids: &[Uuid], status: RunStatus, reason: RunReason) -> Result<()> {
+    let workspace_id = tx.workspace_id();
+    let ending = |run_id: &Uuid| {
+        let end = RunEnd::without_answer(status, reason);
+        Ending { workspace_id, run_id: *run_id, end }
+    };
+    let endings: Vec<_> = run_ids.iter().map(ending).collect();
+    run_end::close(tx, &endings).await
 }
 
 async fn ask_to_stop(tx: &mut Tx, task_ids: &[Uuid], reason: RunReason) -> Result<()> {
     sqlx::query!(
-        "UPDATE run_queue SET stop_reason = $3 WHERE workspace_id = $1 AND task_id = ANY ($2)",
+        "WITH held AS (
+             SELECT run_id FROM run_queue WHERE workspace_id = $1 AND task_id = ANY ($2)
+             ORDER BY run_id FOR NO KEY UPDATE)
+         UPDATE run_queue SET stop_reason = $3 FROM held
+         WHERE run_queue.workspace_id = $1 AND run_queue.run_id = held.run_id",
         tx.workspace_id(),
         task_ids,
         reason.as_str()

@@ -250,10 +250,7 @@ impl Store {
         let mut tx = self.begin(scope).await?;
         let rows = sqlx::query!(
             r#"SELECT turn.turn_no, prompt, turn.status, turn.reason, turn.message, answer, as_of, timezone,
-                   turn.started_at, turn.finished_at, finished_seq, (
-                       SELECT run.id FROM run WHERE run.workspace_id = turn.workspace_id
-                         AND run.thread_id = turn.thread_id AND run.turn_no = turn.turn_no
-                       ORDER BY run.id DESC LIMIT 1) AS run_id
+                   turn.started_at, turn.finished_at, finished_seq, run_id
                FROM turn WHERE workspace_id = $1 AND thread_id = $2 ORDER BY turn.turn_no"#,
             tx.workspace_id(),
             thread_id.as_uuid()

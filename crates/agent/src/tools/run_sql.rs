@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::{step::ToolCall, table::Table};
+use fail::fail_point;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -51,10 +52,12 @@ async fn query(
     let reachable = desk.connection(connection_id).await?;
     let limits = reachable.limit(desk.query_limits);
     let answered = desk.warehouse.query(&reachable.spec, &sql, limits, desk.cancel).await?;
+    fail_point!("agent::query_answered");
     let table = Arc::new(answered.table);
     let new =
         NewResult { connection_id: reachable.id, sql, table: Arc::clone(&table), elapsed: answered.elapsed };
     let result = desk.journal.store_result(&call.id, &new).await?;
+    fail_point!("agent::result_stored");
     desk.tables.keep(&result.handle, table);
     Ok(result)
 }

@@ -90,7 +90,6 @@ async fn no_table_shows_a_row_of_another_workspace() {
          INSERT INTO task_connection VALUES ('{ws}', '{ws}', '{ws}', 1);
          INSERT INTO task_unsubscription VALUES ('{ws}', '{ws}', '{ws}', now());
          INSERT INTO thread_share VALUES ('{ws}', '{ws}', null, null);
-         INSERT INTO thread_connection VALUES ('{ws}', '{ws}', '{ws}', 1);
          INSERT INTO step VALUES ('{ws}', '{ws}', 1, 1, now(), 1, '{{}}');
          INSERT INTO result (workspace_id, id, thread_id, turn_no, number, call_id, connection_id, sql, columns, row_count,
              elapsed_ms, ran_at) VALUES ('{ws}', '{ws}', '{ws}', 1, 1, 'c', '{ws}', 's', '[]', 0, 0, now());

@@ -1,0 +1,64 @@
+//! G2. In the window: tasks that share one window all start inside it, and are delivered by its close.
+//!
+//! PostgreSQL's clock runs many times as fast as this machine's, so that two hours pass in minutes; the workers' clocks do
+//! not, which is harder on them than an hour that is one: all of their own work takes that many times as long.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use crate::{
+    checker::{self, Origin},
+    report::{Report, Size},
+    stage::{Stage, model, population},
+};
+
+const WORKERS: usize = 4;
+/// As Tidings does when nobody says otherwise.
+const SPREAD_MINUTES: i64 = 90;
+/// Of all answers, by the window's close.
+const DELIVERED: f64 = 99.9;
+
+#[test]
+fn g2_in_the_window() {
+    let size = Size::of_this_run();
+    let mut report = Report::new("G2", "started and delivered inside the window", size);
+    let (tasks, rate) = (size.count(100, 10_000), size.pick(75.0, 8.0));
+
+    // Long by PostgreSQL's clock, so that it is long enough by the workers'.
+    let mut stage =
+        Stage::new(SPREAD_MINUTES, Box::new(model::answers_at_once)).with("TIDINGS_LEASE_SECONDS", "600");
+    let population = stage.populate(tasks, 4, population::no_data());
+    stage.postgres.set_clock(population.opens_at - TimeDelta::minutes(5), rate);
+    stage.start_workers(WORKERS);
+    let patience = Duration::from_secs(15);
+    stage.wait_while_alive(
+        patience,
+        |stage| stage.mail.count(),
+        |stage| stage.mail.count() >= tasks || stage.postgres.now() > population.closes_at,
+    );
+
+    let (opens_at, closes_at) = (population.opens_at, population.closes_at);
+    let is_inside = |at| (opens_at..closes_at).contains(&at);
+    let asked = stage.model.asked();
+    let outside: Vec<String> = asked
+        .iter()
+        .map(|asked| (asked, stage.postgres.at(asked.at)))
+        .filter(|(_, at)| !is_inside(*at))
+        .map(|(asked, at)| format!("{} at {at}", asked.question))
+        .collect();
+    let mails = stage.mail.mails();
+    let in_time: Vec<_> =
+        mails.iter().filter(|mail| is_inside(stage.postgres.at_unix(mail.at))).cloned().collect();
+    let delivered = tasks - checker::check(&population.questions, &in_time).lost.len();
+    let answers = mails.iter().filter(|mail| Origin::of(&mail.text).is_some());
+    let latest = answers.map(|mail| stage.postgres.at_unix(mail.at) - opens_at).max().unwrap_or_default();
+
+    report.did(tasks, "tasks in one window of two hours");
+    report.did(rate, "times this machine's time");
+    report.must_be_none(&outside, "started outside");
+    report.must_reach(delivered as f64 * 100.0 / tasks as f64, DELIVERED, "% delivered by the close");
+    report.saw(latest.num_minutes(), "minutes after the opening came the last");
+    report.must_be_none(&checker::check(&population.questions, &mails).twice, "twice");
+    report.finish();
+}

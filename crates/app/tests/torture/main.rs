@@ -1,0 +1,15 @@
+//! `make torture`: promises tested by attacking the real thing. Real processes of the real binary, a PostgreSQL that is killed
+//! too, a mail server and a model whose own logs are the effects that are checked. Nothing here reads Tidings' tables.
+//!
+//! Each row of the table in `docs/torture.md` is one test in one file. In `cargo test` a row runs in its short form; with
+//! `TORTURE=full` at its full size. Each prints one line: what was promised, what was done, what was seen.
+#![cfg(target_os = "linux")]
+
+mod checker;
+mod g1_one_run;
+mod g2_window;
+mod g4_fencing;
+mod g5_clocks;
+mod g6_resume;
+mod report;
+mod stage;

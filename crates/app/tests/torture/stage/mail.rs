@@ -1,0 +1,90 @@
+//! A mail server (aiosmtpd, by others) whose log on disk is what readers got: a mail is in it before its sender hears so.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    time::Duration,
+};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A mail as its recipient got it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Mail {
+    /// When it was accepted, in seconds since 1970 by this machine's clock.
+    pub(crate) at: f64,
+    /// Its sender: the worker's name is before the `@`.
+    pub(crate) from: String,
+    /// Its recipient.
+    pub(crate) to: String,
+    /// Its Message-ID, the same for every attempt of one delivery.
+    pub(crate) message_id: String,
+    /// Its text, with single spaces between words.
+    pub(crate) text: String,
+}
+
+/// A running mail server. Killed when dropped.
+pub(crate) struct MailServer {
+    port: u16,
+    log: PathBuf,
+    process: Child,
+    /// It ends when this is closed.
+    _orders: ChildStdin,
+}
+
+impl MailServer {
+    /// Starts one that keeps its log in `folder`, and takes twice `pause` over a mail.
+    pub(crate) fn start(folder: &Path, pause: Duration) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let python = root.join(".tools/smtp/bin/python");
+        assert!(python.exists(), "{} is missing: run `make tools-test`", python.display());
+        let log = folder.join("mails.jsonl");
+        fs::File::create(&log).expect("a log");
+        let mut process = Command::new(python)
+            .args(["-W", "ignore"])
+            .arg(root.join("crates/notifier/tests/smtp_server.py"))
+            .arg("--log")
+            .arg(&log)
+            .args(["--pause", &pause.as_secs_f64().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python starts");
+        let orders = process.stdin.take().expect("its input");
+        let mut first_line = String::new();
+        let output = process.stdout.take().expect("its output");
+        BufReader::new(output).read_line(&mut first_line).expect("its first line");
+        let listening: Value = serde_json::from_str(&first_line).expect("an event");
+        let port = listening["port"].as_u64().and_then(|port| port.try_into().ok()).expect("a port");
+        Self { port, log, process, _orders: orders }
+    }
+
+    /// Its URL.
+    pub(crate) fn url(&self) -> String {
+        format!("smtp://127.0.0.1:{}", self.port)
+    }
+
+    /// How many mails it has accepted.
+    pub(crate) fn count(&self) -> usize {
+        let log = fs::File::open(&self.log).expect("the log");
+        BufReader::new(log).split(b'\n').count()
+    }
+
+    /// All mails that it has accepted, in order.
+    pub(crate) fn mails(&self) -> Vec<Mail> {
+        let log = fs::read_to_string(&self.log).expect("the log");
+        log.lines().map(|line| serde_json::from_str(line).expect("a mail")).collect()
+    }
+}
+
+impl Drop for MailServer {
+    fn drop(&mut self) {
+        // Already gone is as good.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,269 @@
+//! The stage of a row: a PostgreSQL, a model, a mail server, and workers between them. Each can be watched, and all but the
+//! two that are watched can be killed.
+
+pub(crate) mod mail;
+pub(crate) mod model;
+pub(crate) mod population;
+pub(crate) mod postgres;
+pub(crate) mod process;
+pub(crate) mod proxy;
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use chrono::TimeDelta;
+use store::NewConnection;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use self::{
+    mail::MailServer,
+    model::{Model, Script},
+    population::{Plan, Population},
+    postgres::Postgres,
+    process::{Process, Slot},
+    proxy::Proxy,
+};
+
+/// The name of Tidings' database.
+const DATABASE: &str = "tidings";
+/// How long anything may take to come about before the row fails.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// A stage. Everything on it ends when it is dropped, or when the thread ends that made it.
+pub(crate) struct Stage {
+    // In the order in which they end.
+    pub(crate) workers: Vec<Slot>,
+    pub(crate) postgres: Postgres,
+    pub(crate) mail: MailServer,
+    pub(crate) model: Model,
+    /// Settings of all processes, beside those that wire them up.
+    pub(crate) variables: Vec<(String, String)>,
+    spread_minutes: i64,
+    numbers: AtomicUsize,
+    runtime: Runtime,
+    folder: TempDir,
+}
+
+impl Stage {
+    /// A stage without workers, on this machine's clock, with an empty and migrated database. Tasks start spread over
+    /// `spread_minutes` of their window.
+    pub(crate) fn new(spread_minutes: i64, script: Box<Script>) -> Self {
+        let folder = tempfile::Builder::new().prefix("tidings-torture-").tempdir().expect("a folder");
+        // Run as root, PostgreSQL is another user's.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("permissions");
+        fs::create_dir(folder.path().join("data")).expect("a folder");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let postgres = Postgres::start(folder.path(), "postgres", &["checkpoint_timeout=1h"]);
+        let made = Command::new(store::postgres_binaries().expect("PostgreSQL").join("psql"))
+            .args([
+                "--quiet",
+                "--no-psqlrc",
+                &postgres.url("postgres"),
+                "-c",
+                &format!("CREATE DATABASE {DATABASE}"),
+            ])
+            .status()
+            .expect("psql runs");
+        assert!(made.success(), "the database is made");
+        runtime.block_on(store::migrate(&postgres.url(DATABASE))).expect("the migrations run");
+        let variables = vec![("TIDINGS_SPREAD_MINUTES".to_owned(), spread_minutes.to_string())];
+        Self {
+            workers: Vec::new(),
+            postgres,
+            mail: MailServer::start(folder.path(), Duration::ZERO),
+            model: Model::start(runtime.handle(), script),
+            variables,
+            spread_minutes,
+            numbers: AtomicUsize::new(0),
+            runtime,
+            folder,
+        }
+    }
+
+    /// A setting of all processes that are started from now on.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// With a mail server that takes twice `pause` over a mail, so that sends can be struck in their middle.
+    pub(crate) fn with_slow_mail(mut self, pause: Duration) -> Self {
+        self.mail = MailServer::start(self.folder.path(), pause);
+        self
+    }
+
+    /// Makes `tasks` tasks over `connection` in `workspaces` workspaces, all with the same window two hours ahead at most.
+    pub(crate) fn populate(&self, tasks: usize, workspaces: usize, connection: NewConnection) -> Population {
+        self.block_on(async {
+            let store = self.store().await;
+            let plan = Plan { tasks, workspaces, connection, now: self.postgres.now() };
+            let population = population::populate(&store, plan).await;
+            store.close().await;
+            population
+        })
+    }
+
+    /// A store on the stage's database, for preparations.
+    pub(crate) async fn store(&self) -> store::Store {
+        population::store(&self.postgres.url(DATABASE), self.spread_minutes).await
+    }
+
+    /// Runs preparations.
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Starts `count` workers.
+    pub(crate) fn start_workers(&mut self, count: usize) {
+        for _ in 0..count {
+            let slot = Slot::start(self, &[]);
+            self.workers.push(slot);
+        }
+    }
+
+    /// Starts one worker with further settings.
+    pub(crate) fn start_worker(&mut self, variables: &[(&str, String)]) {
+        let slot = Slot::start(self, variables);
+        self.workers.push(slot);
+    }
+
+    /// Kills a worker and starts another in its place.
+    pub(crate) fn kill_worker(&mut self, position: usize) {
+        let mut workers = std::mem::take(&mut self.workers);
+        workers[position].kill_and_restart(self);
+        self.workers = workers;
+    }
+
+    /// Starts those workers again that have ended by themselves, as a supervisor would. Answers how many.
+    pub(crate) fn revive_workers(&mut self) -> usize {
+        let mut workers = std::mem::take(&mut self.workers);
+        let revived = workers.iter_mut().filter_map(|slot| slot.revive(self).then_some(())).count();
+        self.workers = workers;
+        revived
+    }
+
+    /// Starts `tidings serve` and waits until it is ready. Answers it and the address of its API.
+    pub(crate) fn serve(&self, variables: &[(&str, String)]) -> (Process, String) {
+        let name = format!("s{}", words(self.next_number()));
+        let port = free_port();
+        let mut variables: Vec<_> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        variables.push(("TIDINGS_LISTEN".to_owned(), format!("127.0.0.1:{port}")));
+        let command = process::command(self, "serve", &name, &self.proxy(), &variables);
+        let process = process::start(self, command, name);
+        let base = format!("http://127.0.0.1:{port}");
+        wait_until("the API is ready", || {
+            ureq::get(format!("{base}/readyz")).call().is_ok_and(|answer| answer.status().is_success())
+        });
+        (process, base)
+    }
+
+    /// Waits until `is_so`, which is asked again and again; workers that end meanwhile are started again. Answers whether it
+    /// came about while something went on: `mark` must change at least every `patience`.
+    pub(crate) fn wait_while_alive<M: PartialEq>(
+        &mut self,
+        patience: Duration,
+        mark: impl Fn(&Self) -> M,
+        is_so: impl Fn(&Self) -> bool,
+    ) -> bool {
+        let mut last = (mark(self), Instant::now());
+        loop {
+            if is_so(self) {
+                return true;
+            }
+            let now = mark(self);
+            if now != last.0 {
+                last = (now, Instant::now());
+            } else if last.1.elapsed() >= patience {
+                return false;
+            }
+            self.revive_workers();
+            pause(Duration::from_millis(20));
+        }
+    }
+
+    /// Moves PostgreSQL's clock ahead, so that leases, retries and the waits after a send whose outcome nobody knows run out,
+    /// until twice in a row nothing comes of it: no request to the model and no mail. While fewer than `expected` deliveries
+    /// have come it is more patient: they may be lost, or the machine may be busy.
+    pub(crate) fn settle(&mut self, expected: usize) {
+        let effects = |stage: &Self| (stage.mail.count(), stage.model.asked().len());
+        let mut unchanged = 0;
+        self.wait_while_alive(QUIET, effects, |_| false);
+        loop {
+            let before = effects(self);
+            self.postgres.jump(TimeDelta::minutes(10));
+            self.wait_while_alive(QUIET, effects, |_| false);
+            unchanged = if effects(self) == before { unchanged + 1 } else { 0 };
+            let deliveries: BTreeSet<String> =
+                self.mail.mails().into_iter().map(|mail| mail.message_id).collect();
+            if unchanged >= if deliveries.len() < expected { 10 } else { 2 } {
+                return;
+            }
+        }
+    }
+
+    /// A new proxy before PostgreSQL.
+    pub(crate) fn proxy(&self) -> Proxy {
+        Proxy::start(self.runtime.handle(), self.postgres.port)
+    }
+
+    /// Where everything of the stage is: the logs of its processes, their data.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn next_number(&self) -> usize {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.folder.disable_cleanup(true);
+            println!("the processes' logs are kept in {}", self.folder.path().display());
+        }
+    }
+}
+
+/// Longer than any worker waits before it looks for work again, and to reach PostgreSQL again after a restart.
+const QUIET: Duration = Duration::from_secs(4);
+
+/// A number in letters alone: 0 is `a`, 25 is `z`, 26 is `ba`.
+pub(crate) fn words(number: usize) -> String {
+    let letter = char::from(b'a' + (number % 26) as u8);
+    if number < 26 { letter.to_string() } else { format!("{}{letter}", words(number / 26)) }
+}
+
+/// A port that nothing listens on.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
+
+/// Waits until `is_so`, which is asked again and again.
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never came about: {what}");
+        pause(Duration::from_millis(5));
+    }
+}
+
+/// Between two looks at something that tells nobody when it changes, or before a blow that is to fall at a random moment.
+pub(crate) fn pause(length: Duration) {
+    thread::sleep(length);
+}
