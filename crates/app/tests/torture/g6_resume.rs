@@ -3,7 +3,12 @@
 //!
 //! A model call is finished once its reply is recorded, a query once its rows are stored. What died in between is made
 //! again, once: the boundaries are fail points (`fail_point!` in the agent and the notifier), so the checker knows for each
-//! death what it may cost. It counts requests in the model's log and statements in the log of the PostgreSQL that is asked.
+//! death what it may cost.
+//!
+//! Switched off by hand, in the short form: the replay of recorded steps (`DatabaseJournal::open` finding none): 53 finished model
+//! calls repeated. The look for a result that a call had stored (`result_of_call` finding none): 5 finished queries repeated.
+//!
+//! The checker counts requests in the model's log and statements in the log of the PostgreSQL that is asked.
 
 use std::{
     collections::BTreeMap,
