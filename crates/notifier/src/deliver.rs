@@ -50,10 +50,12 @@ impl Notifier {
             Plan::End(outcome) => return Ok(self.store.delivery_finish(scope, lease, &outcome).await?),
         };
         let recipient = email.to.to_string();
+        // From before it was asked for: the answer may reach a process that has stood still since.
+        let leased_at = Instant::now();
         let attempt = self.store.delivery_attempt_start(scope, lease).await?;
         fail_point!("notifier::attempt_started");
         let sending = self.transport.send(&self.store, scope, lease.delivery_id, email);
-        let result = self.while_held(delivery, sending).await?;
+        let result = self.while_held(delivery, leased_at, sending).await?;
         fail_point!("notifier::mail_taken");
         tell_operator(delivery, &result);
         if let Err(transport::Error::DeadAddress { answer }) = &result {
@@ -174,10 +176,11 @@ impl Notifier {
     async fn while_held<T>(
         &self,
         delivery: &ClaimedDelivery,
+        leased_at: Instant,
         work: impl Future<Output = T>,
     ) -> Result<T, Error> {
         let (heartbeat, limit) = (self.lease() / 4, self.lease() * 2 / 3);
-        let mut renewed_at = Instant::now();
+        let mut renewed_at = leased_at;
         let mut beats = tokio::time::interval_at(renewed_at + heartbeat, heartbeat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::pin!(work);
@@ -189,8 +192,9 @@ impl Notifier {
                 done = &mut work => return Ok(done),
                 _ = beats.tick() => {}
             }
+            let asked_at = Instant::now();
             match self.store.delivery_heartbeat(&delivery.scope, &delivery.lease).await {
-                Ok(()) => renewed_at = Instant::now(),
+                Ok(()) => renewed_at = asked_at,
                 Err(error @ store::Error::LeaseLost) => return Err(error.into()),
                 // Another try is due before the lease runs out.
                 Err(error) => tracing::debug!(%error, "the lease could not be renewed"),

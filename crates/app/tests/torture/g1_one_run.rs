@@ -4,6 +4,10 @@
 //! An occurrence is lost when no reader got its answer, and ran twice when a reader got it under two Message-IDs. A mail that
 //! comes again under the same Message-ID is the same delivery, whose first send died between the mail server's taking it and
 //! the record of that: it is counted apart.
+//!
+//! Switched off by hand, in the short form: the rescue of runs whose lease has passed (`Store::run_rescue` doing nothing): 99 of
+//! 200 lost. The Message-ID made of the delivery's id (another at each attempt): 7 twice. Before a sender tried again to
+//! record an outcome while PostgreSQL was away, 36 mails were sent again; after it, 7.
 
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! G5. Clocks that are wrong: workers five minutes ahead of PostgreSQL's clock and five minutes behind it, on either side of a
 //! window's opening. Nothing starts early, and nothing twice, whatever they think of each other's leases.
+//!
+//! Switched off by hand: the database's clock (`Time::given` answering this machine's): 17 of 100 early, 34 lost.
 
 use std::time::Duration;
 

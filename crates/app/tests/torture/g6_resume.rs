@@ -3,7 +3,12 @@
 //!
 //! A model call is finished once its reply is recorded, a query once its rows are stored. What died in between is made
 //! again, once: the boundaries are fail points (`fail_point!` in the agent and the notifier), so the checker knows for each
-//! death what it may cost. It counts requests in the model's log and statements in the log of the PostgreSQL that is asked.
+//! death what it may cost.
+//!
+//! Switched off by hand, in the short form: the replay of recorded steps (`DatabaseJournal::open` finding none): 53 finished model
+//! calls repeated. The look for a result that a call had stored (`result_of_call` finding none): 5 finished queries repeated.
+//!
+//! The checker counts requests in the model's log and statements in the log of the PostgreSQL that is asked.
 
 use std::{
     collections::BTreeMap,
@@ -46,13 +51,21 @@ const BOUNDARIES: [(&str, usize); 12] = [
 const AT_ONCE: usize = 3;
 /// What every answer says.
 const SAME_ANSWER: &str = "United leads with 58,665 flights.";
-/// Tasks beyond the deaths, so that no worker waits for a run to die in.
-const SPARE: usize = 10;
+/// Tasks for each death: a dying sender takes several messages with it, and others wait for a run to send.
+const TASKS_PER_DEATH: usize = 3;
 
 /// A worker that died as planned.
 struct Death {
     worker: String,
     point: &'static str,
+}
+
+impl Death {
+    /// Whether it may have come before what the worker had asked for last was recorded, as it does at `point`. The death of a
+    /// sender strikes the run that its process has in hand at any moment.
+    fn may_cost(&self, point: &str) -> bool {
+        self.point == point || self.point.starts_with("notifier::")
+    }
 }
 
 #[test]
@@ -63,7 +76,7 @@ fn g6_a_killed_turn_resumes_behind_its_last_step() {
     let rounds = size.count(1, 8);
     let boundaries: Vec<(&'static str, usize)> =
         BOUNDARIES.iter().flat_map(|(point, times)| (1..=*times).map(move |time| (*point, time))).collect();
-    let tasks = rounds * boundaries.len() + SPARE;
+    let tasks = rounds * boundaries.len() * TASKS_PER_DEATH;
 
     let mut stage = Stage::new(0, Box::new(asks_four_times));
     let source = data_source(&stage);
@@ -189,10 +202,9 @@ fn repeated_calls(asked: &[Asked], deaths: &[Death]) -> Vec<String> {
     for asked in asked {
         *made.entry((&asked.question, asked.replies_seen)).or_default() += 1;
     }
-    // A reply that was not recorded yet is asked for again.
-    for death in deaths.iter().filter(|death| death.point == "agent::model_replied") {
+    for death in deaths.iter().filter(|death| death.may_cost("agent::model_replied")) {
         if let Some(last) = last_asked(asked, &death.worker) {
-            *made.entry((&last.question, last.replies_seen)).or_default() -= 1;
+            made.entry((&last.question, last.replies_seen)).and_modify(|times| *times = (*times - 1).max(1));
         }
     }
     let repeated = made.into_iter().filter(|(_, times)| *times > 1);
@@ -216,10 +228,10 @@ fn repeated_queries(
         }
     }
     assert!(!made.is_empty(), "statements are in the log");
-    // Rows that were not stored yet are asked for again.
-    for death in deaths.iter().filter(|death| death.point == "agent::query_answered") {
+    for death in deaths.iter().filter(|death| death.may_cost("agent::query_answered")) {
         if let Some(last) = last_asked(asked, &death.worker) {
-            *made.entry(format!("{}/{}", last.question, last.replies_seen)).or_default() -= 1;
+            let word = format!("{}/{}", last.question, last.replies_seen);
+            made.entry(word).and_modify(|times| *times = (*times - 1).max(1));
         }
     }
     let missing = questions.iter().flat_map(|question| [1, 2].map(|number| format!("{question}/{number}")));
