@@ -80,6 +80,7 @@ impl Store {
         if due.is_empty() {
             return Ok(claim);
         }
+        tx.plan_afresh().await?;
         let windows: HashMap<_, _> = due
             .iter()
             .map(|row| {

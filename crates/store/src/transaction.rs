@@ -32,6 +32,13 @@ impl Tx {
         self
     }
 
+    /// Plans what follows for the tables as they are now. The queue is empty at one moment and long at the next; a plan kept
+    /// from the one goes through all of the queue, for each row of a batch, at the other.
+    pub(crate) async fn plan_afresh(&mut self) -> Result<()> {
+        sqlx::raw_sql("SET LOCAL plan_cache_mode = force_custom_plan").execute(&mut *self.inner).await?;
+        Ok(())
+    }
+
     /// Makes all of it so.
     pub(crate) async fn commit(self) -> Result<()> {
         Ok(self.inner.commit().await?)
