@@ -1,5 +1,5 @@
 # `make run` starts everything; `make test` runs every test. Both install what they need first.
-.PHONY: run build test test-rust test-web test-e2e lint tools tools-run tools-test web oracle torture sqlx clean-data help
+.PHONY: run build test test-rust test-web test-e2e lint tools tools-run tools-test web oracle property torture bench sqlx clean-data help
 
 SHELL := /bin/bash
 setup := .config/setup.sh
@@ -64,7 +64,22 @@ SEED ?= 7
 oracle: build ## Compare schedule arithmetic with a fresh set of the independent oracle: make oracle SEED=n
 	@.config/oracle.sh $(SEED)
 
+yardstick := crates/bench/yardstick
+$(yardstick)/node_modules/.package-lock.json: $(yardstick)/package.json $(yardstick)/package-lock.json
+	@echo "==> Installing the queue that is measured beside"
+	@cd $(yardstick) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+BENCH ?=
+bench: tools-run web $(yardstick)/node_modules/.package-lock.json ## Measure, beside graphile-worker: make bench BENCH="--quick --only queue"
+	@echo "==> Building with optimisations (the first time takes many minutes)"
+	@cargo build --release -p app --features bench
+	@target/release/tidings bench $(BENCH)
+
 SIZE ?= full
 ROWS ?=
 torture: tools-test ## Kill, freeze, cut and skew the real thing: make torture [ROWS=g1,g4] [SIZE=10%]
 	@.config/torture.sh $(SIZE) $(ROWS)
+
+property: tools-test ## Lead 20,000 random lives of tasks through the rules: make property, or SEED=n make property
+	@cargo test --quiet -p scheduler --test it twenty_thousand -- --ignored --nocapture

@@ -1,22 +1,13 @@
-import { mkdir } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
-
-import { AxeBuilder } from "@axe-core/playwright";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 
 import { complaints, launch, newContext } from "./browser";
-
-const SHOTS = fileURLToPath(new URL("../screenshots/", import.meta.url));
-
-const WIDTHS = [1280, 390];
-const SCHEMES = ["light", "dark"] as const;
+import { judge, viewportOf, WIDTHS } from "./judge";
 
 let browser: Browser;
 let state: Awaited<ReturnType<ReturnType<Page["context"]>["storageState"]>>;
 
 beforeAll(async () => {
-  await mkdir(SHOTS, { recursive: true });
   browser = await launch();
   const context = await newContext(browser);
   const page = await context.newPage();
@@ -83,6 +74,22 @@ const SCREENS: Screen[] = [
     },
   },
   {
+    name: "task-condition",
+    open: async (page) => {
+      await page.goto("/tasks/new");
+      await page.getByRole("textbox", { name: "Question" }).waitFor();
+      await page.getByText("On a condition").click();
+      await page.getByLabel("What must hold").selectOption("percent_change");
+      await page.getByLabel("Per cent").fill("a lot");
+      await page.getByRole("button", { name: "More" }).click();
+      await page.getByLabel("Column of the value").waitFor();
+      await page.getByText("Once the data is fresh").click();
+      await page.getByText("Data that is waited for").waitFor();
+      await page.getByRole("button", { name: "Save task" }).click();
+      await page.getByText("Write a number of per cent, more than 0.").waitFor();
+    },
+  },
+  {
     name: "threads",
     open: async (page) => {
       await page.goto("/threads");
@@ -122,6 +129,15 @@ const SCREENS: Screen[] = [
       await page.getByRole("main").getByRole("listitem").getByRole("button", { expanded: false }).first().click();
       await page.getByRole("cell").first().waitFor();
       await page.getByLabel("Grant to someone").waitFor();
+    },
+  },
+  {
+    name: "freshness",
+    open: async (page) => {
+      await page.goto("/data");
+      await page.getByRole("main").getByRole("listitem").getByRole("link").first().click();
+      await page.getByRole("button", { name: /^(Set a check|Change)$/ }).click();
+      await page.getByRole("dialog").getByLabel("Column").waitFor();
     },
   },
   ...["upload", "postgres", "files"].map((type) => ({
@@ -167,22 +183,7 @@ const SCREENS: Screen[] = [
 
 function windowOf(width: number) {
   const isNarrow = width < 600;
-  return { viewport: { width, height: isNarrow ? 844 : 900 }, hasTouch: isNarrow, isMobile: isNarrow };
-}
-
-/** Looks at what is open in both colour schemes: a picture of each, and no complaint of axe. */
-async function judge(page: Page, name: string, width: number): Promise<void> {
-  for (const colorScheme of SCHEMES) {
-    await page.emulateMedia({ colorScheme });
-    await page.evaluate(() => document.fonts.ready);
-    await page.screenshot({ path: `${SHOTS}${name}-${colorScheme}-${width}.png`, fullPage: true });
-    // The message of a mail is not ours to judge here, and its frame runs no scripts.
-    const { violations } = await new AxeBuilder({ page }).exclude("iframe").analyze();
-    expect(
-      violations.map(({ id, nodes }) => `${colorScheme} ${id}: ${nodes.map(({ html }) => html).join(" ")}`),
-    ).toEqual([]);
-  }
-  expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)).toBeLessThanOrEqual(0);
+  return { viewport: viewportOf(width), hasTouch: isNarrow, isMobile: isNarrow };
 }
 
 describe.each(WIDTHS)("at %i px", (width) => {

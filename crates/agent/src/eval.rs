@@ -174,6 +174,7 @@ impl Evaluation {
             now: self.now,
             timezone: "UTC".to_owned(),
             is_task: true,
+            condition: None,
             connections: vec![ContextConnection {
                 id: connection_id,
                 name: self.connection_name.clone(),

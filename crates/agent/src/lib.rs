@@ -5,11 +5,13 @@
 //! [`figures`] are checked against the stored results.
 
 pub mod builtin;
+mod condition;
 mod conversation;
 mod endings;
 pub mod eval;
 mod failure;
 pub mod figures;
+mod gate;
 mod journal;
 pub mod limits;
 pub mod model;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use domain::{ConnectionId, step::ToolCall};
+use domain::{ConnectionId, condition::Condition, step::ToolCall};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -26,15 +26,15 @@ pub trait Model: Send + Sync {
     ) -> Result<ModelReply, ModelError>;
 }
 
-/// What a model is given.
+/// What a model is given. Thousands of runs hold one while they wait: what is the same for all is shared.
 #[derive(Clone, Debug)]
 pub struct ModelRequest {
     /// Our rules for it. Holds nothing that came from a database, a file or a message.
-    pub system: String,
+    pub system: &'static str,
     /// The conversation so far, oldest first. Starts with a `Context`, then the thread's turns.
     pub messages: Vec<Message>,
     /// The tools it may call.
-    pub tools: Vec<ToolSpec>,
+    pub tools: &'static [ToolSpec],
     /// The most tokens that the reply may have.
     pub max_tokens_out: u32,
 }
@@ -82,6 +82,9 @@ pub struct TurnContext {
     pub timezone: String,
     /// Whether nobody is there to be asked back (a task's run).
     pub is_task: bool,
+    /// What must hold for the task's answer to be sent. The agent names the result and column that it is about.
+    #[serde(default)]
+    pub condition: Option<Condition>,
     /// The connections that may be used, those of the task's or question's context first.
     pub connections: Vec<ContextConnection>,
 }

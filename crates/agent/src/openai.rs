@@ -79,13 +79,14 @@ impl OpenAi {
 
     async fn attempt(
         &self,
-        body: &serde_json::Value,
+        request: &ModelRequest,
         deltas: &mpsc::Sender<String>,
     ) -> Result<ModelReply, ModelError> {
         let idle = self.options.idle_timeout;
         let silent = || unavailable(format!("nothing came in for {} s", idle.as_secs()));
         let started = self.client.chat();
-        let opening = started.create_stream_byot(body);
+        // Handed over, not lent: it goes once it is written out, and does not stay for the length of the reply.
+        let opening = started.create_stream_byot(request::body(request, &self.options));
         let stream = tokio::time::timeout(idle, opening)
             .await
             .map_err(|_| silent())?
@@ -127,14 +128,13 @@ impl Model for OpenAi {
         request: &ModelRequest,
         deltas: &mpsc::Sender<String>,
     ) -> Result<ModelReply, ModelError> {
-        let body = request::body(request, &self.options);
         let mut wait = self.options.first_wait;
         let mut attempt = 1;
         loop {
             let started = Instant::now();
-            let error = match self.attempt(&body, deltas).await {
+            let error = match self.attempt(request, deltas).await {
                 Ok(mut reply) => {
-                    request::estimate_tokens(&mut reply, &body);
+                    request::estimate_tokens(&mut reply, request, &self.options);
                     return Ok(reply);
                 }
                 Err(error) => error,
@@ -188,7 +188,10 @@ async fn send_once(
     request: HttpRequestFactory,
 ) -> Result<reqwest::Response, OpenAIError> {
     const READ_MAX: usize = 4_096;
-    let response = net::send(&http, request.build().await?).await.map_err(OpenAIError::Reqwest)?;
+    let built = request.build().await?;
+    // It holds the body a second time.
+    drop(request);
+    let response = net::send(&http, built).await.map_err(OpenAIError::Reqwest)?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);

@@ -1,5 +1,7 @@
 //! What model tokens cost a workspace.
 
+use domain::Credits;
+
 /// Credits per million tokens of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Price {
@@ -16,14 +18,17 @@ pub struct Price {
 pub struct Prices(pub Vec<Price>);
 
 impl Prices {
-    /// What a reply of `model` costs.
-    pub fn credits(&self, model: &str, tokens_in: u64, tokens_out: u64) -> f64 {
+    /// What a reply of `model` costs: a whole number of millionths of a credit, rounded up.
+    pub fn credits(&self, model: &str, tokens_in: u64, tokens_out: u64) -> Credits {
         let price = self
             .0
             .iter()
             .filter(|price| model.starts_with(&price.model))
             .max_by_key(|price| price.model.len());
-        price.map_or(0.0, |price| (tokens_in as f64 * price.sent + tokens_out as f64 * price.received) / 1e6)
+        // So many credits for a million tokens are as many millionths for one.
+        let micros =
+            price.map_or(0.0, |price| tokens_in as f64 * price.sent + tokens_out as f64 * price.received);
+        Credits::from_micros(micros.ceil() as i64)
     }
 }
 
@@ -35,9 +40,16 @@ mod tests {
     fn the_longest_name_that_fits_decides() {
         let price = |model: &str, sent| Price { model: model.into(), sent, received: 10.0 * sent };
         let prices = Prices(vec![price("openai:", 1.0), price("openai:gpt-5", 2.0)]);
-        let cost = |model: &str| prices.credits(model, 1_000_000, 100_000);
-        assert!((cost("openai:gpt-5-mini") - 4.0).abs() < 1e-9);
-        assert!((cost("openai:other") - 2.0).abs() < 1e-9);
-        assert!(cost("builtin").abs() < 1e-9);
+        let cost = |model: &str| prices.credits(model, 1_000_000, 100_000).to_string();
+        assert_eq!(cost("openai:gpt-5-mini"), "4");
+        assert_eq!(cost("openai:other"), "2");
+        assert_eq!(cost("builtin"), "0");
+    }
+
+    #[test]
+    fn a_part_of_a_millionth_costs_a_whole_one() {
+        let prices = Prices(vec![Price { model: "openai:".into(), sent: 0.001, received: 0.0 }]);
+        assert_eq!(prices.credits("openai:x", 1, 0), Credits::from_micros(1));
+        assert_eq!(prices.credits("openai:x", 0, 50), Credits::default());
     }
 }

@@ -57,6 +57,17 @@ pub(crate) fn context(context: &TurnContext) -> String {
     if context.is_task {
         text.push_str("It is asked by a scheduled task: nobody is there to be asked back.\n");
     }
+    if let Some(condition) = &context.condition {
+        text.push_str(
+            "Its answer is sent only where a condition holds on a result. Code evaluates it, not you: whatever it comes to, \
+             answer in full, and do not say in the answer whether it holds. In `answer`, `check` names the result that the \
+             condition is about and, where it is about a value, the numeric column; name that column as the condition does, \
+             where it does. The value is read from the only row, from the latest row where the first column is a date or \
+             timestamp, else from the first row. Query the same columns under the same names each time. The condition:\n",
+        );
+        text.push_str(&fence("condition", &serde_json::json!(condition)));
+        text.push('\n');
+    }
     text.push_str("The connections that you may query:\n");
     let listed = serde_json::json!(
         context

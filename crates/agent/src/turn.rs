@@ -167,6 +167,7 @@ impl<'a> Turn<'a> {
                         Standing::Room => self.was_last_called(),
                     };
                     self.stop_if_asked().await?;
+                    self.journal.demand_credits().await?;
                     if is_last && !self.was_last_called() {
                         self.notice(prompt::LAST_CALL).await?;
                     }
@@ -253,7 +254,7 @@ impl<'a> Turn<'a> {
     /// Asks the model. Answers the limit that ended the wait, if one did.
     async fn reply(&mut self, is_last: bool) -> Result<Option<Limit>, Failure> {
         let request = ModelRequest {
-            system: prompt::SYSTEM.to_owned(),
+            system: prompt::SYSTEM,
             messages: conversation::messages(&self.opening, &self.steps),
             tools: tools::specs(is_last),
             max_tokens_out: self.runtime.limits.reply_tokens,
@@ -306,7 +307,7 @@ impl<'a> Turn<'a> {
             }
             taken.insert(call.id.clone());
         }
-        let credits = self.runtime.prices.credits(&self.model_name, tokens_in, tokens_out);
+        let credits = self.runtime.prices.credits(&self.model_name, tokens_in, tokens_out).as_f64();
         StepBody::Model { model: self.model_name.clone(), text, tool_calls, tokens_in, tokens_out, credits }
     }
 
@@ -318,6 +319,8 @@ impl<'a> Turn<'a> {
         } else {
             let desk = self.desk(repair);
             tokio::select! {
+                // First, so that a query hears of the stop and has its server stop, too, before it is dropped.
+                biased;
                 outcome = tools::call(&desk, call) => outcome?,
                 () = self.signals.stop.cancelled() => {
                     self.journal.check().await?;
@@ -388,6 +391,7 @@ impl<'a> Turn<'a> {
             known_charts: &self.charts,
             tables: &self.tables,
             query_limits: self.budget.query_limits(self.since.elapsed()),
+            time_left: self.budget.time_left(self.since.elapsed()),
             cancel: &self.signals.stop,
             repair,
         }
@@ -475,6 +479,9 @@ impl<'a> Turn<'a> {
             caveats: vec![],
             checked_share,
             model: self.model_name.clone(),
+            checked: None,
+            why: None,
+            stale: None,
         }
     }
 

@@ -6,10 +6,13 @@
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use domain::run::{RunReason, Usage};
+use domain::{
+    condition::Condition,
+    run::{RunReason, RunStatus, Usage},
+};
 use fail::fail_point;
 use futures::FutureExt as _;
-use store::{AfterFailure, ClaimedRun, Event, Events, RunAnswer, RunLease, Scope, Store};
+use store::{AfterFailure, ClaimedRun, Event, Events, RunAnswer, RunLease, Scope, Store, TaskTerms};
 use tokio::{
     sync::{broadcast::error::RecvError, watch},
     task::JoinSet,
@@ -20,13 +23,15 @@ use tracing::Instrument as _;
 use warehouse::Warehouse;
 
 use crate::{
+    condition,
     endings::Endings,
     failure::Failure,
+    gate::{Gate, Passage},
     journal::{DatabaseJournal, Journal},
     limits::Limits,
     model::Model,
     price::Prices,
-    turn::{self, Runtime, Signals},
+    turn::{self, Ended, Runtime, Signals},
 };
 
 /// How often claims are tried when nobody calls.
@@ -286,9 +291,24 @@ impl Agent {
     async fn execute_inside(&self, run: ClaimedRun, signals: &Signals) -> Result<&'static str, store::Error> {
         fail_point!("agent::run_claimed");
         let (scope, lease) = (run.scope, run.lease);
-        let database = DatabaseJournal::new(self.store.clone(), run);
+        let terms = match run.task_id {
+            Some(task_id) => self.store.task_terms(&scope, task_id).await?,
+            None => TaskTerms::default(),
+        };
+        let database = DatabaseJournal::new(self.store.clone(), run.clone(), terms.condition.clone());
         let journal = Journal::Database(Box::new(database.clone()));
-        let ended = turn::run(&journal, &self.runtime, signals).await;
+        let ended = match self.pass_gate(&terms, &journal, &run, signals).await {
+            Ok(Passage::Held) => return Ok("held"),
+            Ok(Passage::Skipped) => return Ok("skipped"),
+            Ok(Passage::Open { stale }) => {
+                let mut ended = turn::run(&journal, &self.runtime, signals).await;
+                if let (Ok(ended), Some(stale)) = (&mut ended, stale) {
+                    condition::tell_stale(ended, &stale);
+                }
+                ended
+            }
+            Err(failure) => Err(failure),
+        };
         if matches!(ended, Err(Failure::LeaseLost)) {
             return Err(store::Error::LeaseLost);
         }
@@ -300,9 +320,8 @@ impl Agent {
         metrics::counter!("tidings_model_tokens_total").increment(usage.tokens_in + usage.tokens_out);
         fail_point!("agent::run_ending");
         let (reason, message) = match ended {
-            Ok(ended) => match self.endings.succeed(RunAnswer { lease, answer: ended.answer, usage }).await {
-                Ok(()) if ended.limit.is_some() => return Ok("cut_short"),
-                Ok(()) => return Ok("answered"),
+            Ok(ended) => match self.conclude(&run, terms.condition.as_ref(), ended, usage).await {
+                Ok(outcome) => return Ok(outcome),
                 Err(store::Error::RunStopped(_)) => {
                     self.store.run_stop(&scope, &lease, &usage).await?;
                     return Ok("stopped");
@@ -324,6 +343,50 @@ impl Agent {
         self.fail(&scope, &lease, reason, &message, &usage).await
     }
 
+    /// Lets a run through where its task's data is fresh, or it need not be.
+    async fn pass_gate(
+        &self,
+        terms: &TaskTerms,
+        journal: &Journal,
+        run: &ClaimedRun,
+        signals: &Signals,
+    ) -> Result<Passage, Failure> {
+        let Some(wish) = &terms.freshness else { return Ok(Passage::Open { stale: None }) };
+        let gate = Gate {
+            store: &self.store,
+            warehouse: &self.runtime.warehouse,
+            journal,
+            run,
+            limits: self.runtime.limits.query,
+            stop: &signals.stop,
+        };
+        gate.pass(wish).await
+    }
+
+    /// Records an answer; where the task has a condition, with what came of it.
+    async fn conclude(
+        &self,
+        run: &ClaimedRun,
+        condition: Option<&Condition>,
+        mut ended: Ended,
+        usage: Usage,
+    ) -> Result<&'static str, store::Error> {
+        let ClaimedRun { scope, lease, trigger, .. } = run;
+        let mut status = RunStatus::Succeeded;
+        if let Some((task_id, condition)) = run.task_id.zip(condition) {
+            let checked = condition::evaluate(&self.store, scope, task_id, condition, &ended).await?;
+            condition::tell(&mut ended, &checked.check, *trigger);
+            status = self.store.run_conclude(scope, lease, &ended.answer, &usage, &checked).await?;
+        } else {
+            self.endings.succeed(RunAnswer { lease: *lease, answer: ended.answer, usage }).await?;
+        }
+        Ok(match (status, ended.limit) {
+            (RunStatus::NoNews, _) => "no_news",
+            (_, Some(_)) => "cut_short",
+            (_, None) => "answered",
+        })
+    }
+
     async fn fail(
         &self,
         scope: &Scope,
@@ -334,6 +397,7 @@ impl Agent {
     ) -> Result<&'static str, store::Error> {
         match self.store.run_fail(scope, lease, reason, message, usage).await? {
             AfterFailure::RetryAt(_) => Ok("to_be_retried"),
+            AfterFailure::WaitsForCredits => Ok("waits_for_credits"),
             AfterFailure::Ended => Ok("failed"),
         }
     }

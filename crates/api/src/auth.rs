@@ -10,7 +10,7 @@ use axum::{
 };
 use axum_extra::extract::CookieJar;
 use secrecy::{ExposeSecret, SecretString};
-use store::{TokenKind, Via};
+use store::{IdempotencyHold, TokenKind, Via};
 
 use crate::{ApiState, Error, Result, error::StoreResult};
 
@@ -33,6 +33,12 @@ impl Deref for Caller {
 }
 
 impl Caller {
+    /// The same caller, acting for an idempotency key.
+    pub(crate) fn acting_for(mut self, hold: IdempotencyHold) -> Self {
+        self.0.scope = self.0.scope.acting_for(hold);
+        self
+    }
+
     /// Refuses callers who are no admins.
     pub(crate) fn require_admin(&self) -> Result<()> {
         if self.role.is_admin() {

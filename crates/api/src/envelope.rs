@@ -5,7 +5,7 @@ use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -40,13 +40,34 @@ pub(crate) async fn enclose(State(state): State<ApiState>, request: Request, nex
     let elapsed = (state.now() - started_at).to_std().unwrap_or_default();
     let status = response.status();
     span.in_scope(|| {
-        tracing::info!(status = status.as_u16(), elapsed_ms = elapsed.as_millis() as u64, "answered");
+        let (status, elapsed_ms) = (status.as_u16(), elapsed.as_millis() as u64);
+        // Refusals are counted, and come in floods.
+        if matches!(status, 429 | 503) {
+            tracing::debug!(status, elapsed_ms, "refused");
+        } else {
+            tracing::info!(status, elapsed_ms, "answered");
+        }
     });
-    let labels = [("method", method.to_string()), ("route", route), ("status", status.as_u16().to_string())];
+    let labels =
+        [("method", label_of(&method).to_owned()), ("route", route), ("status", status.as_u16().to_string())];
     metrics::counter!("tidings_http_requests_total", &labels).increment(1);
     metrics::histogram!("tidings_http_request_seconds", &labels).record(elapsed.as_secs_f64());
     write_headers(&mut response, &request_id, state.is_secure());
     response
+}
+
+/// A method as a label: clients may make methods up, and each label is kept for ever.
+fn label_of(method: &Method) -> &str {
+    match *method {
+        Method::GET
+        | Method::HEAD
+        | Method::POST
+        | Method::PUT
+        | Method::PATCH
+        | Method::DELETE
+        | Method::OPTIONS => method.as_str(),
+        _ => "other",
+    }
 }
 
 /// Gives up on a request that takes longer than `limit`.

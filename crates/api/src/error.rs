@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use store::Conflict;
 use utoipa::ToSchema;
 
+/// When to come back to what is busy or away.
+const BUSY_WAIT: Duration = Duration::from_secs(2);
+
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -200,6 +203,13 @@ impl<T> StoreResult<T> for store::Result<T> {
             store::Error::Conflict(conflict) => {
                 Error::Conflict { reason: conflict_reason(conflict), message: conflict.to_string() }
             }
+            error if error.is_passing() => {
+                tracing::warn!(
+                    error = format!("{:#}", anyhow::Error::new(error)),
+                    "the database is busy or away"
+                );
+                Error::Unavailable("the database is busy; try again".into())
+            }
             defect @ (store::Error::LeaseLost
             | store::Error::RunStopped(_)
             | store::Error::Unreadable { .. }
@@ -221,6 +231,7 @@ const fn conflict_reason(conflict: Conflict) -> &'static str {
         Conflict::TaskExpired => "task_expired",
         Conflict::RunFinished => "run_finished",
         Conflict::CreatorDeactivated => "creator_deactivated",
+        Conflict::RequestReplaced => "request_replaced",
         Conflict::Duplicate => "duplicate",
     }
 }
@@ -255,6 +266,10 @@ impl IntoResponse for Error {
         };
         let mut response = status.into_response();
         match &self {
+            Self::Unavailable(_) => {
+                let wait = whole_seconds(BUSY_WAIT).into();
+                response.headers_mut().insert(header::RETRY_AFTER, wait);
+            }
             Self::RateLimited { retry_after } => {
                 response.headers_mut().insert(header::RETRY_AFTER, whole_seconds(*retry_after).into());
             }

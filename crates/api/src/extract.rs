@@ -102,12 +102,21 @@ pub(crate) fn read<T: DeserializeOwned>(value: Value, prefix: &str) -> Result<T>
         let (path, message) = match missing {
             Some(field) if path.is_empty() => (field.to_owned(), "is needed".to_owned()),
             Some(field) => (format!("{path}.{field}"), "is needed".to_owned()),
-            None => (path, message),
+            None => (with_unknown_field(path, &message), message),
         };
         let path =
             if path.is_empty() && prefix.is_empty() { "body".to_owned() } else { format!("{prefix}{path}") };
         Error::Invalid(Invalid::new(path.trim_end_matches('.').to_owned(), message))
     })
+}
+
+/// A type that is read by way of another (`condition`) tells of a field that it does not have in its message alone.
+fn with_unknown_field(path: String, message: &str) -> String {
+    let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    match unknown {
+        Some(field) if path.rsplit('.').next() != Some(field) => join(&path, field),
+        _ => path,
+    }
 }
 
 /// Where the value holds a text with a NUL character, which PostgreSQL cannot store.

@@ -1,8 +1,8 @@
 //! HTTP: routes, extractors, errors, the OpenAPI document, live events, and the built page.
 //!
 //! [`router`] is everything that is served. A request passes, from the outside in: [`envelope`] (its id, its log line, its
-//! time limit, the error body, panics, security headers), compression, [`auth`] (who is it, may they, how often),
-//! [`idempotency`], and the handler in [`routes`].
+//! time limit, the error body, panics, security headers), compression, [`overload`] (is there room), [`auth`] (who is it, may
+//! they, how often), [`idempotency`], and the handler in [`routes`].
 
 mod assets;
 mod auth;
@@ -14,19 +14,21 @@ mod extract;
 mod health;
 mod idempotency;
 mod openapi;
+mod overload;
 mod page;
 pub mod password;
 mod rate;
 mod reference;
 mod routes;
+mod server;
 mod state;
 mod unsubscribe;
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, connect_info::IntoMakeServiceWithConnectInfo},
+    extract::{DefaultBodyLimit, Request},
     http::{Uri, header},
     middleware::{from_fn, from_fn_with_state},
     response::IntoResponse,
@@ -34,6 +36,8 @@ use axum::{
 };
 pub use error::{Code, Error, ErrorBody};
 pub use openapi::document_json;
+pub use overload::LoadLimits;
+pub use server::serve;
 pub use state::{ApiOptions, ApiState};
 use tower::{Layer, ServiceBuilder, util::MapRequestLayer};
 use tower_http::compression::CompressionLayer;
@@ -63,9 +67,12 @@ pub fn router(state: ApiState) -> Router {
         .merge(uploads)
         .layer(from_fn_with_state(state.clone(), idempotency::replay))
         .layer(from_fn_with_state(state.clone(), auth::authenticate))
+        .layer(from_fn_with_state(state.clone(), overload::shed))
         .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES));
-    let pages = Router::new()
+    let unsubscribing = Router::new()
         .route("/unsubscribe/{token}", get(unsubscribe::ask).post(unsubscribe::act))
+        .layer(from_fn_with_state(state.clone(), overload::shed));
+    let pages = Router::new()
         .route(
             "/api/openapi.json",
             get({
@@ -84,6 +91,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics));
     let served = api
+        .merge(unsubscribing)
         .merge(pages)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .fallback(not_routed)
@@ -94,11 +102,6 @@ pub fn router(state: ApiState) -> Router {
         )
         .with_state(state);
     Router::new().fallback_service(MapRequestLayer::new(plural_path).layer(served))
-}
-
-/// [`router`] for `axum::serve`, with the address that each request comes from.
-pub fn service(state: ApiState) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
-    router(state).into_make_service_with_connect_info()
 }
 
 /// Whether the page was built when this binary was, or, in a development build, is there now.

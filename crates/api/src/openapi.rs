@@ -24,6 +24,7 @@ use crate::{ApiState, error::ErrorBody, routes, routes::events};
         (name = "me", description = "One's own account."),
         (name = "tokens", description = "API tokens."),
         (name = "people", description = "Users and groups."),
+        (name = "workspace", description = "Credits: what is left, and who used how much."),
         (name = "data", description = "Data connections."),
         (name = "tasks", description = "Saved questions, their schedules and occurrences."),
         (name = "runs", description = "Executions and their deliveries."),

@@ -75,7 +75,14 @@ impl Allowance {
 #[derive(Debug)]
 struct Buckets {
     per_minute: u32,
-    users: Mutex<HashMap<UserId, Bucket>>,
+    users: Mutex<Users>,
+}
+
+#[derive(Debug, Default)]
+struct Users {
+    buckets: HashMap<UserId, Bucket>,
+    /// When forgotten ones were last looked for.
+    swept_at: DateTime<Utc>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,10 +101,12 @@ impl Buckets {
         let capacity = f64::from(self.per_minute);
         let per_second = capacity / 60.0;
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-        if users.len() > 10_000 {
-            users.retain(|_, bucket| now - bucket.at < FORGET_AFTER);
+        // A look at all of them is dear, and is due once in a while only. A clock that was set back makes it due.
+        if (now - users.swept_at).abs() >= FORGET_AFTER {
+            users.buckets.retain(|_, bucket| (now - bucket.at).abs() < FORGET_AFTER);
+            users.swept_at = now;
         }
-        let bucket = users.entry(user).or_insert(Bucket { level: capacity, at: now });
+        let bucket = users.buckets.entry(user).or_insert(Bucket { level: capacity, at: now });
         // A clock that was set back refills nothing.
         let elapsed = (now - bucket.at).max(TimeDelta::zero()).as_seconds_f64();
         bucket.level = (bucket.level + elapsed * per_second).min(capacity);
@@ -119,6 +128,20 @@ impl Buckets {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn users_who_are_gone_are_forgotten() {
+        let start: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().expect("an instant");
+        let buckets = Buckets::new(60);
+        for minute in 0..60 {
+            let now = start + TimeDelta::minutes(minute);
+            for _ in 0..100 {
+                buckets.take(UserId::new(now), now);
+            }
+            let known = buckets.users.lock().expect("a lock").buckets.len();
+            assert!(known <= 400, "{known} users are remembered");
+        }
+    }
 
     #[test]
     fn a_bucket_empties_and_refills_and_is_one_users_alone() {

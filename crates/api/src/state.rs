@@ -14,7 +14,11 @@ use store::{Events, Store};
 use tokio_util::sync::CancellationToken;
 use warehouse::Warehouse;
 
-use crate::{password::Passwords, rate::RateLimits};
+use crate::{
+    overload::{Load, LoadLimits},
+    password::Passwords,
+    rate::RateLimits,
+};
 
 /// How the API is set up.
 #[derive(Clone, Debug)]
@@ -37,6 +41,8 @@ pub struct ApiOptions {
     pub upload_bytes: u64,
     /// The most files of one upload.
     pub upload_files: usize,
+    /// How much is served at once.
+    pub load: LoadLimits,
 }
 
 impl ApiOptions {
@@ -52,6 +58,7 @@ impl ApiOptions {
             uploads_folder: uploads_folder.into(),
             upload_bytes: 512 << 20,
             upload_files: 100,
+            load: LoadLimits::default(),
         }
     }
 }
@@ -65,6 +72,7 @@ pub struct ApiState {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: Arc<ApiOptions>,
     pub(crate) limits: Arc<RateLimits>,
+    pub(crate) load: Load,
     pub(crate) passwords: Passwords,
     pub(crate) metrics: Option<PrometheusHandle>,
     /// Cancelled when the server stops: live events end, so that their connections can close.
@@ -87,6 +95,7 @@ impl ApiState {
             warehouse,
             events,
             limits: Arc::new(RateLimits::new(&options)),
+            load: Load::new(&options.load),
             options: Arc::new(options),
             clock,
             passwords: Passwords::new(),

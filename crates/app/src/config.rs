@@ -3,9 +3,11 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, bail, ensure};
+use api::LoadLimits;
 use figment::{
     Figment,
     providers::{Format, Toml},
@@ -15,15 +17,28 @@ use serde::Deserialize;
 
 const DEFAULTS: &str = include_str!("../config.default.toml");
 
+/// The highest price of a million tokens, in credits.
+const PRICE_MAX: f64 = 1_000_000.0;
+
 /// Environment variable, and the setting that it overlays.
 const VARIABLES: &[(&str, &str)] = &[
     ("TIDINGS_LISTEN", "server.listen"),
     ("TIDINGS_PUBLIC_URL", "server.public_url"),
     ("TIDINGS_REQUESTS_PER_MINUTE", "server.requests_per_minute"),
     ("TIDINGS_RUNS_PER_MINUTE", "server.runs_per_minute"),
+    ("TIDINGS_CONNECTIONS", "server.connections"),
+    ("TIDINGS_HEAD_SECONDS", "server.head_seconds"),
+    ("TIDINGS_BODY_SECONDS", "server.body_seconds"),
+    ("TIDINGS_REQUESTS_AT_ONCE", "server.requests_at_once"),
+    ("TIDINGS_REQUESTS_WAITING", "server.requests_waiting"),
+    ("TIDINGS_REQUEST_WAIT_MILLIS", "server.request_wait_millis"),
+    ("TIDINGS_UPLOADS_AT_ONCE", "server.uploads_at_once"),
+    ("TIDINGS_STREAMS", "server.streams"),
+    ("TIDINGS_STREAMS_PER_USER", "server.streams_per_user"),
     ("DATABASE_URL", "database.url"),
     ("DATABASE_URL_FILE", "database.url_file"),
     ("TIDINGS_DATABASE_MAX_CONNECTIONS", "database.max_connections"),
+    ("TIDINGS_DATABASE_WAIT_MILLIS", "database.request_wait_millis"),
     ("TIDINGS_DATA_DIR", "data.dir"),
     ("TIDINGS_FILES_ALLOWED", "data.files_allowed"),
     ("TIDINGS_SECRET_KEY_FILE", "data.secret_key_file"),
@@ -35,8 +50,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("TIDINGS_MODEL_NAME", "model.name"),
     ("OPENAI_API_KEY", "model.api_key"),
     ("OPENAI_API_KEY_FILE", "model.api_key_file"),
-    ("TIDINGS_CREDITS_PER_MILLION_TOKENS_IN", "model.credits_per_million_tokens_in"),
-    ("TIDINGS_CREDITS_PER_MILLION_TOKENS_OUT", "model.credits_per_million_tokens_out"),
+    ("TIDINGS_MODEL_PRICES", "model.prices"),
     ("TIDINGS_TICK_MILLIS", "scheduler.tick_millis"),
     ("TIDINGS_SPREAD_MINUTES", "scheduler.spread_minutes"),
     ("TIDINGS_LEASE_SECONDS", "scheduler.lease_seconds"),
@@ -66,6 +80,7 @@ pub(crate) struct Server {
     pub(crate) public_url: String,
     pub(crate) requests_per_minute: u32,
     pub(crate) runs_per_minute: u32,
+    pub(crate) load: LoadLimits,
 }
 
 /// Tidings' own database.
@@ -74,6 +89,8 @@ pub(crate) struct Database {
     /// `None`: a private PostgreSQL under the data folder.
     pub(crate) url: Option<SecretString>,
     pub(crate) max_connections: u32,
+    /// How long a request waits for a connection.
+    pub(crate) request_wait: Duration,
 }
 
 /// Folders.
@@ -96,8 +113,18 @@ pub(crate) struct Mail {
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) provider: Provider,
-    pub(crate) credits_per_million_tokens_in: f64,
-    pub(crate) credits_per_million_tokens_out: f64,
+    pub(crate) prices: Vec<ModelPrice>,
+}
+
+/// What a million tokens of the models whose names begin so cost, in credits.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelPrice {
+    pub(crate) model: String,
+    #[serde(rename = "in")]
+    pub(crate) sent: f64,
+    #[serde(rename = "out")]
+    pub(crate) received: f64,
 }
 
 /// A model's provider.
@@ -152,6 +179,15 @@ struct WrittenServer {
     public_url: String,
     requests_per_minute: u32,
     runs_per_minute: u32,
+    connections: usize,
+    head_seconds: u64,
+    body_seconds: u64,
+    requests_at_once: usize,
+    requests_waiting: usize,
+    request_wait_millis: u64,
+    uploads_at_once: usize,
+    streams: usize,
+    streams_per_user: usize,
 }
 
 #[derive(Deserialize)]
@@ -160,6 +196,7 @@ struct WrittenDatabase {
     url: String,
     url_file: String,
     max_connections: u32,
+    request_wait_millis: u64,
 }
 
 #[derive(Deserialize)]
@@ -186,8 +223,7 @@ struct WrittenModel {
     name: String,
     api_key: String,
     api_key_file: String,
-    credits_per_million_tokens_in: f64,
-    credits_per_million_tokens_out: f64,
+    prices: Vec<ModelPrice>,
 }
 
 #[derive(Deserialize)]
@@ -252,6 +288,9 @@ fn written_value(path: &str, text: &str) -> anyhow::Result<figment::value::Value
                 text.trim().parse().with_context(|| format!("`{text}` is not a whole number"))?;
             Value::Num(tag, Num::I64(number))
         }
+        Value::Array(..) => Figment::from(Toml::string(&format!("value = {text}")))
+            .find_value("value")
+            .with_context(|| format!("`{text}` is not a list as in the default file"))?,
         other => Value::String(other.tag(), text.to_owned()),
     })
 }
@@ -281,7 +320,13 @@ impl Written {
             self.scheduler.lease_seconds
         );
         ensure!(self.agent.concurrency >= 1, "TIDINGS_AGENT_CONCURRENCY must be at least 1");
-        ensure!(self.database.max_connections >= 4, "TIDINGS_DATABASE_MAX_CONNECTIONS must be at least 4");
+        ensure!(self.database.max_connections >= 8, "TIDINGS_DATABASE_MAX_CONNECTIONS must be at least 8");
+        ensure!(
+            (100..=30_000).contains(&self.database.request_wait_millis),
+            "TIDINGS_DATABASE_WAIT_MILLIS: {} is not 100 to 30000",
+            self.database.request_wait_millis
+        );
+        let load = self.server.load()?;
         let dir = data_dir(&self.data.dir)?;
         let secret_key_file = match self.data.secret_key_file.as_str() {
             "" => dir.join("secret.key"),
@@ -316,8 +361,13 @@ impl Written {
                 public_url,
                 requests_per_minute: self.server.requests_per_minute,
                 runs_per_minute: self.server.runs_per_minute,
+                load,
             },
-            database: Database { url, max_connections: self.database.max_connections },
+            database: Database {
+                url,
+                max_connections: self.database.max_connections,
+                request_wait: Duration::from_millis(self.database.request_wait_millis),
+            },
             data: Data { files_allowed: files_allowed.collect(), secret_key_file, dir },
             mail: Mail { smtp_url, from: self.mail.from },
             model: self.model.check()?,
@@ -328,6 +378,42 @@ impl Written {
             },
             agent: Agent { concurrency: self.agent.concurrency },
             log: Log { filter: self.log.filter, is_json },
+        })
+    }
+}
+
+impl WrittenServer {
+    fn load(&self) -> anyhow::Result<LoadLimits> {
+        for (name, number) in [
+            ("TIDINGS_CONNECTIONS", self.connections),
+            ("TIDINGS_REQUESTS_AT_ONCE", self.requests_at_once),
+            ("TIDINGS_REQUESTS_WAITING", self.requests_waiting),
+            ("TIDINGS_UPLOADS_AT_ONCE", self.uploads_at_once),
+            ("TIDINGS_STREAMS", self.streams),
+            ("TIDINGS_STREAMS_PER_USER", self.streams_per_user),
+        ] {
+            ensure!((1..=1_000_000).contains(&number), "{name}: {number} is not 1 to 1000000");
+        }
+        for (name, seconds) in
+            [("TIDINGS_HEAD_SECONDS", self.head_seconds), ("TIDINGS_BODY_SECONDS", self.body_seconds)]
+        {
+            ensure!((1..=60).contains(&seconds), "{name}: {seconds} is not 1 to 60");
+        }
+        ensure!(
+            self.request_wait_millis <= 30_000,
+            "TIDINGS_REQUEST_WAIT_MILLIS: {} is more than 30000",
+            self.request_wait_millis
+        );
+        Ok(LoadLimits {
+            connections: self.connections,
+            head_time: Duration::from_secs(self.head_seconds),
+            body_time: Duration::from_secs(self.body_seconds),
+            requests: self.requests_at_once,
+            waiting: self.requests_waiting,
+            wait: Duration::from_millis(self.request_wait_millis),
+            uploads: self.uploads_at_once,
+            streams: self.streams,
+            streams_per_user: self.streams_per_user,
         })
     }
 }
@@ -351,12 +437,32 @@ impl WrittenModel {
         } else {
             Provider::Builtin
         };
-        Ok(Model {
-            provider,
-            credits_per_million_tokens_in: self.credits_per_million_tokens_in,
-            credits_per_million_tokens_out: self.credits_per_million_tokens_out,
-        })
+        check_prices(&self.prices)?;
+        Ok(Model { provider, prices: self.prices })
     }
+}
+
+/// Every model once, with prices that can be charged.
+fn check_prices(prices: &[ModelPrice]) -> anyhow::Result<()> {
+    for (position, price) in prices.iter().enumerate() {
+        let ModelPrice { model, sent, received } = price;
+        ensure!(
+            !model.trim().is_empty(),
+            "TIDINGS_MODEL_PRICES: price {} names no model, such as `openai:gpt-5`",
+            position + 1
+        );
+        ensure!(
+            prices[..position].iter().all(|earlier| earlier.model != *model),
+            "TIDINGS_MODEL_PRICES: `{model}` has two prices"
+        );
+        for (word, credits) in [("in", sent), ("out", received)] {
+            ensure!(
+                (0.0..=PRICE_MAX).contains(credits),
+                "TIDINGS_MODEL_PRICES: `{word}` of `{model}` is not 0 to {PRICE_MAX} credits"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// A secret given as a value or by the path of a file that holds it, never both.
@@ -429,6 +535,18 @@ mod tests {
     }
 
     #[test]
+    fn prices_are_a_table_of_models() {
+        let config = load(&[("TIDINGS_DATA_DIR", "/data")]).expect("valid settings");
+        assert_eq!(config.model.prices, [], "nothing costs anything");
+        let table =
+            r#"[{ model = "openai:gpt-5", in = 1.25, out = 10 }, { model = "openai:", in = 1, out = 4 }]"#;
+        let config = load(&[("TIDINGS_DATA_DIR", "/data"), ("TIDINGS_MODEL_PRICES", table)]);
+        let prices = config.expect("valid settings").model.prices;
+        let first = ModelPrice { model: "openai:gpt-5".into(), sent: 1.25, received: 10.0 };
+        assert_eq!((prices.len(), &prices[0]), (2, &first));
+    }
+
+    #[test]
     fn what_is_wrong_names_its_variable() {
         for (name, text) in [
             ("TIDINGS_LISTEN", "here"),
@@ -441,6 +559,20 @@ mod tests {
             ("TIDINGS_SMTP_URL", "mail.example:25"),
             ("DATABASE_URL", "mysql://x"),
             ("TIDINGS_LOG_FORMAT", "xml"),
+            ("TIDINGS_REQUESTS_AT_ONCE", "0"),
+            ("TIDINGS_BODY_SECONDS", "61"),
+            ("TIDINGS_STREAMS", "many"),
+            ("TIDINGS_REQUEST_WAIT_MILLIS", "30001"),
+            ("TIDINGS_DATABASE_WAIT_MILLIS", "99"),
+            ("TIDINGS_DATABASE_MAX_CONNECTIONS", "7"),
+            ("TIDINGS_MODEL_PRICES", "cheap"),
+            ("TIDINGS_MODEL_PRICES", r#"[{ model = " ", in = 1, out = 1 }]"#),
+            ("TIDINGS_MODEL_PRICES", r#"[{ model = "openai:", in = -1, out = 1 }]"#),
+            ("TIDINGS_MODEL_PRICES", r#"[{ model = "openai:", in = 1, out = nan }]"#),
+            (
+                "TIDINGS_MODEL_PRICES",
+                r#"[{ model = "openai:", in = 1, out = 1 }, { model = "openai:", in = 2, out = 2 }]"#,
+            ),
         ] {
             let error = load(&[("TIDINGS_DATA_DIR", "/data"), (name, text)]).expect_err("a refusal");
             assert!(format!("{error:#}").contains(name), "{name}: {error:#}");

@@ -45,16 +45,45 @@ impl Environment {
     /// Connects, after bringing the schema up to date.
     pub(crate) async fn store(&self) -> anyhow::Result<Store> {
         self.migrate().await?;
+        connect(self.store_options(self.config.database.max_connections)?).await
+    }
+
+    /// As [`Environment::store`], for the API: a request waits only briefly for a connection.
+    pub(crate) async fn api_store(&self) -> anyhow::Result<Store> {
+        self.migrate().await?;
+        connect(self.api_options(self.config.database.max_connections)?).await
+    }
+
+    /// One store for workers and one for the API, each with half of the connections, so that neither starves the other.
+    pub(crate) async fn stores(&self) -> anyhow::Result<(Store, Store)> {
+        self.migrate().await?;
+        let max_connections = self.config.database.max_connections;
+        let of_api = max_connections / 2;
+        let workers = connect(self.store_options(max_connections - of_api)?).await?;
+        Ok((workers, connect(self.api_options(of_api)?).await?))
+    }
+
+    fn api_options(&self, max_connections: u32) -> anyhow::Result<StoreOptions> {
+        let mut options = self.store_options(max_connections)?;
+        options.connection_wait = self.config.database.request_wait;
+        Ok(options)
+    }
+
+    fn store_options(&self, max_connections: u32) -> anyhow::Result<StoreOptions> {
         let vault = vault(&self.config.data.secret_key_file)?;
         let mut options = StoreOptions::new(self.database_url.expose_secret(), vault);
         // A third for the queues: claims are short, requests and turns are many.
-        options.worker_connections = (self.config.database.max_connections / 3).max(2);
-        options.app_connections = self.config.database.max_connections - options.worker_connections;
+        options.worker_connections = (max_connections / 3).max(2);
+        options.app_connections = max_connections - options.worker_connections;
         options.spread = self.config.scheduler.spread;
         options.run_lease = self.config.scheduler.lease;
         options.delivery_lease = self.config.scheduler.lease;
-        Store::connect(options).await.context("the database cannot be reached")
+        Ok(options)
     }
+}
+
+async fn connect(options: StoreOptions) -> anyhow::Result<Store> {
+    Store::connect(options).await.context("the database cannot be reached")
 }
 
 /// Opens the database and runs one command on it.

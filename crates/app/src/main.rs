@@ -46,6 +46,12 @@ enum Command {
     /// API tokens
     #[command(subcommand)]
     Token(command::token::Token),
+    /// What a workspace may spend
+    #[command(subcommand)]
+    Credits(command::credits::Credits),
+    /// Measure, beside another queue, on a PostgreSQL of its own
+    #[cfg(feature = "bench")]
+    Bench(command::bench::Arguments),
     /// Run one query over files in a process that can be killed; started by the warehouse, not by people
     #[command(hide = true)]
     EngineWorker,
@@ -82,6 +88,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Eval(arguments) => command::eval::run(&arguments),
         Command::User(command) => command::user::run(command),
         Command::Token(command) => command::token::run(command),
+        Command::Credits(command) => command::credits::run(&command),
+        #[cfg(feature = "bench")]
+        Command::Bench(arguments) => command::bench::run(arguments),
         Command::EngineWorker => warehouse::worker_main(),
     }
 }

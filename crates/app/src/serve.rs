@@ -84,7 +84,18 @@ async fn run_roles(
     metrics: PrometheusHandle,
 ) -> anyhow::Result<()> {
     let config = &environment.config;
-    let store = environment.store().await?;
+    let (store, api_store) = match roles {
+        // Each has connections of its own, so that neither waits for the other's.
+        Roles { api: true, workers: true, .. } => environment.stores().await?,
+        Roles { api: true, .. } => {
+            let store = environment.api_store().await?;
+            (store.clone(), store)
+        }
+        Roles { .. } => {
+            let store = environment.store().await?;
+            (store.clone(), store)
+        }
+    };
     let first_answer = if roles.demo { demo::prepare(&store, &config.data.dir).await? } else { None };
     let stopping = CancellationToken::new();
     let mut folders = config.data.files_allowed.clone();
@@ -111,18 +122,20 @@ async fn run_roles(
         spawn(&mut running, "notifier", &stopping, async move |stopping| notifier.run(stopping).await);
     }
     if let Some(listener) = listener {
-        let state = api_state(config, &store, warehouse, events)
-            .with_metrics(metrics)
+        let state = api_state(config, &api_store, warehouse, events)
+            .with_metrics(metrics.clone())
             .with_stopping(stopping.clone());
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let stopped = stopping.clone();
-        running.spawn(async move {
-            let serving =
-                axum::serve(listener, api::service(state)).with_graceful_shutdown(stopped.cancelled_owned());
-            ("api", serving.await.map_err(anyhow::Error::from))
+        spawn(&mut running, "api", &stopping, async move |stopping| {
+            api::serve(listener, state, stopping).await;
+            Ok(())
         });
         announce(config, &store, first_answer).await?;
     }
+    spawn(&mut running, "metrics", &stopping, async move |stopping| {
+        telemetry::keep_metrics_small(&metrics, stopping).await;
+        Ok(())
+    });
     let outcome = tokio::select! {
         signal = stop_signal() => signal,
         ended = running.join_next() => match ended {
@@ -138,6 +151,7 @@ async fn run_roles(
     if tokio::time::timeout(STOP_TIMEOUT, all_stopped).await.is_err() {
         tracing::warn!("some work was not handed back in time; its leases will run out");
     }
+    api_store.close().await;
     store.close().await;
     outcome
 }
@@ -157,6 +171,7 @@ fn api_state(config: &Config, store: &Store, warehouse: Warehouse, events: Event
     let mut options = ApiOptions::new(&config.server.public_url, config.data.dir.join("uploads"));
     options.requests_per_minute = config.server.requests_per_minute;
     options.runs_per_minute = config.server.runs_per_minute;
+    options.load = config.server.load;
     options.has_outbox = config.mail.smtp_url.is_none();
     options.model = wiring::model(config).name();
     #[expect(clippy::disallowed_methods, reason = "where the randomness of sessions and tokens comes from")]

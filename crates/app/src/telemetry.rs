@@ -1,12 +1,16 @@
 //! Structured logs and metrics.
 
-use std::io::IsTerminal as _;
+use std::{io::IsTerminal as _, time::Duration};
 
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::Log;
+
+/// How often measurements are summed up.
+const SUM_UP_EVERY: Duration = Duration::from_secs(5);
 
 /// Starts logging to standard error, as readable lines or as JSON with every field of the enclosing spans (run id,
 /// workspace, attempt).
@@ -31,4 +35,16 @@ pub(crate) fn start_logs(log: &Log) -> anyhow::Result<()> {
 /// Starts collecting metrics; the handle renders them for `/metrics`.
 pub(crate) fn start_metrics() -> anyhow::Result<PrometheusHandle> {
     PrometheusBuilder::new().install_recorder().context("metrics cannot be collected")
+}
+
+/// Sums up what was measured, until `stopping` is cancelled. Each measurement is kept until then, so that memory would grow
+/// where nobody asks for `/metrics`.
+pub(crate) async fn keep_metrics_small(metrics: &PrometheusHandle, stopping: CancellationToken) {
+    let mut interval = tokio::time::interval(SUM_UP_EVERY);
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            _ = interval.tick() => metrics.run_upkeep(),
+        }
+    }
 }

@@ -20,7 +20,7 @@ use store::Store;
 use warehouse::{ForbiddenDatabase, Warehouse, WarehouseOptions, WorkerCommand};
 
 use crate::{
-    config::{Config, Provider},
+    config::{Config, ModelPrice, Provider},
     environment::Environment,
 };
 
@@ -70,11 +70,8 @@ pub(crate) fn model(config: &Config) -> Arc<dyn Model> {
 
 /// What tokens cost.
 pub(crate) fn prices(config: &Config) -> Prices {
-    Prices(vec![Price {
-        model: "openai:".to_owned(),
-        sent: config.model.credits_per_million_tokens_in,
-        received: config.model.credits_per_million_tokens_out,
-    }])
+    let prices = config.model.prices.iter().cloned();
+    Prices(prices.map(|ModelPrice { model, sent, received }| Price { model, sent, received }).collect())
 }
 
 /// The agent's worker of this process.

@@ -31,6 +31,13 @@ pub struct Answer {
     pub checked_share: f64,
     /// Who answered: `builtin`, or provider and model.
     pub model: String,
+    /// The result and column that the task's condition is about, as the agent named them and code found them. The condition
+    /// itself was evaluated on them by code: see a run's `check`.
+    pub checked: Option<CheckedResult>,
+    /// Why it was sent, where the task has a condition: `Revenue 412 is below 500.`
+    pub why: Option<String>,
+    /// What is to be said at its top where the data was not fresh. It is the first caveat, too.
+    pub stale: Option<String>,
 }
 
 /// A number, date or name in an answer.
@@ -76,6 +83,19 @@ pub struct ShownResult {
     pub id: ResultId,
     /// Its handle in the thread: `r1`.
     pub handle: String,
+}
+
+/// A result that a condition is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct CheckedResult {
+    /// The result.
+    pub id: ResultId,
+    /// Its handle in the thread: `r1`.
+    pub handle: String,
+    /// The column; absent where none was named.
+    pub column: Option<String>,
 }
 
 /// A chart that an answer shows.

@@ -21,12 +21,16 @@ words! {
     DeliveryKind("delivery kind") {
         /// The answer of a run, to all its recipients.
         Answer = "answer",
+        /// Nothing was sent for a week because the task's condition did not hold: to its creator and all its recipients.
+        NoNews = "no_news",
         /// A run failed: to the task's creator, once per streak of failures.
         Failure = "failure",
         /// After failures a run succeeded again: to the creator.
         Recovery = "recovery",
         /// An occurrence was skipped because the previous run was unfinished: to the creator.
         StillRunning = "still_running",
+        /// An occurrence was skipped because its data was not fresh in time: to the creator, once per streak of them.
+        StaleData = "stale_data",
         /// The task expires within a week: to the creator.
         Expiring = "expiring",
         /// The task has expired: to the creator.

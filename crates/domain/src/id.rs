@@ -86,4 +86,6 @@ id! {
     ChartId,
     /// One message to one recipient or channel.
     DeliveryId,
+    /// A line of a workspace's credit ledger.
+    CreditEntryId,
 }

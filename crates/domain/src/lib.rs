@@ -5,8 +5,12 @@
 
 pub mod access;
 pub mod answer;
+pub mod check;
 pub mod clock;
+pub mod condition;
+pub mod credits;
 pub mod delivery;
+pub mod freshness;
 pub mod id;
 pub mod invalid;
 pub mod run;
@@ -17,8 +21,9 @@ pub mod task;
 pub mod thread;
 
 pub use clock::Clock;
+pub use credits::Credits;
 pub use id::{
-    ChartId, ConnectionId, DeliveryId, GroupId, ResultId, RunId, SessionId, TaskId, ThreadId, TokenId,
-    UserId, WorkspaceId,
+    ChartId, ConnectionId, CreditEntryId, DeliveryId, GroupId, ResultId, RunId, SessionId, TaskId, ThreadId,
+    TokenId, UserId, WorkspaceId,
 };
 pub use invalid::{Invalid, Issue};

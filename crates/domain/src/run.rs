@@ -25,7 +25,7 @@ words! {
     RunStatus("run status") {
         /// To be claimed by the next free worker.
         Queued = "queued",
-        /// To be claimed again at a set time: after a failure that a retry may mend, or for credits.
+        /// To be claimed again at a set time: after a failure that a retry may mend, for credits, or for fresh data.
         Waiting = "waiting",
         /// Leased by a worker.
         Running = "running",
@@ -64,6 +64,8 @@ words! {
         ConnectionDeleted = "connection_deleted",
         /// A data source could not be reached.
         ConnectionFailed = "connection_failed",
+        /// As many queries as a data source's limit allows were under way, and none ended in time.
+        ConnectionBusy = "connection_busy",
         /// The prompt or its context cannot be run as it stands.
         InvalidContext = "invalid_context",
         /// The model's provider could not be reached, or refused.
@@ -106,6 +108,7 @@ impl RunReason {
             Self::AccessLost => "You may no longer query one of the task's connections.",
             Self::ConnectionDeleted => "One of the task's connections was deleted.",
             Self::ConnectionFailed => "A data source could not be reached.",
+            Self::ConnectionBusy => "A data source was busy with other queries.",
             Self::InvalidContext => "The prompt or its context cannot be run as it stands.",
             Self::ModelUnavailable => "The model could not be reached.",
             Self::LimitReached => "A limit was reached before there was an answer.",
@@ -128,7 +131,11 @@ impl RunReason {
     pub const fn is_transient(self) -> bool {
         matches!(
             self,
-            Self::ConnectionFailed | Self::ModelUnavailable | Self::BlockedByCredits | Self::Internal
+            Self::ConnectionFailed
+                | Self::ConnectionBusy
+                | Self::ModelUnavailable
+                | Self::BlockedByCredits
+                | Self::Internal
         )
     }
 }

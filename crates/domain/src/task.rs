@@ -4,6 +4,8 @@ use chrono::{DateTime, Months, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    condition::Condition,
+    freshness::FreshnessGate,
     id::{ConnectionId, GroupId, UserId},
     invalid::{Invalid, Issues},
     schedule::{Schedule, ScheduleSpec},
@@ -99,6 +101,12 @@ pub struct TaskSpec {
     /// Who is told.
     #[serde(default)]
     pub notification: Notification,
+    /// When its answer is sent. Absent or null: always.
+    #[serde(default)]
+    pub condition: Option<Condition>,
+    /// Whether it waits for fresh data. Absent or null: it does not.
+    #[serde(default)]
+    pub freshness: Option<FreshnessGate>,
     /// When it stops firing. Absent in a request: six months ahead. `null`: never, where the workspace allows it.
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -168,6 +176,12 @@ impl TaskSpec {
             "context.projectIds",
             "there are no projects in this workspace",
         );
+        if let Some(condition) = &self.condition {
+            condition.check("condition", &mut issues);
+        }
+        if let Some(gate) = &mut self.freshness {
+            check_gate(gate, &self.context, &mut issues);
+        }
         dedup(&mut self.context.connection_ids);
         dedup(&mut self.notification.user_ids);
         dedup(&mut self.notification.group_ids);
@@ -179,6 +193,24 @@ impl TaskSpec {
                 Err(invalid)
             }
         }
+    }
+}
+
+/// Notes connections of a gate that are not the task's own, and a list that names none.
+fn check_gate(gate: &mut FreshnessGate, context: &Context, issues: &mut Issues) {
+    let Some(ids) = &mut gate.connection_ids else { return };
+    dedup(ids);
+    issues.require(
+        !ids.is_empty(),
+        "freshness.connectionIds",
+        "name a connection, or leave it out for all that the task may use",
+    );
+    for (index, id) in ids.iter().enumerate() {
+        issues.require(
+            context.connection_ids.contains(id),
+            &format!("freshness.connectionIds[{index}]"),
+            "must be one of the task's connections",
+        );
     }
 }
 
@@ -297,6 +329,30 @@ mod tests {
         let invalid = task.check(now(), false).expect_err("a refusal");
         let paths: Vec<_> = invalid.issues.iter().map(|issue| issue.path.as_str()).collect();
         assert_eq!(paths, ["title", "expiresAt", "prompt", "schedule.windowStart"]);
+    }
+
+    #[test]
+    fn condition_and_gate_are_checked_with_the_rest() {
+        let mut task = spec();
+        task.condition =
+            serde_json::from_str(r#"{"kind":"percent_change","direction":"up","percent":-1}"#).ok();
+        task.freshness = serde_json::from_str(
+            r#"{"connectionIds":["019396f0-0000-7000-8000-000000000002"],"policy":"skip"}"#,
+        )
+        .ok();
+        let invalid = task.check(now(), false).expect_err("a refusal");
+        let paths: Vec<_> = invalid.issues.iter().map(|issue| issue.path.as_str()).collect();
+        assert_eq!(paths, ["condition.percent", "freshness.connectionIds[0]"]);
+        // A mention counts as the task's own.
+        task.condition = None;
+        task.freshness = serde_json::from_str(
+            r#"{"connectionIds":["019396f0-0000-7000-8000-000000000001"],"policy":"skip"}"#,
+        )
+        .ok();
+        task.check(now(), false).expect("valid");
+        task.freshness = serde_json::from_str(r#"{"connectionIds":[],"policy":"send_stale"}"#).ok();
+        let invalid = task.check(now(), false).expect_err("a refusal");
+        assert_eq!(invalid.issues[0].path, "freshness.connectionIds");
     }
 
     #[test]

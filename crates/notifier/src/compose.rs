@@ -1,9 +1,11 @@
 //! From stored rows to what a delivery says.
 
+use chrono::TimeDelta;
 use chrono_tz::Tz;
 use domain::{
     access::{ConnectionAccess, Role},
     answer::Answer,
+    condition::Condition,
     delivery::{Audience, DeliveryKind},
     run::RunReason,
 };
@@ -13,6 +15,7 @@ use crate::{
     csv,
     email::{ATTACHMENT_BYTES_MAX, CsvFile},
     message::{Excerpt, Message, PICTURES_MAX, Picture, Report, TABLE_ROWS_MAX},
+    no_news::{CHECKS_MAX, NoNews},
     notice::{Event, Notice},
     render::inert::clip,
 };
@@ -84,6 +87,8 @@ impl Composer<'_> {
                 let day = self.delivery.message.as_deref().and_then(|message| message.parse().ok());
                 self.notice(Event::StillRunning(day), None).await
             }
+            DeliveryKind::NoNews => self.no_news(user).await,
+            DeliveryKind::StaleData => self.stale_notice().await,
             DeliveryKind::Expiring => self.notice(Event::Expiring, None).await,
             DeliveryKind::Expired => self.notice(Event::Expired, None).await,
         }
@@ -95,7 +100,7 @@ impl Composer<'_> {
             Some(task_id) => format!("task-{task_id}"),
             None => format!("thread-{}", source.thread.id),
         };
-        let (audience, audience_reason) = self.audience(user, &source).await?;
+        let (audience, audience_reason) = self.audience(user, &source.thread).await?;
         if audience != Audience::Full {
             let message = Message::link_only(self.report(&source, user, Vec::new(), Vec::new()));
             return Ok(Composed { message, audience, audience_reason, attachment: None, conversation });
@@ -144,16 +149,16 @@ impl Composer<'_> {
     async fn audience(
         &self,
         user: &DeliveryUser,
-        source: &Source,
+        thread: &Thread,
     ) -> Result<(Audience, &'static str), Error> {
         let scope = &self.delivery.scope;
         let Some(member) = self.store.member_get(scope, user.id).await? else {
             return Ok((Audience::Withheld, "no member of the workspace"));
         };
-        if user.id == source.thread.creator_id {
+        if user.id == thread.creator_id {
             return Ok((Audience::Full, "the creator"));
         }
-        let used = self.store.thread_connections_used(scope, source.thread.id).await?;
+        let used = self.store.thread_connections_used(scope, thread.id).await?;
         let denied =
             self.store.connections_denied(scope, user.id, &used, ConnectionAccess::ViewResults).await?;
         Ok(match (denied.is_empty(), member.role) {
@@ -170,12 +175,6 @@ impl Composer<'_> {
         results: Vec<Excerpt>,
         pictures: Vec<Picture>,
     ) -> Report {
-        let because = if user.id == source.thread.creator_id {
-            "You get this because the task is yours.".to_owned()
-        } else {
-            let creator = clip(&source.thread.creator_name, NAME_MAX);
-            format!("You get this because {creator} chose you as a recipient in Tidings.")
-        };
         let turn = &source.turn;
         // What was read first is the stalest.
         let read_at = source.results.iter().map(|result| result.ran_at).min();
@@ -188,11 +187,8 @@ impl Composer<'_> {
             results,
             pictures,
             thread_url: format!("{}/threads/{}", self.public_url, source.thread.id),
-            unsubscribe_url: self
-                .delivery
-                .task_id
-                .map(|_| format!("{}/unsubscribe/{}", self.public_url, self.delivery.unsubscribe_token)),
-            because,
+            unsubscribe_url: self.delivery.task_id.map(|_| self.unsubscribe_url()),
+            because: because(&source.thread, user),
         }
     }
 
@@ -266,7 +262,7 @@ impl Composer<'_> {
         let task = self.store.task_get(&self.delivery.scope, task_id).await?.ok_or(gone)?;
         let page = match event {
             Event::Expiring | Event::Expired => "/edit",
-            Event::Failed(_) | Event::Recovered | Event::StillRunning(_) => "",
+            Event::Failed(_) | Event::Recovered | Event::StillRunning(_) | Event::StaleData(_) => "",
         };
         let notice = Notice {
             event,
@@ -286,6 +282,62 @@ impl Composer<'_> {
         })
     }
 
+    /// Word of an occurrence that was skipped for stale data: its run knows the day and what was found.
+    async fn stale_notice(&self) -> Result<Composed, Error> {
+        let run = match self.delivery.run_id {
+            Some(run_id) => self.store.run_get(&self.delivery.scope, run_id).await?,
+            None => None,
+        };
+        let day = run.as_ref().and_then(|run| run.occurrence).map(|window| window.date);
+        self.notice(Event::StaleData(day), run.and_then(|run| run.message)).await
+    }
+
+    /// A week without news. Its numbers are for those who would see the answer's.
+    async fn no_news(&self, user: &DeliveryUser) -> Result<Composed, Error> {
+        let scope = &self.delivery.scope;
+        let task_id = self.delivery.task_id.ok_or(Error::Gone("the word is about no task"))?;
+        let task = self.store.task_get(scope, task_id).await?.ok_or(Error::Gone("the task was deleted"))?;
+        let thread_id = self.delivery.thread_id.ok_or(Error::Gone("the run has no thread"))?;
+        let thread =
+            self.store.thread_get(scope, thread_id).await?.ok_or(Error::Gone("the thread is gone"))?;
+        let (audience, audience_reason) = self.audience(user, &thread).await?;
+        let at = self.delivery.created_at;
+        let checks = if audience == Audience::Full {
+            // A week's length ago the last message was sent, or the last word of this kind.
+            let checks = self.store.check_list(scope, task_id, at - TimeDelta::days(7), CHECKS_MAX).await?;
+            Some(checks.into_iter().map(|past| (past.checked_at, past.check.sentence)).collect())
+        } else {
+            None
+        };
+        let is_creator = user.id == task.creator_id;
+        let word = NoNews {
+            task_title: &task.title,
+            condition: task
+                .condition
+                .as_ref()
+                .map(Condition::in_words)
+                .filter(|_| audience == Audience::Full),
+            checks,
+            at,
+            zone: zone(&task.schedule.timezone),
+            // A task is its creator's alone.
+            task_url: is_creator.then(|| format!("{}/tasks/{task_id}", self.public_url)),
+            unsubscribe_url: Some(self.unsubscribe_url()),
+            because: because(&thread, user),
+        };
+        Ok(Composed {
+            message: word.message(),
+            audience,
+            audience_reason,
+            attachment: None,
+            conversation: format!("task-{task_id}"),
+        })
+    }
+
+    fn unsubscribe_url(&self) -> String {
+        format!("{}/unsubscribe/{}", self.public_url, self.delivery.unsubscribe_token)
+    }
+
     async fn failure_notice(&self) -> Result<Composed, Error> {
         let run = match self.delivery.run_id {
             Some(run_id) => self.store.run_get(&self.delivery.scope, run_id).await?,
@@ -294,6 +346,15 @@ impl Composer<'_> {
         let reason = run.as_ref().and_then(|run| run.reason).unwrap_or(RunReason::Internal);
         self.notice(Event::Failed(reason), run.and_then(|run| run.message)).await
     }
+}
+
+/// Why `user` gets a message about a thread.
+fn because(thread: &Thread, user: &DeliveryUser) -> String {
+    if user.id == thread.creator_id {
+        return "You get this because the task is yours.".to_owned();
+    }
+    let creator = clip(&thread.creator_name, NAME_MAX);
+    format!("You get this because {creator} chose you as a recipient in Tidings.")
 }
 
 fn shown_results(source: &Source) -> impl Iterator<Item = &StoredResult> {

@@ -151,7 +151,7 @@ impl Notifier {
     /// Whether the recipient has unsubscribed since the delivery was queued. Notices to a creator, and tests that they asked
     /// for, come in any case.
     async fn is_unsubscribed(&self, delivery: &ClaimedDelivery) -> Result<bool, Error> {
-        if delivery.kind != DeliveryKind::Answer {
+        if !matches!(delivery.kind, DeliveryKind::Answer | DeliveryKind::NoNews) {
             return Ok(false);
         }
         let unsubscription = self.store.unsubscription_get(delivery.unsubscribe_token).await?;

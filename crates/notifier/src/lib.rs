@@ -9,6 +9,7 @@ pub mod csv;
 mod deliver;
 pub mod email;
 pub mod message;
+pub mod no_news;
 pub mod notice;
 mod outcome;
 pub mod render;

@@ -18,6 +18,8 @@ pub const TABLE_ROWS_MAX: usize = 20;
 pub const PICTURES_MAX: usize = 8;
 /// The most caveats in a message.
 const NOTES_MAX: usize = 12;
+/// The longest sentence of ours that quotes names of the data, in characters.
+const WORD_MAX: usize = 600;
 /// The longest title, in characters.
 const TITLE_MAX: usize = 150;
 /// What stands for a figure where the reader may not see it.
@@ -83,6 +85,8 @@ pub struct Message {
     pub title: String,
     /// The date that tells this message from the last one: `Sat 21 Nov 2026`.
     pub date: String,
+    /// What must be known before anything else is read: that the data is not fresh.
+    pub banner: Option<Vec<Inline>>,
     /// One sentence that says the finding.
     pub headline: Vec<Inline>,
     /// The answer.
@@ -109,8 +113,12 @@ impl Message {
     /// All of a report.
     pub fn full(report: Report) -> Self {
         let answer = &report.answer;
+        let caveats = answer.caveats.iter().filter(|caveat| Some(*caveat) != answer.stale.as_ref());
         let mut notes: Vec<_> =
-            answer.caveats.iter().take(NOTES_MAX).map(|caveat| markdown::line(answer, caveat)).collect();
+            caveats.take(NOTES_MAX).map(|caveat| markdown::line(answer, caveat)).collect();
+        if let Some(why) = &answer.why {
+            notes.insert(0, vec![Inline::Text(clip(&inert_line(why), WORD_MAX))]);
+        }
         notes.extend(report.results.iter().filter_map(truncation_note).map(|note| vec![Inline::Text(note)]));
         let mut provenance = vec![as_of_line(&report)];
         provenance.extend(checked_line(answer));
@@ -123,6 +131,7 @@ impl Message {
         Self {
             title: title(&report.title),
             date: date(report.asked_at, report.zone),
+            banner: answer.stale.as_ref().map(|stale| vec![Inline::Text(clip(&inert_line(stale), WORD_MAX))]),
             headline: markdown::line(answer, &answer.headline),
             body: markdown::blocks(answer, &answer.body),
             pictures: pictures.collect(),
@@ -143,6 +152,7 @@ impl Message {
         Self {
             title: title(&report.title),
             date: date(report.asked_at, report.zone),
+            banner: None,
             headline: vec![Inline::Text(without_figures(&headline))],
             body: Vec::new(),
             pictures: Vec::new(),

@@ -21,6 +21,8 @@ pub enum Event {
     Recovered,
     /// The occurrence of this day was skipped because the run before it had not finished.
     StillRunning(Option<NaiveDate>),
+    /// The occurrence of this day was skipped because its data was not fresh in time, the first time in a row.
+    StaleData(Option<NaiveDate>),
     /// It will expire within a week.
     Expiring,
     /// It has expired and fires no more.
@@ -59,6 +61,7 @@ impl Notice<'_> {
         Message {
             title,
             date: local.format("%a %-d %b %Y").to_string(),
+            banner: None,
             headline: vec![Inline::Text(headline)],
             body,
             pictures: Vec::new(),
@@ -102,6 +105,13 @@ impl Notice<'_> {
                 let headline = format!("“{title}” was skipped {}.", day.as_deref().unwrap_or("once"));
                 (headline, advice.to_owned(), "Open the task")
             }
+            Event::StaleData(day) => {
+                let day = day.map(|day| day.format("on %A, %-d %B %Y").to_string());
+                let advice = "Its data was not fresh at the last moment, and it is set to be skipped then. Look at what loads the \
+                              data. Further days in a row are not told.";
+                let headline = format!("“{title}” was skipped {}.", day.as_deref().unwrap_or("once"));
+                (headline, advice.to_owned(), "Open the task")
+            }
             Event::Expiring => {
                 let day = self
                     .expires_at
@@ -128,10 +138,13 @@ impl Notice<'_> {
 const fn advice(reason: RunReason) -> &'static str {
     match reason {
         RunReason::ReauthenticationRequired => "Connect it again on the page “Data”.",
-        RunReason::BlockedByCredits => "It runs once there are some, if its window is still open.",
+        RunReason::BlockedByCredits => {
+            "Its window closed without any. An admin can grant some; it runs again as planned."
+        }
         RunReason::AccessLost => "Ask whoever manages it, or remove it from the task.",
         RunReason::ConnectionDeleted => "Choose another one in the task.",
         RunReason::ConnectionFailed => "Test it on the page “Data”.",
+        RunReason::ConnectionBusy => "Whoever manages it can let more queries run at once.",
         RunReason::InvalidContext => "Look at both in the editor and save the task again.",
         RunReason::LimitReached => "Ask for less in one task.",
         RunReason::DeliveryFailed => "The task's page shows whom it did not reach, and why.",

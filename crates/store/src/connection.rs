@@ -1,7 +1,11 @@
 //! Data sources. Who may do what with them: `grant.rs`.
 
 use chrono::{DateTime, Utc};
-use domain::{ConnectionId, UserId, access::ConnectionAccess};
+use domain::{
+    ConnectionId, UserId,
+    access::ConnectionAccess,
+    freshness::{FreshnessCheck, FreshnessLook},
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -29,6 +33,8 @@ pub struct NewConnection {
     pub secret: Option<SecretString>,
     /// Limits on time, rows, bytes and concurrent queries; absent ones are the defaults.
     pub limits: Value,
+    /// How its freshness is known.
+    pub freshness: Option<FreshnessCheck>,
 }
 
 /// What to change of a data source; `None` leaves as is.
@@ -44,6 +50,8 @@ pub struct ConnectionChange {
     pub secret: Option<SecretString>,
     /// Limits.
     pub limits: Option<Value>,
+    /// How its freshness is known; `Some(None)` ends that.
+    pub freshness: Option<Option<FreshnessCheck>>,
 }
 
 /// A data source, without its secret.
@@ -61,6 +69,8 @@ pub struct Connection {
     pub details: Value,
     /// Limits.
     pub limits: Value,
+    /// How its freshness is known.
+    pub freshness: Option<FreshnessCheck>,
     /// How the last test went.
     pub last_test: Option<ConnectionTest>,
     /// What the user of the question may do with it; `None` where no user was named or they may do nothing.
@@ -89,6 +99,9 @@ pub struct ConnectionTest {
     pub message: String,
     /// How many tables it has, where it answered.
     pub tables: Option<u32>,
+    /// How fresh its data was, where it has a check for that and answered.
+    #[serde(default)]
+    pub freshness: Option<FreshnessLook>,
 }
 
 pub(crate) struct ConnectionRow {
@@ -98,6 +111,7 @@ pub(crate) struct ConnectionRow {
     pub(crate) description: String,
     pub(crate) details: Value,
     pub(crate) limits: Value,
+    pub(crate) freshness: Option<Value>,
     pub(crate) last_test: Option<Value>,
     pub(crate) access: Option<String>,
     pub(crate) created_by: Uuid,
@@ -113,6 +127,10 @@ impl TryFrom<ConnectionRow> for Connection {
     fn try_from(row: ConnectionRow) -> Result<Self> {
         Ok(Self {
             last_test: row.last_test.map(|test| json("connection", "last_test", row.id, test)).transpose()?,
+            freshness: row
+                .freshness
+                .map(|check| json("connection", "freshness", row.id, check))
+                .transpose()?,
             access: optional_word("connection_access", "access", row.id, row.access.as_deref())?,
             id: row.id.into(),
             name: row.name,
@@ -142,8 +160,8 @@ impl Store {
         let sealed = self.seal(scope, id, connection.secret.as_ref())?;
         sqlx::query!(
             "INSERT INTO connection (workspace_id, id, name, engine, description, details, secret, secret_key_id, limits,
-                 created_by, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)",
+                 created_by, created_at, updated_at, freshness)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12)",
             tx.workspace_id(),
             id.as_uuid(),
             connection.name,
@@ -154,7 +172,8 @@ impl Store {
             sealed.as_ref().map(|sealed| sealed.key_id.as_str()),
             connection.limits,
             creator_id.as_uuid(),
-            tx.now
+            tx.now,
+            connection.freshness.as_ref().map(to_json)
         )
         .execute(tx.db())
         .await?;
@@ -194,7 +213,7 @@ impl Store {
         let mut tx = self.begin(scope).await?;
         let rows = sqlx::query_as!(
             ConnectionRow,
-            r#"SELECT connection.id, name, engine, description, details, limits, last_test, access.access, created_by,
+            r#"SELECT connection.id, name, engine, description, details, limits, freshness, last_test, access.access, created_by,
                    version, created_at, updated_at, deleted_at
                FROM connection
                JOIN connection_access AS access ON access.workspace_id = connection.workspace_id
@@ -262,7 +281,7 @@ impl Store {
             "UPDATE connection SET name = coalesce($3, name), description = coalesce($4, description),
                  details = coalesce($5, details), secret = coalesce($6, secret),
                  secret_key_id = coalesce($7, secret_key_id), limits = coalesce($8, limits),
-                 version = version + 1, updated_at = $9
+                 freshness = CASE WHEN $10 THEN $11 ELSE freshness END, version = version + 1, updated_at = $9
              WHERE workspace_id = $1 AND id = $2",
             tx.workspace_id(),
             id.as_uuid(),
@@ -272,7 +291,9 @@ impl Store {
             sealed.as_ref().map(|sealed| sealed.bytes.as_slice()),
             sealed.as_ref().map(|sealed| sealed.key_id.as_str()),
             change.limits,
-            tx.now
+            tx.now,
+            change.freshness.is_some(),
+            change.freshness.as_ref().and_then(Option::as_ref).map(to_json)
         )
         .execute(tx.db())
         .await?;
@@ -329,7 +350,7 @@ impl Store {
 async fn find(tx: &mut Tx, id: ConnectionId, user_id: Option<UserId>) -> Result<Option<Connection>> {
     let row = sqlx::query_as!(
         ConnectionRow,
-        r#"SELECT connection.id, name, engine, description, details, limits, last_test,
+        r#"SELECT connection.id, name, engine, description, details, limits, freshness, last_test,
                (SELECT access.access FROM connection_access AS access WHERE access.workspace_id = $1
                   AND access.connection_id = $2 AND access.user_id = $3) AS access,
                created_by, version, created_at, updated_at, deleted_at

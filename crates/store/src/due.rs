@@ -21,6 +21,7 @@ use crate::{
     error::{Error, json},
     notice,
     occurrence::{self, Due, Fate},
+    run_queue::RESCUES_MAX,
 };
 
 /// What one claim of due tasks did.
@@ -52,12 +53,45 @@ struct DueTask {
     expires_at: Option<DateTime<Utc>>,
     grace: TimeDelta,
     window: Window,
+    /// Dates from the window's on that have their run already, since before a change of schedule or zone.
+    taken: Vec<NaiveDate>,
+}
+
+/// A task's row in `task_due`, locked.
+struct DueRow {
+    workspace_id: Uuid,
+    task_id: Uuid,
+    due_at: DateTime<Utc>,
+    occurrence_date: NaiveDate,
+    opens_at: DateTime<Utc>,
+    closes_at: DateTime<Utc>,
 }
 
 /// A run of a task that is not finished.
 struct Unfinished {
     run_id: Uuid,
     has_started: bool,
+    is_waiting: bool,
+    is_to_stop: bool,
+    rescues: i32,
+    /// Until when a worker holds it, if one does.
+    lease_until: Option<DateTime<Utc>>,
+    deadline_at: Option<DateTime<Utc>>,
+    closes_at: Option<DateTime<Utc>>,
+}
+
+impl Unfinished {
+    /// Whether nobody holds it and nobody will: rescue or the overdue step is about to end it. It may be in the middle of that
+    /// in another scheduler's tick, and so must not decide what becomes of the next occurrence.
+    fn is_left_behind(&self, grace: TimeDelta, now: DateTime<Utc>) -> bool {
+        if self.lease_until.is_some_and(|until| until > now) {
+            return false;
+        }
+        let is_given_up = self.lease_until.is_some() && self.rescues + 1 >= RESCUES_MAX;
+        let is_past_retry = self.is_waiting && self.deadline_at.is_some_and(|deadline| deadline <= now);
+        let is_past_grace = self.closes_at.is_some_and(|closes_at| closes_at + grace <= now);
+        self.is_to_stop || is_given_up || is_past_retry || is_past_grace
+    }
 }
 
 impl Store {
@@ -65,7 +99,8 @@ impl Store {
     /// looks at everything. Any number of schedulers may do this at once.
     pub async fn due_claim(&self, batch: u32, from: Option<DateTime<Utc>>) -> Result<DueClaim> {
         let mut tx = self.begin_across().await?;
-        let due = sqlx::query!(
+        let due = sqlx::query_as!(
+            DueRow,
             "SELECT workspace_id, task_id, due_at, occurrence_date, opens_at, closes_at FROM task_due
              WHERE due_at <= $1 AND due_at >= $2 ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED",
             tx.now,
@@ -76,67 +111,8 @@ impl Store {
         .await?;
         let is_full = due.len() >= batch as usize;
         let watermark = if is_full { due.last().map(|row| row.due_at) } else { Some(tx.now - LOOK_BACK) };
-        let mut claim = DueClaim { tasks: due.len(), watermark, ..DueClaim::default() };
-        if due.is_empty() {
-            return Ok(claim);
-        }
-        tx.plan_afresh().await?;
-        let windows: HashMap<_, _> = due
-            .iter()
-            .map(|row| {
-                let window =
-                    Window { date: row.occurrence_date, opens_at: row.opens_at, closes_at: row.closes_at };
-                ((row.workspace_id, row.task_id), window)
-            })
-            .collect();
-        let tasks = tasks_of(&mut tx, &windows).await?;
-        let unfinished = unfinished_of(&mut tx, &windows).await?;
-
-        let mut next_rows = NextRows::default();
-        let mut fates = Vec::new();
-        let mut superseded = Vec::new();
-        for task in &tasks {
-            let offset = start_offset(task.task_id.into(), self.spread);
-            let earlier = unfinished.get(&(task.workspace_id, task.task_id)).map_or(&[][..], Vec::as_slice);
-            let due = Due {
-                schedule: &task.schedule,
-                window: task.window,
-                offset,
-                expires_at: task.expires_at,
-                grace: task.grace,
-                is_running: earlier.iter().any(|run| run.has_started),
-            };
-            let (of_task, next) = occurrence::decide(&due, tx.now);
-            if of_task.iter().any(|fate| fate.status == RunStatus::Queued) {
-                superseded.extend(earlier.iter().map(|run| (task.workspace_id, run.run_id)));
-            }
-            fates.extend(of_task.into_iter().map(|fate| (task, fate)));
-            next_rows.push(task.workspace_id, task.task_id, next, offset);
-        }
-        for (_, fate) in &fates {
-            match fate.status {
-                RunStatus::Queued => {
-                    claim.queued += 1;
-                    claim.late += usize::from(fate.late);
-                }
-                RunStatus::Skipped => claim.skipped += 1,
-                _ => claim.missed += 1,
-            }
-        }
-        supersede(&mut tx, &superseded).await?;
-        insert_runs(&mut tx, &fates).await?;
-        next_rows.write(&mut tx).await?;
-        // Tasks that are gone or no longer active, should their row have been left behind.
-        let known: Vec<_> = tasks.iter().map(|task| (task.workspace_id, task.task_id)).collect();
-        for (workspace_id, task_id) in windows.keys().filter(|key| !known.contains(key)) {
-            remove_row(&mut tx, *workspace_id, *task_id).await?;
-        }
-        for (task, fate) in fates.iter().filter(|(_, fate)| fate.reason == Some(RunReason::StillRunning)) {
-            let mut notice =
-                notice::Notice::of_task(task.workspace_id, task.task_id, DeliveryKind::StillRunning);
-            notice.message = Some(fate.window.date.to_string());
-            notice::send(&mut tx, &notice).await?;
-        }
+        let mut claim = decide_rows(&mut tx, self.spread, &due).await?;
+        claim.watermark = watermark;
         tx.commit().await?;
         Ok(claim)
     }
@@ -178,8 +154,8 @@ impl Store {
             .fetch_one(tx.db())
             .await?;
             let after = last_opened_at.map_or(row.schedule_since, |opened| opened.max(row.schedule_since));
-            let window =
-                schedule.next_window(after).filter(|window| occurrence::exists(*window, row.expires_at));
+            let taken = taken(&mut tx, row.workspace_id, row.id, after).await?;
+            let window = first_free(&schedule, after, &taken, row.expires_at);
             let Some(window) = window else { continue };
             let due_at = window.opens_at + start_offset(row.id.into(), self.spread);
             // Whoever gave it a row, or paused it, in the meantime was right.
@@ -204,6 +180,90 @@ impl Store {
     }
 }
 
+/// Turns what of a task is due already into runs, as a tick at this very moment would: before a change that takes effect from
+/// this moment, so that it never depends on how far behind the schedulers are.
+pub(crate) async fn settle(tx: &mut Tx, spread: TimeDelta, task_id: TaskId) -> Result<()> {
+    let due = sqlx::query_as!(
+        DueRow,
+        "SELECT workspace_id, task_id, due_at, occurrence_date, opens_at, closes_at FROM task_due
+         WHERE workspace_id = $1 AND task_id = $2 AND due_at <= $3 FOR UPDATE",
+        tx.workspace_id(),
+        task_id.as_uuid(),
+        tx.now
+    )
+    .fetch_all(tx.db())
+    .await?;
+    decide_rows(tx, spread, &due).await?;
+    Ok(())
+}
+
+/// Gives each occurrence that is due its fate, and each task its next occurrence. The rows are locked.
+async fn decide_rows(tx: &mut Tx, spread: TimeDelta, due: &[DueRow]) -> Result<DueClaim> {
+    let mut claim = DueClaim { tasks: due.len(), ..DueClaim::default() };
+    if due.is_empty() {
+        return Ok(claim);
+    }
+    tx.plan_afresh().await?;
+    let windows: HashMap<_, _> = due
+        .iter()
+        .map(|row| {
+            let window =
+                Window { date: row.occurrence_date, opens_at: row.opens_at, closes_at: row.closes_at };
+            ((row.workspace_id, row.task_id), window)
+        })
+        .collect();
+    let tasks = tasks_of(tx, &windows).await?;
+    let unfinished = unfinished_of(tx, &windows).await?;
+
+    let mut next_rows = NextRows::default();
+    let mut fates = Vec::new();
+    let mut superseded = Vec::new();
+    for task in &tasks {
+        let offset = start_offset(task.task_id.into(), spread);
+        let earlier = unfinished.get(&(task.workspace_id, task.task_id)).map_or(&[][..], Vec::as_slice);
+        let earlier = || earlier.iter().filter(|run| !run.is_left_behind(task.grace, tx.now));
+        let due = Due {
+            schedule: &task.schedule,
+            window: task.window,
+            taken: &task.taken,
+            offset,
+            expires_at: task.expires_at,
+            grace: task.grace,
+            is_running: earlier().any(|run| run.has_started),
+        };
+        let (of_task, next) = occurrence::decide(&due, tx.now);
+        if of_task.iter().any(|fate| fate.status == RunStatus::Queued) {
+            superseded.extend(earlier().map(|run| (task.workspace_id, run.run_id)));
+        }
+        fates.extend(of_task.into_iter().map(|fate| (task, fate)));
+        next_rows.push(task.workspace_id, task.task_id, next, offset);
+    }
+    for (_, fate) in &fates {
+        match fate.status {
+            RunStatus::Queued => {
+                claim.queued += 1;
+                claim.late += usize::from(fate.late);
+            }
+            RunStatus::Skipped => claim.skipped += 1,
+            _ => claim.missed += 1,
+        }
+    }
+    supersede(tx, &superseded).await?;
+    insert_runs(tx, &fates).await?;
+    next_rows.write(tx).await?;
+    // Tasks that are gone or fire no more, should their row have been left behind.
+    let known: Vec<_> = tasks.iter().map(|task| (task.workspace_id, task.task_id)).collect();
+    for (workspace_id, task_id) in windows.keys().filter(|key| !known.contains(key)) {
+        remove_row(tx, *workspace_id, *task_id).await?;
+    }
+    for (task, fate) in fates.iter().filter(|(_, fate)| fate.reason == Some(RunReason::StillRunning)) {
+        let mut notice = notice::Notice::of_task(task.workspace_id, task.task_id, DeliveryKind::StillRunning);
+        notice.message = Some(fate.window.date.to_string());
+        notice::send(tx, &notice).await?;
+    }
+    Ok(claim)
+}
+
 /// Makes a task's next occurrence the first one whose window opens after this moment and whose date has no run yet.
 pub(crate) async fn restart(
     tx: &mut Tx,
@@ -212,22 +272,10 @@ pub(crate) async fn restart(
     schedule: &Schedule,
     expires_at: Option<DateTime<Utc>>,
 ) -> Result<()> {
-    let now = tx.now;
-    let taken: Vec<NaiveDate> = sqlx::query_scalar!(
-        r#"SELECT occurrence_date AS "date!" FROM run
-           WHERE workspace_id = $1 AND task_id = $2 AND occurrence_date > $3"#,
-        tx.workspace_id(),
-        task_id.as_uuid(),
-        (now - TimeDelta::days(3)).date_naive()
-    )
-    .fetch_all(tx.db())
-    .await?;
-    let window = schedule
-        .windows_after(now)
-        .find(|window| !taken.contains(&window.date))
-        .filter(|window| occurrence::exists(*window, expires_at));
+    let (workspace_id, now) = (tx.workspace_id(), tx.now);
+    let taken = taken(tx, workspace_id, task_id.as_uuid(), now).await?;
+    let window = first_free(schedule, now, &taken, expires_at);
     let Some(window) = window else {
-        let workspace_id = tx.workspace_id();
         return remove_row(tx, workspace_id, task_id.as_uuid()).await;
     };
     sqlx::query!(
@@ -235,7 +283,7 @@ pub(crate) async fn restart(
          VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT ON CONSTRAINT task_due_pk DO UPDATE
          SET due_at = $3, occurrence_date = $4, opens_at = $5, closes_at = $6",
-        tx.workspace_id(),
+        workspace_id,
         task_id.as_uuid(),
         window.opens_at + start_offset(task_id, spread),
         window.date,
@@ -247,6 +295,38 @@ pub(crate) async fn restart(
     Ok(())
 }
 
+/// The dates that have their run already, of windows that might open after an instant.
+async fn taken(
+    tx: &mut Tx,
+    workspace_id: Uuid,
+    task_id: Uuid,
+    after: DateTime<Utc>,
+) -> Result<Vec<NaiveDate>> {
+    let dates = sqlx::query_scalar!(
+        r#"SELECT occurrence_date AS "date!" FROM run
+           WHERE workspace_id = $1 AND task_id = $2 AND occurrence_date > $3"#,
+        workspace_id,
+        task_id,
+        (after - TimeDelta::days(3)).date_naive()
+    )
+    .fetch_all(tx.db())
+    .await?;
+    Ok(dates)
+}
+
+/// The first window that opens after an instant and whose date has no run yet.
+fn first_free(
+    schedule: &Schedule,
+    after: DateTime<Utc>,
+    taken: &[NaiveDate],
+    expires_at: Option<DateTime<Utc>>,
+) -> Option<Window> {
+    let mut windows = schedule.windows_after(after);
+    windows
+        .find(|window| !taken.contains(&window.date))
+        .filter(|window| occurrence::exists(*window, expires_at))
+}
+
 /// Removes a task's next occurrence if it opens at or after a changed expiration.
 pub(crate) async fn clip(tx: &mut Tx, task_id: TaskId, expires_at: Option<DateTime<Utc>>) -> Result<()> {
     sqlx::query!(
@@ -254,6 +334,20 @@ pub(crate) async fn clip(tx: &mut Tx, task_id: TaskId, expires_at: Option<DateTi
         tx.workspace_id(),
         task_id.as_uuid(),
         expires_at
+    )
+    .execute(tx.db())
+    .await?;
+    Ok(())
+}
+
+/// Removes a task's next occurrence if it opens at or after the task's expiration.
+pub(crate) async fn clip_expired(tx: &mut Tx, workspace_id: Uuid, task_id: Uuid) -> Result<()> {
+    sqlx::query!(
+        "DELETE FROM task_due USING task
+         WHERE task_due.workspace_id = $1 AND task_due.task_id = $2 AND task.workspace_id = $1 AND task.id = $2
+           AND task_due.opens_at >= task.expires_at",
+        workspace_id,
+        task_id
     )
     .execute(tx.db())
     .await?;
@@ -282,18 +376,24 @@ fn keys(windows: &HashMap<(Uuid, Uuid), Window>) -> (Vec<Uuid>, Vec<Uuid>) {
     windows.keys().copied().unzip()
 }
 
-/// The active tasks of a batch. Read after their due rows were locked, so that what a pause or an edit committed is seen.
+/// The tasks of a batch that fire: active ones, and expired ones whose last window opened before. Read after their due rows
+/// were locked, so that what a pause or an edit committed is seen.
 async fn tasks_of(tx: &mut Tx, windows: &HashMap<(Uuid, Uuid), Window>) -> Result<Vec<DueTask>> {
     let (workspace_ids, task_ids) = keys(windows);
+    let dates: Vec<_> = windows.values().map(|window| window.date).collect();
     let rows = sqlx::query!(
-        "SELECT task.workspace_id, task.id, task.creator_id, task.schedule, task.expires_at, workspace.grace_seconds
-         FROM unnest($1::uuid[], $2::uuid[]) AS due (workspace_id, task_id)
+        r#"SELECT task.workspace_id, task.id, task.creator_id, task.schedule, task.expires_at, workspace.grace_seconds,
+             ARRAY(SELECT run.occurrence_date FROM run
+                   WHERE run.workspace_id = due.workspace_id AND run.task_id = due.task_id
+                     AND run.occurrence_date >= due.date) AS "taken!"
+         FROM unnest($1::uuid[], $2::uuid[], $3::date[]) AS due (workspace_id, task_id, date)
          JOIN task ON task.workspace_id = due.workspace_id AND task.id = due.task_id
          JOIN workspace ON workspace.id = task.workspace_id
          JOIN member ON member.workspace_id = task.workspace_id AND member.user_id = task.creator_id
-         WHERE task.status = 'active' AND task.deleted_at IS NULL AND member.deactivated_at IS NULL",
+         WHERE task.status IN ('active', 'expired') AND task.deleted_at IS NULL AND member.deactivated_at IS NULL"#,
         &workspace_ids,
-        &task_ids
+        &task_ids,
+        &dates
     )
     .fetch_all(tx.db())
     .await?;
@@ -308,6 +408,7 @@ async fn tasks_of(tx: &mut Tx, windows: &HashMap<(Uuid, Uuid), Window>) -> Resul
             expires_at: row.expires_at,
             grace: TimeDelta::seconds(row.grace_seconds.into()),
             window: *window,
+            taken: row.taken,
         });
     }
     Ok(tasks)
@@ -320,8 +421,10 @@ async fn unfinished_of(
 ) -> Result<HashMap<(Uuid, Uuid), Vec<Unfinished>>> {
     let (workspace_ids, task_ids) = keys(windows);
     let rows = sqlx::query!(
-        r#"SELECT run_queue.workspace_id, run_queue.task_id AS "task_id!", run_queue.run_id,
-               (run.started_at IS NOT NULL OR run.trigger <> 'schedule') AS "has_started!"
+        r#"SELECT run_queue.workspace_id, run_queue.task_id AS "task_id!", run_queue.run_id, run_queue.rescues,
+               run_queue.lease_until, run_queue.deadline_at, run.closes_at,
+               (run.started_at IS NOT NULL OR run.trigger <> 'schedule') AS "has_started!",
+               run.status = 'waiting' AS "is_waiting!", run_queue.stop_reason IS NOT NULL AS "is_to_stop!"
            FROM unnest($1::uuid[], $2::uuid[]) AS due (workspace_id, task_id)
            JOIN run_queue ON run_queue.workspace_id = due.workspace_id AND run_queue.task_id = due.task_id
            JOIN run ON run.workspace_id = run_queue.workspace_id AND run.id = run_queue.run_id
@@ -333,7 +436,16 @@ async fn unfinished_of(
     .await?;
     let mut unfinished: HashMap<_, Vec<_>> = HashMap::new();
     for row in rows {
-        let run = Unfinished { run_id: row.run_id, has_started: row.has_started };
+        let run = Unfinished {
+            run_id: row.run_id,
+            has_started: row.has_started,
+            is_waiting: row.is_waiting,
+            is_to_stop: row.is_to_stop,
+            rescues: row.rescues,
+            lease_until: row.lease_until,
+            deadline_at: row.deadline_at,
+            closes_at: row.closes_at,
+        };
         unfinished.entry((row.workspace_id, row.task_id)).or_default().push(run);
     }
     Ok(unfinished)

@@ -70,6 +70,8 @@ pub enum Conflict {
     RunFinished,
     /// The creator is deactivated.
     CreatorDeactivated,
+    /// The request's idempotency key was given to a later request, which acts in its place.
+    RequestReplaced,
     /// A unique constraint that no caller tells apart.
     Duplicate,
 }
@@ -88,8 +90,30 @@ impl fmt::Display for Conflict {
             Self::TaskExpired => "the task has expired",
             Self::RunFinished => "the run has ended",
             Self::CreatorDeactivated => "the task's creator is deactivated",
+            Self::RequestReplaced => "a later request with the same Idempotency-Key acts in this one's place",
             Self::Duplicate => "it exists already",
         })
+    }
+}
+
+/// Classes and codes of PostgreSQL for what passes by itself: the connection broke, the server starts, stops or has no room, a
+/// lock was waited for too long, or two transactions stood in each other's way.
+const PASSING: [&str; 6] = ["08", "53", "57P0", "55P03", "40001", "40P01"];
+
+impl Error {
+    /// Whether the database was busy or away, so that the same may succeed a moment later.
+    pub fn is_passing(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        match error {
+            sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Io(_)
+            | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Database(error) => {
+                error.code().is_some_and(|code| PASSING.iter().any(|passing| code.starts_with(passing)))
+            }
+            _ => false,
+        }
     }
 }
 

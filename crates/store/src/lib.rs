@@ -8,6 +8,9 @@
 mod audit;
 mod chart;
 mod connection;
+mod connection_slot;
+mod credit;
+mod credit_wait;
 mod delivery;
 mod due;
 mod error;
@@ -23,11 +26,13 @@ mod people;
 mod private_postgres;
 mod result;
 mod run;
+mod run_check;
 mod run_claim;
 mod run_end;
 mod run_message;
 mod run_queue;
 mod run_start;
+mod run_wait;
 mod scope;
 pub mod secret;
 mod session;
@@ -45,29 +50,36 @@ mod unsubscription;
 pub mod vault;
 mod workspace;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 pub use chart::*;
 use chrono::{DateTime, TimeDelta, Utc};
 pub use connection::*;
+pub use connection_slot::*;
+pub use credit::{CreditOverview, CreditPool, CreditUsage};
 pub use delivery::*;
 pub use due::DueClaim;
 pub use error::{Conflict, Error, Result};
 pub use event::{Event, Events};
 pub use grant::*;
 pub use group::*;
-pub use idempotency::Idempotency;
+pub use idempotency::{Effect, Idempotency, IdempotencyHold};
 pub use outbox_mail::{NewOutboxMail, OutboxMail};
 pub use page::{Cursor, Page, Paged};
 pub use people::*;
 pub use private_postgres::{PrivatePostgres, PrivatePostgresOptions, postgres_binaries};
 pub use result::*;
 pub use run::*;
+pub use run_check::{NewCheck, PastCheck, TaskTerms};
 use run_claim::ClaimMemory;
 pub use run_claim::ClaimedRun;
 pub use run_end::{AfterFailure, RunAnswer};
 pub use run_queue::*;
 pub use run_start::*;
+pub use run_wait::AfterHold;
 pub use scope::{Actor, Scope};
 pub use session::*;
 pub use sign_in::*;
@@ -93,6 +105,8 @@ pub struct StoreOptions {
     pub app_connections: u32,
     /// The most connections for signing in and the queues.
     pub worker_connections: u32,
+    /// How long a statement waits for a free connection before it fails.
+    pub connection_wait: Duration,
     /// The clock.
     pub time: Time,
     /// Seals the secrets of data sources.
@@ -112,6 +126,7 @@ impl StoreOptions {
             url: url.into(),
             app_connections: 8,
             worker_connections: 4,
+            connection_wait: Duration::from_secs(30),
             time: Time::Database,
             vault,
             spread: domain::schedule::SPREAD,
@@ -150,8 +165,15 @@ impl Store {
         // table would go through all of a long one for every workspace. Everything the queues are asked has an index.
         let connect_worker = connect.clone().options([("enable_seqscan", "off")]);
         Ok(Self {
-            app: pool(&connect, "SET ROLE tidings_app", options.app_connections).await?,
-            worker: pool(&connect_worker, "SET ROLE tidings_worker", options.worker_connections).await?,
+            app: pool(&connect, "SET ROLE tidings_app", options.app_connections, options.connection_wait)
+                .await?,
+            worker: pool(
+                &connect_worker,
+                "SET ROLE tidings_worker",
+                options.worker_connections,
+                options.connection_wait,
+            )
+            .await?,
             time: options.time,
             vault: options.vault,
             spread: options.spread,
@@ -197,9 +219,15 @@ impl Store {
     }
 }
 
-async fn pool(connect: &PgConnectOptions, set_role: &'static str, max_connections: u32) -> Result<PgPool> {
+async fn pool(
+    connect: &PgConnectOptions,
+    set_role: &'static str,
+    max_connections: u32,
+    wait: Duration,
+) -> Result<PgPool> {
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
+        .acquire_timeout(wait)
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 sqlx::query(set_role).execute(connection).await?;

@@ -1,6 +1,6 @@
 //! What becomes of the occurrences of a task that are due: pure arithmetic over its schedule.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{
     run::{RunReason, RunStatus},
     schedule::{Schedule, Window},
@@ -12,6 +12,8 @@ pub(crate) struct Due<'a> {
     pub(crate) schedule: &'a Schedule,
     /// The occurrence that its row names.
     pub(crate) window: Window,
+    /// Dates that have their run already.
+    pub(crate) taken: &'a [NaiveDate],
     /// Where in a window the task starts.
     pub(crate) offset: TimeDelta,
     pub(crate) expires_at: Option<DateTime<Utc>>,
@@ -35,15 +37,16 @@ pub(crate) struct Fate {
 /// The fates of all occurrences that are due by `now`, oldest first, and the window of the one after them.
 pub(crate) fn decide(due: &Due<'_>, now: DateTime<Utc>) -> (Vec<Fate>, Option<Window>) {
     let mut windows = Vec::new();
-    let mut next = exists(due.window, due.expires_at).then_some(due.window);
-    let mut following = due.schedule.windows_after(due.window.opens_at);
-    while let Some(window) = next {
-        // The row's own window is due whatever the offset: it was claimed by its due time.
-        if !windows.is_empty() && window.opens_at + due.offset > now {
-            break;
-        }
+    let mut following = std::iter::once(due.window)
+        .chain(due.schedule.windows_after(due.window.opens_at))
+        .filter(|window| !due.taken.contains(&window.date))
+        .take_while(|window| exists(*window, due.expires_at));
+    let mut next = following.next();
+    // The row's own window is due whatever the offset: it was claimed by its due time.
+    let is_due = |window: &Window| window.date == due.window.date || window.opens_at + due.offset <= now;
+    while let Some(window) = next.filter(is_due) {
         windows.push(window);
-        next = following.next().filter(|window| exists(*window, due.expires_at));
+        next = following.next();
     }
     let newest = windows.pop();
     let mut fates: Vec<Fate> = windows.into_iter().map(|window| missed(window, due.grace, now)).collect();
@@ -95,6 +98,7 @@ mod tests {
         let mut due = Due {
             schedule: &schedule,
             window,
+            taken: &[],
             offset: TimeDelta::minutes(30),
             expires_at: None,
             grace: TimeDelta::hours(6),
@@ -154,6 +158,17 @@ mod tests {
         let (told, next) = fates("2026-03-01T09:30:00Z", |due| due.is_running = true);
         assert_eq!(told, one("2026-03-01", "skipped still_running"));
         assert_eq!(next.as_deref(), Some("2026-03-02"));
+    }
+
+    #[test]
+    fn a_date_that_has_its_run_is_passed_over() {
+        static TAKEN: [NaiveDate; 2] = [
+            NaiveDate::from_ymd_opt(2026, 3, 1).expect("a date"),
+            NaiveDate::from_ymd_opt(2026, 3, 3).expect("a date"),
+        ];
+        let (told, next) = fates("2026-03-02T09:30:00Z", |due| due.taken = &TAKEN);
+        assert_eq!(told, one("2026-03-02", "queued "));
+        assert_eq!(next.as_deref(), Some("2026-03-04"));
     }
 
     #[test]

@@ -4,14 +4,16 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     RunId, TaskId, ThreadId, UserId, WorkspaceId,
+    check::Check,
     run::{RunReason, RunStatus, RunTrigger, Usage},
     schedule::Window,
 };
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
     Error, Result, Scope, Store, Tx,
-    error::{optional_word, word},
+    error::{json, optional_word, word},
     page::{Page, Paged},
 };
 
@@ -61,6 +63,8 @@ pub struct Run {
     pub finished_at: Option<DateTime<Utc>>,
     /// What it used.
     pub usage: Usage,
+    /// What came of its task's condition; none where it has none, or was not evaluated yet.
+    pub check: Option<Check>,
     /// How its messages fare.
     pub deliveries: DeliveryCounts,
 }
@@ -103,6 +107,7 @@ struct RunRow {
     created_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
     finished_at: Option<DateTime<Utc>>,
+    outcome: Option<Value>,
     deliveries_pending: i64,
     deliveries_sent: i64,
     deliveries_failed: i64,
@@ -148,6 +153,7 @@ impl TryFrom<RunRow> for Run {
                 queries: row.queries.unsigned_abs(),
                 rows: row.rows.unsigned_abs(),
             },
+            check: row.outcome.map(|stored| json("run_check", "outcome", row.id, stored)).transpose()?,
             deliveries: DeliveryCounts {
                 pending: row.deliveries_pending as u32,
                 sent: row.deliveries_sent as u32,
@@ -175,6 +181,8 @@ impl Store {
                    closes_at, status AS "status!", reason, message, late AS "late!", attempt AS "attempt!", thread_id,
                    turn_no, tokens_in AS "tokens_in!", tokens_out AS "tokens_out!", credits AS "credits!",
                    queries AS "queries!", rows AS "rows!", created_at AS "created_at!", started_at, finished_at,
+                   (SELECT outcome FROM run_check WHERE run_check.workspace_id = run_overview.workspace_id
+                      AND run_check.run_id = run_overview.id) AS outcome,
                    deliveries_pending AS "deliveries_pending!", deliveries_sent AS "deliveries_sent!",
                    deliveries_failed AS "deliveries_failed!", deliveries_withheld AS "deliveries_withheld!",
                    deliveries_suppressed AS "deliveries_suppressed!"
@@ -200,6 +208,8 @@ pub(crate) async fn find(tx: &mut Tx, id: RunId) -> Result<Option<Run>> {
                closes_at, status AS "status!", reason, message, late AS "late!", attempt AS "attempt!", thread_id,
                turn_no, tokens_in AS "tokens_in!", tokens_out AS "tokens_out!", credits AS "credits!",
                queries AS "queries!", rows AS "rows!", created_at AS "created_at!", started_at, finished_at,
+               (SELECT outcome FROM run_check WHERE run_check.workspace_id = run_overview.workspace_id
+                  AND run_check.run_id = run_overview.id) AS outcome,
                deliveries_pending AS "deliveries_pending!", deliveries_sent AS "deliveries_sent!",
                deliveries_failed AS "deliveries_failed!", deliveries_withheld AS "deliveries_withheld!",
                deliveries_suppressed AS "deliveries_suppressed!"

@@ -9,7 +9,9 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{ConnectionId, TaskId, ThreadId, UserId, run::RunTrigger, schedule::Window};
 use uuid::Uuid;
 
-use crate::{Actor, Error, Result, RunLease, Scope, Store, Tx, error::word, event, run_queue::columns};
+use crate::{
+    Actor, Error, Result, RunLease, Scope, Store, Tx, credit_wait, error::word, event, run_queue::columns,
+};
 
 /// Up to this many waiting runs per free place, and at least [`LISTED_MIN`], are looked at as one list. More are a backlog.
 const LISTED_PER_PLACE: u32 = 2;
@@ -269,6 +271,7 @@ impl Store {
         )
         .fetch_all(tx.db())
         .await?;
+        let mine = credit_wait::withhold(tx, mine).await?;
         let leased = sqlx::query!(
             r#"WITH room AS (
                    SELECT workspace.id AS workspace_id, max_concurrent_runs - (

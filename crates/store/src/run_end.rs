@@ -11,12 +11,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    Conflict, Error, Result, RunLease, Scope, Store, Tx, audit,
+    Conflict, Error, Result, RunLease, Scope, Store, Tx, audit, credit_wait,
     error::{json, to_json_text, without_nul},
     event,
     notice::{self, Notice},
     run_message::{self, AnsweredRun, Audience},
-    run_queue,
+    run_queue, run_wait,
 };
 
 /// What became of a run that failed.
@@ -24,6 +24,8 @@ use crate::{
 pub enum AfterFailure {
     /// It is tried again then.
     RetryAt(DateTime<Utc>),
+    /// It goes on when the workspace has credits again.
+    WaitsForCredits,
     /// It has ended.
     Ended,
 }
@@ -35,6 +37,13 @@ pub(crate) struct RunEnd<'a> {
     pub(crate) message: Option<String>,
     answer: Option<&'a Answer>,
     usage: Usage,
+}
+
+impl<'a> RunEnd<'a> {
+    /// An end with an answer, sent (`Succeeded`) or kept (`NoNews`).
+    pub(crate) const fn with_answer(status: RunStatus, answer: &'a Answer, usage: Usage) -> Self {
+        Self { status, reason: None, message: None, answer: Some(answer), usage }
+    }
 }
 
 impl RunEnd<'_> {
@@ -126,13 +135,7 @@ impl Store {
                 outcomes.push(Err(run_queue::refusal(&mut tx, &run.lease).await?));
                 continue;
             }
-            let end = RunEnd {
-                status: RunStatus::Succeeded,
-                reason: None,
-                message: None,
-                answer: Some(&run.answer),
-                usage: run.usage,
-            };
+            let end = RunEnd::with_answer(RunStatus::Succeeded, &run.answer, run.usage);
             let (workspace_id, run_id) = (run.lease.workspace_id.as_uuid(), run.lease.run_id.as_uuid());
             endings.push(Ending { workspace_id, run_id, end });
             outcomes.push(Ok(()));
@@ -142,8 +145,8 @@ impl Store {
         Ok(outcomes)
     }
 
-    /// Notes that a run failed. After a transient failure inside its window it waits to be tried again, and at the window's
-    /// close fails for good; otherwise it fails at once. `usage` is what this attempt used. `message` holds no secrets.
+    /// Notes that a run failed. After a transient failure inside its window it waits to be tried again, or for credits, and at
+    /// the window's close fails for good; otherwise it fails at once. `usage` is what this attempt used. `message` holds no secrets.
     pub async fn run_fail(
         &self,
         scope: &Scope,
@@ -181,7 +184,14 @@ impl Store {
             tx.commit().await?;
             return Ok(AfterFailure::Ended);
         }
-        let retry_at = tx.now + retry_delay(run.attempt.unsigned_abs());
+        let waits_for_credits =
+            reason == RunReason::BlockedByCredits && credit_wait::keep_used_up(&mut tx, workspace_id).await?;
+        let retry_at = match (waits_for_credits, retries_until) {
+            (true, Some(close)) => close,
+            // Credits came back in the meantime.
+            _ if reason == RunReason::BlockedByCredits => tx.now,
+            _ => tx.now + retry_delay(run.attempt.unsigned_abs()),
+        };
         sqlx::query!(
             "UPDATE run_queue SET lease_token = NULL, lease_until = NULL, worker = NULL, available_at = $3,
                  listed_at = $3
@@ -203,7 +213,7 @@ impl Store {
         .await?;
         add_usage(&mut tx, lease.run_id.as_uuid(), usage).await?;
         tx.commit().await?;
-        Ok(AfterFailure::RetryAt(retry_at))
+        Ok(if waits_for_credits { AfterFailure::WaitsForCredits } else { AfterFailure::RetryAt(retry_at) })
     }
 
     /// Ends a run that was asked to stop (`Error::RunStopped`). Nothing is sent.
@@ -311,7 +321,10 @@ async fn record(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<()> {
         let Ending { workspace_id, run_id, end } = &endings[run.index];
         threads.extend(run.thread.map(|(id, _)| ThreadId::from(id)));
         let Some((task_id, notification)) = run.task_id.zip(run.notification) else { continue };
-        if end.answer.is_some() {
+        if end.answer.is_some() && run.is_scheduled && run.was_skipping_stale {
+            run_wait::end_stale_streak(tx, *workspace_id, task_id).await?;
+        }
+        if end.answer.is_some() && end.status == RunStatus::Succeeded {
             let audience = match run.test_to {
                 Some(user_id) => Audience::Test(user_id),
                 None => Audience::Notification(json("task", "notification", task_id, notification)?),
@@ -323,7 +336,7 @@ async fn record(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<()> {
             tell_streak(tx, task_id, &endings[run.index]).await?;
         }
     }
-    run_message::send(tx, &answered).await?;
+    run_message::send(tx, DeliveryKind::Answer, &answered).await?;
     event::tell_threads_changed(tx, &threads).await
 }
 
@@ -338,6 +351,8 @@ struct Ended {
     notification: Option<Value>,
     /// Whether the task's last finished run failed.
     was_failing: bool,
+    /// Whether its last occurrence was skipped for stale data.
+    was_skipping_stale: bool,
 }
 
 /// Ends runs, turns and threads in one statement, each row written once.
@@ -361,7 +376,7 @@ async fn write_ends(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<Vec<Ended>> {
     let written = sqlx::query!(
         r#"WITH ended AS (
                UPDATE run SET status = ending.status, reason = ending.reason, finished_at = $16,
-                   message = coalesce(ending.message, CASE WHEN ending.reason IS NOT NULL THEN run.message END),
+                   message = coalesce(ending.message, CASE WHEN ending.status = 'failed' THEN run.message END),
                    late = late AND started_at IS NOT NULL, tokens_in = run.tokens_in + ending.tokens_in,
                    tokens_out = run.tokens_out + ending.tokens_out, credits = run.credits + ending.credits,
                    queries = run.queries + ending.queries, rows = run.rows + ending.rows
@@ -387,7 +402,8 @@ async fn write_ends(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<Vec<Ended>> {
            )
            SELECT ended.place AS "place!", ended.trigger = 'schedule' AS "is_scheduled!", ended.task_id, ended.thread_id,
                ended.turn_no, ended.test_to, turns.place IS NOT NULL AS "has_turn!", task.notification AS "notification?",
-               coalesce(task.failing, false) AS "was_failing!"
+               coalesce(task.failing, false) AS "was_failing!",
+               coalesce(task.skipping_stale, false) AS "was_skipping_stale!"
            FROM ended
            LEFT JOIN turns ON turns.place = ended.place
            LEFT JOIN task ON task.workspace_id = ended.workspace_id AND task.id = ended.task_id"#,
@@ -423,6 +439,7 @@ async fn write_ends(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<Vec<Ended>> {
         test_to: row.test_to,
         notification: row.notification,
         was_failing: row.was_failing,
+        was_skipping_stale: row.was_skipping_stale,
     });
     Ok(ended.collect())
 }

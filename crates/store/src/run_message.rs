@@ -1,8 +1,8 @@
-//! The messages that an answer goes out as: one row per recipient, made in the transaction that ends the run.
+//! The messages that an answer, or word of a quiet week, goes out as: one row per recipient, made in the transaction that ends the run.
 
 use std::collections::{BTreeSet, HashMap};
 
-use domain::{DeliveryId, task::Notification};
+use domain::{DeliveryId, delivery::DeliveryKind, task::Notification};
 use uuid::Uuid;
 
 use crate::{Result, Tx};
@@ -31,7 +31,7 @@ struct Recipient {
 }
 
 /// One message to each recipient of each run, groups expanded now.
-pub(crate) async fn send(tx: &mut Tx, runs: &[AnsweredRun]) -> Result<()> {
+pub(crate) async fn send(tx: &mut Tx, kind: DeliveryKind, runs: &[AnsweredRun]) -> Result<()> {
     let members = members_of_groups(tx, runs).await?;
     let mut recipients = Vec::with_capacity(runs.len());
     for (index, run) in runs.iter().enumerate() {
@@ -45,8 +45,8 @@ pub(crate) async fn send(tx: &mut Tx, runs: &[AnsweredRun]) -> Result<()> {
         };
         recipients.extend(users.into_iter().map(|user_id| Recipient { index, user_id }));
     }
-    send_to_users(tx, runs, &recipients).await?;
-    send_to_channels(tx, runs).await
+    send_to_users(tx, kind, runs, &recipients).await?;
+    send_to_channels(tx, kind, runs).await
 }
 
 /// The members of all groups that the runs' tasks name, by workspace and group.
@@ -81,7 +81,12 @@ async fn members_of_groups(tx: &mut Tx, runs: &[AnsweredRun]) -> Result<HashMap<
 /// go to a dead address, is recorded as suppressed. A test goes by email whatever was preferred.
 ///
 /// A run ends once, and its recipients are named once each: no message can be there already.
-async fn send_to_users(tx: &mut Tx, runs: &[AnsweredRun], recipients: &[Recipient]) -> Result<()> {
+async fn send_to_users(
+    tx: &mut Tx,
+    kind: DeliveryKind,
+    runs: &[AnsweredRun],
+    recipients: &[Recipient],
+) -> Result<()> {
     if recipients.is_empty() {
         return Ok(());
     }
@@ -105,7 +110,7 @@ async fn send_to_users(tx: &mut Tx, runs: &[AnsweredRun], recipients: &[Recipien
     sqlx::query!(
         "INSERT INTO delivery (workspace_id, id, unsubscribe_token, kind, task_id, run_id, thread_id, turn_no, channel,
              user_id, label, attach_csv, state, reason, available_at, created_at, finished_at)
-         SELECT workspace_id, id, token, 'answer', task_id, run_id, thread_id, turn_no, channel, user_id, label, attach_csv,
+         SELECT workspace_id, id, token, $14, task_id, run_id, thread_id, turn_no, channel, user_id, label, attach_csv,
              CASE WHEN refusal IS NULL THEN 'pending' ELSE 'suppressed' END, refusal, $13, $13,
              CASE WHEN refusal IS NOT NULL THEN $13::timestamptz END
          FROM (
@@ -151,21 +156,22 @@ async fn send_to_users(tx: &mut Tx, runs: &[AnsweredRun], recipients: &[Recipien
         &mail_tokens,
         &slack_ids,
         &slack_tokens,
-        tx.now
+        tx.now,
+        kind.as_str()
     )
     .execute(tx.db())
     .await?;
     Ok(())
 }
 
-async fn send_to_channels(tx: &mut Tx, runs: &[AnsweredRun]) -> Result<()> {
+async fn send_to_channels(tx: &mut Tx, kind: DeliveryKind, runs: &[AnsweredRun]) -> Result<()> {
     for run in runs {
         let Audience::Notification(to) = &run.audience else { continue };
         for channel in &to.slack_channels {
             sqlx::query!(
                 "INSERT INTO delivery (workspace_id, id, kind, task_id, run_id, thread_id, turn_no, channel,
                      slack_channel_id, label, attach_csv, state, available_at, created_at)
-                 VALUES ($1, $2, 'answer', $3, $4, $5, $6, 'slack_channel', $7, $8, $9, 'pending', $10, $10)
+                 VALUES ($1, $2, $11, $3, $4, $5, $6, 'slack_channel', $7, $8, $9, 'pending', $10, $10)
                  ON CONFLICT DO NOTHING",
                 run.workspace_id,
                 DeliveryId::new(tx.now).as_uuid(),
@@ -176,7 +182,8 @@ async fn send_to_channels(tx: &mut Tx, runs: &[AnsweredRun]) -> Result<()> {
                 channel.id,
                 channel.name,
                 to.attach_csv,
-                tx.now
+                tx.now,
+                kind.as_str()
             )
             .execute(tx.db())
             .await?;

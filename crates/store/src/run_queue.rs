@@ -69,10 +69,11 @@ impl Store {
     }
 
     /// Hands runs back, at once claimable by others; the attempt is not counted. Ones that are lost already are left alone.
-    /// Answers how many were handed back.
+    /// One that was asked to stop ends instead: nobody shall claim it again. Answers how many were handed back or ended.
     pub async fn run_release(&self, leases: &[RunLease]) -> Result<u64> {
         let (workspace_ids, run_ids, tokens) = columns(leases);
-        let done = sqlx::query!(
+        let mut tx = self.begin_across().await?;
+        let released = sqlx::query!(
             "WITH held AS (
                  SELECT run_queue.workspace_id, run_queue.run_id
                  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS lease (workspace_id, run_id, token)
@@ -80,20 +81,32 @@ impl Store {
                  WHERE run_queue.lease_token = lease.token
                  ORDER BY run_queue.workspace_id, run_queue.run_id FOR NO KEY UPDATE OF run_queue
              ), released AS (
-                 UPDATE run_queue SET lease_token = NULL, lease_until = NULL, worker = NULL, listed_at = instant($4)
+                 UPDATE run_queue SET lease_token = NULL, lease_until = NULL, worker = NULL, listed_at = $4
                  FROM held
                  WHERE run_queue.workspace_id = held.workspace_id AND run_queue.run_id = held.run_id
-                 RETURNING run_queue.workspace_id, run_queue.run_id)
+                 RETURNING run_queue.workspace_id, run_queue.run_id, stop_reason)
              UPDATE run SET status = 'queued', attempt = attempt - 1 FROM released
-             WHERE run.workspace_id = released.workspace_id AND run.id = released.run_id",
+             WHERE run.workspace_id = released.workspace_id AND run.id = released.run_id
+             RETURNING run.workspace_id, run.id, released.stop_reason",
             &workspace_ids,
             &run_ids,
             &tokens,
-            self.time.given()
+            tx.now
         )
-        .execute(&self.worker)
+        .fetch_all(tx.db())
         .await?;
-        Ok(done.rows_affected())
+        let mut ended = Vec::new();
+        for row in &released {
+            let stop: Option<RunReason> =
+                optional_word("run_queue", "stop_reason", row.id, row.stop_reason.as_deref())?;
+            if let Some(reason) = stop {
+                let end = RunEnd::without_answer(RunStatus::Cancelled, reason);
+                ended.push(Ending { workspace_id: row.workspace_id, run_id: row.id, end });
+            }
+        }
+        run_end::close(&mut tx, &ended).await?;
+        tx.commit().await?;
+        Ok(released.len() as u64)
     }
 
     /// Takes up to `batch` runs from workers that let their lease pass, and queues them again; one that this happened to too
@@ -150,7 +163,7 @@ impl Store {
     pub async fn run_overdue(&self, batch: u32) -> Result<usize> {
         let mut tx = self.begin_across().await?;
         let overdue = sqlx::query!(
-            r#"SELECT run_queue.workspace_id, run_queue.run_id, run.status, run.message, run.closes_at,
+            r#"SELECT run_queue.workspace_id, run_queue.run_id, run.status, run.reason, run.message, run.closes_at,
                    run.started_at IS NOT NULL AS "has_started!", workspace.grace_seconds
                FROM run_queue
                JOIN run ON run.workspace_id = run_queue.workspace_id AND run.id = run_queue.run_id
@@ -167,14 +180,18 @@ impl Store {
             let status: RunStatus = word("run", "status", row.run_id, &row.status)?;
             let runs_late_until =
                 row.closes_at.map(|closes_at| closes_at + TimeDelta::seconds(row.grace_seconds.into()));
-            if let Some(until) =
-                runs_late_until.filter(|until| status == RunStatus::Queued && *until > tx.now)
-            {
+            // One that was held for fresh data until its worker vanished has not started either.
+            let may_run_late = status == RunStatus::Queued || !row.has_started;
+            if let Some(until) = runs_late_until.filter(|until| may_run_late && *until > tx.now) {
                 run_late(&mut tx, row.workspace_id, row.run_id, until).await?;
                 continue;
             }
             let mut end = RunEnd::without_answer(RunStatus::Missed, RunReason::Downtime);
-            if row.has_started {
+            let reason: Option<RunReason> =
+                optional_word("run", "reason", row.run_id, row.reason.as_deref())?;
+            if status == RunStatus::Waiting && reason == Some(RunReason::BlockedByCredits) {
+                end = RunEnd::without_answer(RunStatus::Failed, RunReason::BlockedByCredits);
+            } else if row.has_started {
                 end = RunEnd::without_answer(RunStatus::Failed, RunReason::Deadline);
                 end.message.clone_from(&row.message);
             }

@@ -48,6 +48,7 @@ impl Store {
             return Err(Conflict::TaskCancelled.into());
         }
         people::demand_active(&mut tx, task.creator_id).await?;
+        hold_task(&mut tx, id).await?;
         let thread_id = ThreadId::new(tx.now);
         let thread = NewThread {
             id: thread_id,
@@ -153,6 +154,17 @@ impl Store {
         tx.commit().await?;
         Ok(StartedRun { run_id, thread_id, turn_no })
     }
+}
+
+/// Keeps a task from being deleted until the transaction ends.
+async fn hold_task(tx: &mut Tx, id: TaskId) -> Result<()> {
+    let held = sqlx::query_scalar!(
+        "SELECT id FROM task WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL FOR SHARE",
+        tx.workspace_id(),
+        id.as_uuid()
+    );
+    held.fetch_optional(tx.db()).await?.ok_or(Error::NotFound)?;
+    Ok(())
 }
 
 async fn start_turn(

@@ -1,10 +1,10 @@
 //! Steps: appended by the run that holds the lease, and by nobody else.
 
 use chrono::{DateTime, Utc};
-use domain::{ThreadId, step::StepBody};
+use domain::{Credits, ThreadId, step::StepBody};
 
 use crate::{
-    Error, Result, RunLease, Scope, Store, Tx,
+    Error, Result, RunLease, Scope, Store, Tx, credit,
     error::{json, to_json_text},
     event, run_queue,
 };
@@ -25,7 +25,7 @@ pub struct Step {
 }
 
 impl Store {
-    /// Appends a step. `LeaseLost`; `RunStopped` when the run was asked to stop before it.
+    /// Appends a step, and debits what it cost with it. `LeaseLost`; `RunStopped` when the run was asked to stop before it.
     pub async fn step_append(
         &self,
         scope: &Scope,
@@ -52,6 +52,11 @@ impl Store {
         .execute(tx.db())
         .await?;
         event::tell_thread_changed(&mut tx, thread_id).await?;
+        if let StepBody::Model { model, credits, .. } = body
+            && Credits::nearest(*credits) > Credits::default()
+        {
+            credit::debit(&mut tx, lease.run_id, Credits::nearest(*credits), model).await?;
+        }
         let at = tx.now;
         tx.commit().await?;
         Ok(Step { seq: seq.unsigned_abs(), turn_no, at, elapsed_ms, body: body.clone() })

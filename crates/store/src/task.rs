@@ -3,6 +3,8 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     ConnectionId, RunId, TaskId, ThreadId, UserId,
+    condition::Condition,
+    freshness::FreshnessGate,
     invalid::Issues,
     run::RunStatus,
     schedule::{Schedule, ScheduleSpec, Window},
@@ -38,6 +40,10 @@ pub struct Task {
     pub schedule: ScheduleSpec,
     /// Who is told.
     pub notification: Notification,
+    /// When its answer is sent; none: always.
+    pub condition: Option<Condition>,
+    /// Whether it waits for fresh data.
+    pub freshness: Option<FreshnessGate>,
     /// Whether it fires.
     pub status: TaskStatus,
     /// Why it does not, where there is more to say.
@@ -67,6 +73,8 @@ impl Task {
             context: self.context.clone(),
             schedule: self.schedule.clone(),
             notification: self.notification.clone(),
+            condition: self.condition.clone(),
+            freshness: self.freshness.clone(),
             expires_at: self.expires_at,
         }
     }
@@ -160,6 +168,8 @@ struct TaskRow {
     latest_thread_id: Option<Uuid>,
     connection_ids: Vec<Uuid>,
     missing_connections: Value,
+    condition: Option<Value>,
+    freshness: Option<Value>,
     sort_key: String,
 }
 
@@ -195,6 +205,8 @@ impl TryFrom<TaskRow> for Task {
             )?,
             schedule: json("task", "schedule", row.id, row.schedule)?,
             notification: json("task", "notification", row.id, row.notification)?,
+            condition: row.condition.map(|stored| json("task", "condition", row.id, stored)).transpose()?,
+            freshness: row.freshness.map(|stored| json("task", "freshness", row.id, stored)).transpose()?,
             status: word("task", "status", row.id, &row.status)?,
             status_reason: row.status_reason,
             title: row.title,
@@ -226,8 +238,8 @@ impl Store {
         let id = TaskId::new(tx.now);
         sqlx::query!(
             "INSERT INTO task (workspace_id, id, creator_id, title, prompt, schedule, notification, status, expires_at,
-                 schedule_since, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, 'active', $8, $9, $9, $9)",
+                 schedule_since, created_at, updated_at, condition, freshness)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, 'active', $8, $9, $9, $9, $10, $11)",
             tx.workspace_id(),
             id.as_uuid(),
             creator_id.as_uuid(),
@@ -236,7 +248,9 @@ impl Store {
             to_json(schedule.spec()),
             to_json(&spec.notification),
             spec.expires_at,
-            tx.now
+            tx.now,
+            spec.condition.as_ref().map(to_json),
+            spec.freshness.as_ref().map(to_json)
         )
         .execute(tx.db())
         .await?;
@@ -272,7 +286,7 @@ impl Store {
                    expires_at, version AS "version!", created_at AS "created_at!", updated_at AS "updated_at!", due_at,
                    occurrence_date, opens_at, closes_at, last_run_id, last_run_status, last_run_finished_at,
                    last_run_thread_id, latest_thread_id, connection_ids AS "connection_ids!",
-                   missing_connections AS "missing_connections!", sort_key AS "sort_key!"
+                   missing_connections AS "missing_connections!", condition, freshness, sort_key AS "sort_key!"
                FROM (
                    SELECT *, CASE $5::text
                        WHEN 'title' THEN lower(title)
@@ -325,13 +339,21 @@ impl Store {
         let is_revived =
             before.status == TaskStatus::Expired && spec.expires_at.is_none_or(|instant| instant > tx.now);
         let status = if is_revived { TaskStatus::Active } else { before.status };
-        let is_rescheduled =
-            &before.schedule != schedule.spec() || before.expires_at != spec.expires_at || is_revived;
-        let since = (&before.schedule != schedule.spec() || is_revived).then_some(tx.now);
-        if is_rescheduled && status == TaskStatus::Active {
-            if since.is_some() || before.next.is_none() {
+        // What the condition's values were before is the history of another question.
+        let is_other_question = before.condition != spec.condition
+            || before.prompt != spec.prompt
+            || before.context.connection_ids != spec.context.connection_ids;
+        let is_rescheduled = &before.schedule != schedule.spec() || is_revived;
+        let is_extended = before.expires_at != spec.expires_at;
+        let is_restarted = is_rescheduled || (is_extended && before.next.is_none());
+        let since = is_restarted.then_some(tx.now);
+        if status != TaskStatus::Paused {
+            if is_rescheduled {
+                due::settle(&mut tx, self.spread, id).await?;
+            }
+            if is_restarted {
                 due::restart(&mut tx, self.spread, id, schedule, spec.expires_at).await?;
-            } else {
+            } else if is_extended {
                 due::clip(&mut tx, id, spec.expires_at).await?;
             }
         }
@@ -341,7 +363,8 @@ impl Store {
                  status_reason = CASE WHEN status = $8 THEN status_reason END,
                  schedule_since = coalesce($9, schedule_since),
                  expiry_warned_at = CASE WHEN expires_at IS NOT DISTINCT FROM $7 THEN expiry_warned_at END,
-                 version = version + 1, updated_at = $10
+                 version = version + 1, updated_at = $10, condition = $12, freshness = $13,
+                 checked_since = CASE WHEN $14 THEN $10 ELSE checked_since END
              WHERE workspace_id = $1 AND id = $2 AND version = $11",
             tx.workspace_id(),
             id.as_uuid(),
@@ -353,7 +376,10 @@ impl Store {
             status.as_str(),
             since,
             tx.now,
-            before.version as i32
+            before.version as i32,
+            spec.condition.as_ref().map(to_json),
+            spec.freshness.as_ref().map(to_json),
+            is_other_question
         )
         .execute(tx.db())
         .await?;
@@ -374,7 +400,7 @@ pub(crate) async fn find(tx: &mut Tx, id: TaskId) -> Result<Option<Task>> {
                expires_at, version AS "version!", created_at AS "created_at!", updated_at AS "updated_at!", due_at,
                occurrence_date, opens_at, closes_at, last_run_id, last_run_status, last_run_finished_at,
                last_run_thread_id, latest_thread_id, connection_ids AS "connection_ids!",
-               missing_connections AS "missing_connections!", '' AS "sort_key!"
+               missing_connections AS "missing_connections!", condition, freshness, '' AS "sort_key!"
            FROM task_overview WHERE workspace_id = $1 AND id = $2"#,
         tx.workspace_id(),
         id.as_uuid()

@@ -14,6 +14,7 @@ use crate::{
     Conflict, Error, Result, Scope, Store, Task, Tx, audit,
     due::{self, read_schedule},
     error::{one_row, to_json},
+    event,
     notice::{self, Notice},
     people,
     run_end::{self, Ending, RunEnd},
@@ -33,6 +34,7 @@ impl Store {
             TaskStatus::Expired => return Err(Conflict::TaskExpired.into()),
             TaskStatus::Active | TaskStatus::Cancelled => {}
         }
+        due::settle(&mut tx, self.spread, id).await?;
         let workspace_id = tx.workspace_id();
         due::remove_row(&mut tx, workspace_id, id.as_uuid()).await?;
         end_waiting(&mut tx, id, RunStatus::Skipped, RunReason::Paused, false).await?;
@@ -74,16 +76,17 @@ impl Store {
             return Err(domain::Invalid::new("expiresAt", "must be in the future").into());
         }
         let status = if task.status == TaskStatus::Expired { TaskStatus::Active } else { task.status };
+        let is_restarted = status == TaskStatus::Active && task.next.is_none();
         if status == TaskStatus::Active {
             people::demand_active(&mut tx, task.creator_id).await?;
-            if task.next.is_some() {
-                due::clip(&mut tx, id, expires_at).await?;
-            } else {
+            if is_restarted {
                 let schedule = read_schedule(id.as_uuid(), to_json(&task.schedule))?;
                 due::restart(&mut tx, self.spread, id, &schedule, expires_at).await?;
+            } else {
+                due::clip(&mut tx, id, expires_at).await?;
             }
         }
-        let since = (task.status == TaskStatus::Expired).then_some(tx.now);
+        let since = is_restarted.then_some(tx.now);
         let done = sqlx::query!(
             "UPDATE task SET expires_at = $3, status = $4, status_reason = NULL, expiry_warned_at = NULL,
                  schedule_since = coalesce($5, schedule_since), version = version + 1, updated_at = $6
@@ -104,13 +107,13 @@ impl Store {
         finish(tx, id).await
     }
 
-    /// Deletes a task: waiting runs are cancelled, a started one stops before its next step. Its threads stay.
+    /// Deletes a task: waiting runs are cancelled, a started one stops before its next step, and what was not sent yet is
+    /// withheld. Its threads stay.
     pub async fn task_delete(&self, scope: &Scope, id: TaskId) -> Result<()> {
         let mut tx = self.begin(scope).await?;
         let workspace_id = tx.workspace_id();
         due::remove_row(&mut tx, workspace_id, id.as_uuid()).await?;
-        end_waiting(&mut tx, id, RunStatus::Cancelled, RunReason::TaskDeleted, true).await?;
-        ask_to_stop(&mut tx, &[id.as_uuid()], RunReason::TaskDeleted).await?;
+        end_runs_of_deleted(&mut tx, id).await?;
         let done = sqlx::query!(
             "UPDATE task SET deleted_at = $3, version = version + 1
              WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL",
@@ -121,11 +124,25 @@ impl Store {
         .execute(tx.db())
         .await?;
         one_row(&done, Error::NotFound)?;
+        // Whoever started a run, or finished one, held the task until then: what they left is seen now.
+        end_runs_of_deleted(&mut tx, id).await?;
+        sqlx::query!(
+            "UPDATE delivery SET state = 'withheld', reason = $3, finished_at = $4, lease_token = NULL, lease_until = NULL
+             WHERE workspace_id = $1 AND task_id = $2 AND state IN ('pending', 'unknown')",
+            workspace_id,
+            id.as_uuid(),
+            RunReason::TaskDeleted.as_str(),
+            tx.now
+        )
+        .execute(tx.db())
+        .await?;
+        event::tell_run_stop(&mut tx).await?;
         audit::record(&mut tx, scope.actor(), "task.delete", id.as_uuid(), json!({})).await?;
         tx.commit().await
     }
 
-    /// Expires up to `batch` tasks whose time has come, and tells their creators. Answers how many.
+    /// Expires up to `batch` tasks whose time has come, and tells their creators. Answers how many. Each in a transaction of its
+    /// own: who holds the locks of many tasks at once waits in a circle with another scheduler, or with runs that end.
     pub async fn task_expire(&self, batch: u32) -> Result<usize> {
         let mut tx = self.begin_across().await?;
         let expired = sqlx::query!(
@@ -137,24 +154,31 @@ impl Store {
         )
         .fetch_all(tx.db())
         .await?;
+        drop(tx);
         for row in &expired {
-            due::remove_row(&mut tx, row.workspace_id, row.id).await?;
-            let done = sqlx::query!(
-                "UPDATE task SET status = 'expired', version = version + 1, updated_at = $3
-                 WHERE workspace_id = $1 AND id = $2 AND status IN ('active', 'paused') AND expires_at <= $3",
-                row.workspace_id,
-                row.id,
-                tx.now
-            )
-            .execute(tx.db())
-            .await?;
-            if done.rows_affected() == 1 {
-                notice::send(&mut tx, &Notice::of_task(row.workspace_id, row.id, DeliveryKind::Expired))
-                    .await?;
-            }
+            self.expire(row.workspace_id, row.id).await?;
         }
-        tx.commit().await?;
         Ok(expired.len())
+    }
+
+    async fn expire(&self, workspace_id: Uuid, id: Uuid) -> Result<()> {
+        let mut tx = self.begin_across().await?;
+        // An occurrence whose window opened before runs yet: it starts at its own offset in the window.
+        let now = tx.now;
+        due::clip_expired(&mut tx, workspace_id, id).await?;
+        let done = sqlx::query!(
+            "UPDATE task SET status = 'expired', version = version + 1, updated_at = $3
+             WHERE workspace_id = $1 AND id = $2 AND status IN ('active', 'paused') AND expires_at <= $3",
+            workspace_id,
+            id,
+            now
+        )
+        .execute(tx.db())
+        .await?;
+        if done.rows_affected() == 1 {
+            notice::send(&mut tx, &Notice::of_task(workspace_id, id, DeliveryKind::Expired)).await?;
+        }
+        tx.commit().await
     }
 
     /// Tells the creators of up to `batch` active tasks that expire within a week, once each. Answers how many.
@@ -197,15 +221,8 @@ pub(crate) async fn cancel_all_of(tx: &mut Tx, creator_id: UserId) -> Result<()>
     )
     .execute(tx.db())
     .await?;
-    let waiting = sqlx::query_scalar!(
-        "SELECT run_id FROM run_queue WHERE workspace_id = $1 AND creator_id = $2 AND lease_token IS NULL
-         ORDER BY run_id FOR UPDATE",
-        workspace_id,
-        creator
-    )
-    .fetch_all(tx.db())
-    .await?;
-    end_all(tx, &waiting, RunStatus::Cancelled, RunReason::CreatorDeactivated).await?;
+    // All of their runs are locked before it is looked which of them wait: one that its worker hands back or gives up for a
+    // while meanwhile is seen as waiting, and ends here.
     sqlx::query!(
         "WITH held AS (
              SELECT run_id FROM run_queue WHERE workspace_id = $1 AND creator_id = $2
@@ -218,11 +235,21 @@ pub(crate) async fn cancel_all_of(tx: &mut Tx, creator_id: UserId) -> Result<()>
     )
     .execute(tx.db())
     .await?;
+    let waiting = sqlx::query_scalar!(
+        "SELECT run_id FROM run_queue WHERE workspace_id = $1 AND creator_id = $2 AND lease_token IS NULL
+         ORDER BY run_id FOR UPDATE",
+        workspace_id,
+        creator
+    )
+    .fetch_all(tx.db())
+    .await?;
+    end_all(tx, &waiting, RunStatus::Cancelled, RunReason::CreatorDeactivated).await?;
     sqlx::query!(
         "UPDATE delivery SET state = 'withheld', reason = $3, finished_at = $4, lease_token = NULL, lease_until = NULL
          WHERE workspace_id = $1
            -- Both halves named: each is an index of its own.
-           AND (state = 'pending' AND lease_token IS NULL OR state = 'pending' AND lease_token IS NOT NULL)
+           AND (state IN ('pending', 'unknown') AND lease_token IS NULL
+                OR state IN ('pending', 'unknown') AND lease_token IS NOT NULL)
            AND (user_id = $2 OR EXISTS (
              SELECT FROM run WHERE run.workspace_id = $1 AND run.id = delivery.run_id AND run.creator_id = $2))",
         workspace_id,
@@ -242,7 +269,13 @@ pub(crate) async fn cancel_all_of(tx: &mut Tx, creator_id: UserId) -> Result<()>
     )
     .execute(tx.db())
     .await?;
-    Ok(())
+    event::tell_run_stop(tx).await
+}
+
+/// Has the runs of a deleted task stop before their next step, and ends those that no worker holds.
+async fn end_runs_of_deleted(tx: &mut Tx, id: TaskId) -> Result<()> {
+    ask_to_stop(tx, &[id.as_uuid()], RunReason::TaskDeleted).await?;
+    end_waiting(tx, id, RunStatus::Cancelled, RunReason::TaskDeleted, true).await
 }
 
 async fn demand_uncancelled(tx: &mut Tx, id: TaskId) -> Result<Task> {

@@ -13,10 +13,14 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use domain::TaskId;
 use secrecy::SecretString;
+/// A connection that no policy binds.
+pub use sqlx::PgConnection as Superuser;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use store::{PrivatePostgres, PrivatePostgresOptions, SteppedClock, Store, StoreOptions, Time, Vault};
 use tempfile::TempDir;
+use uuid::Uuid;
 pub use world::World;
 
 /// The name of the migrated database that others are copies of.
@@ -32,6 +36,21 @@ pub struct TestDatabase {
     pub store: Store,
     /// The store's clock.
     pub time: SteppedClock,
+    name: String,
+}
+
+impl TestDatabase {
+    /// A connection as superuser, past every policy.
+    pub async fn superuser(&self) -> PgConnection {
+        connect(&self.url).await
+    }
+
+    /// Removes the database, for tests that make many.
+    pub async fn remove(self) {
+        self.store.close().await;
+        let mut admin = connect(&server().url("postgres")).await;
+        execute(&mut admin, &format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+    }
 }
 
 /// A PostgreSQL server that lives as long as this value, in a folder that goes with it.
@@ -78,7 +97,7 @@ pub async fn database_with(change: impl FnOnce(&mut StoreOptions)) -> TestDataba
     make_template(server).await;
     let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let mut admin = connect(&server.url("postgres")).await;
-    execute(&mut admin, format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
+    execute(&mut admin, &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
 
     let start: DateTime<Utc> = "2026-03-02T08:00:00Z".parse().expect("an instant");
     let time = SteppedClock::new(start);
@@ -88,7 +107,7 @@ pub async fn database_with(change: impl FnOnce(&mut StoreOptions)) -> TestDataba
     options.time = Time::Stepped(time.clone());
     change(&mut options);
     let store = Store::connect(options).await.expect("a store");
-    TestDatabase { url, store, time }
+    TestDatabase { url, store, time, name }
 }
 
 /// The server of this test process.
@@ -131,7 +150,7 @@ async fn make_template(server: &TestServer) {
         return;
     }
     let mut admin = connect(&server.url("postgres")).await;
-    execute(&mut admin, format!("CREATE DATABASE {TEMPLATE}")).await;
+    execute(&mut admin, &format!("CREATE DATABASE {TEMPLATE}")).await;
     store::migrate(&server.url(TEMPLATE)).await.expect("the migrations run");
     *MADE.lock().expect("no test panics while it holds this") = true;
 }
@@ -140,6 +159,14 @@ async fn connect(url: &str) -> PgConnection {
     PgConnection::connect(url).await.expect("a connection")
 }
 
-async fn execute(connection: &mut PgConnection, statement: String) {
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.expect("a statement of the test kit");
+/// Runs a statement on a connection of a test's own.
+pub async fn execute(connection: &mut PgConnection, statement: &str) {
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.expect("a statement of a test");
+}
+
+/// The rows of a query that answers a task and a line of text.
+pub async fn task_lines(connection: &mut PgConnection, query: &str) -> Vec<(TaskId, String)> {
+    let rows: Vec<(Uuid, String)> =
+        sqlx::query_as(AssertSqlSafe(query)).fetch_all(connection).await.expect("a query of a test");
+    rows.into_iter().map(|(task_id, line)| (task_id.into(), line)).collect()
 }

@@ -10,10 +10,10 @@ use domain::{
     task::TaskSpec,
 };
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, PgConnection};
 use store::{ClaimedRun, NewConnection, NewUser, Page, Run, Scope, Store, StoreOptions, Task};
 
-use crate::{TestDatabase, database_with};
+use crate::{TestDatabase, database_with, execute};
 
 /// A fresh database with one workspace, its admin, and a connection of theirs.
 #[derive(Debug)]
@@ -103,11 +103,7 @@ impl World {
 
     /// Runs a statement as superuser, past every policy.
     pub async fn execute(&self, statement: &str) {
-        let mut superuser = self.superuser().await;
-        sqlx::raw_sql(AssertSqlSafe(statement))
-            .execute(&mut superuser)
-            .await
-            .expect("a statement of the test");
+        execute(&mut self.superuser().await, statement).await;
     }
 
     /// The one whole number that a query answers, as superuser.
@@ -128,7 +124,7 @@ impl World {
 
     /// A connection as superuser, past every policy.
     pub async fn superuser(&self) -> PgConnection {
-        PgConnection::connect(&self.database.url).await.expect("a connection")
+        self.database.superuser().await
     }
 }
 
@@ -152,6 +148,7 @@ pub async fn connection(store: &Store, scope: &Scope, user: UserId, name: &str) 
         details: json!({ "path": "/data" }),
         secret: None,
         limits: json!({}),
+        freshness: None,
     };
     store.connection_create(scope, user, &new).await.expect("a connection").id
 }

@@ -44,6 +44,13 @@ impl<Key: Clone + Eq + Hash, Value: Clone> Cache<Key, Value> {
         Ok(fresh)
     }
 
+    /// The value that is there. None while it is being read.
+    pub(crate) fn known(&self, key: &Key) -> Option<Value> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = entries.get(key).filter(|entry| entry.since.elapsed() < self.lifetime)?;
+        entry.slot.try_lock().ok()?.clone()
+    }
+
     fn slot(&self, key: Key) -> Arc<tokio::sync::Mutex<Option<Value>>> {
         let now = Instant::now();
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);

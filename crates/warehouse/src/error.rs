@@ -43,6 +43,18 @@ pub enum Error {
         /// Names that are near.
         hint: Option<String>,
     },
+    /// There is no such column, or it does not hold what is needed of it.
+    #[error("the column {column} of {table} {problem}")]
+    UnfitColumn {
+        /// The table, as the catalog names it.
+        table: String,
+        /// The name that was asked for.
+        column: String,
+        /// `is not there`, `holds no dates or timestamps`.
+        problem: String,
+        /// Names that would do.
+        hint: Option<String>,
+    },
     /// The server did not take the credentials.
     #[error("the database does not let this user in: {message}")]
     Authentication {
@@ -97,6 +109,7 @@ impl Error {
             Self::Sql { .. } => "sql_error",
             Self::InvalidSpec { .. } => "invalid_connection",
             Self::UnknownTable { .. } => "unknown_table",
+            Self::UnfitColumn { .. } => "unfit_column",
             Self::Authentication { .. } => "authentication_failed",
             Self::Unreachable { .. } => "unreachable",
             Self::Timeout { .. } => "timeout",
@@ -114,7 +127,9 @@ impl Error {
                 hint.clone()
                     .unwrap_or_else(|| "Write one read-only SELECT over the connection's tables.".to_owned()),
             ),
-            Self::Sql { hint, .. } | Self::UnknownTable { hint, .. } => hint.clone(),
+            Self::Sql { hint, .. } | Self::UnknownTable { hint, .. } | Self::UnfitColumn { hint, .. } => {
+                hint.clone()
+            }
             Self::Timeout { .. } => Some("Aggregate or filter more, so that less is read.".to_owned()),
             Self::TooLarge { .. } => Some("Select fewer or shorter columns.".to_owned()),
             Self::OutOfResources { .. } => Some(

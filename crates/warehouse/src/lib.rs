@@ -13,6 +13,7 @@ mod catalog;
 mod cells;
 mod engine;
 mod error;
+mod freshness;
 mod guard;
 mod options;
 mod spec;

@@ -78,6 +78,11 @@ impl Warehouse {
         shared.catalogs.get_or_read(spec.cache_key(), read).await
     }
 
+    /// The catalog, if it is remembered: nothing is asked of the connection.
+    pub fn known_catalog(&self, spec: &ConnectionSpec) -> Option<Arc<Catalog>> {
+        self.shared.catalogs.known(&spec.cache_key())
+    }
+
     /// What a table of the catalog holds, remembered for a short time. `table` is its name as in the catalog.
     ///
     /// # Errors
@@ -126,7 +131,10 @@ impl Warehouse {
     }
 }
 
-fn find_table<'catalog>(catalog: &'catalog Catalog, name: &str) -> Result<&'catalog CatalogTable, Error> {
+pub(crate) fn find_table<'catalog>(
+    catalog: &'catalog Catalog,
+    name: &str,
+) -> Result<&'catalog CatalogTable, Error> {
     catalog.table(name).ok_or_else(|| {
         let names: Vec<&str> = catalog.tables.iter().take(40).map(|table| table.table.as_str()).collect();
         Error::UnknownTable {

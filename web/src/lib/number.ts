@@ -10,6 +10,19 @@ export function counted(value: number, one: string, many = `${one}s`): string {
   return `${whole.format(value)} ${value === 1 ? one : many}`;
 }
 
+/** A number as people write it: `500`, `-12.5`, `1,000`. NaN where it is none. */
+export function readNumber(text: string): number {
+  const trimmed = text.trim().replace("\u2212", "-");
+  return /^-?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?$/.test(trimmed) ? Number(trimmed.replaceAll(",", "")) : NaN;
+}
+
+const plain = new Intl.NumberFormat("en", { useGrouping: false, maximumFractionDigits: 20 });
+
+/** A number to go on typing at; {@link readNumber} reads it back. */
+export function writeNumber(value: number): string {
+  return plain.format(value);
+}
+
 /** `12.4 kB` */
 export function bytes(value: number): string {
   if (value < 1000) return `${value} B`;

@@ -58,6 +58,9 @@ const ANSWER: Answer = {
   caveats: [],
   checkedShare: 1,
   model: "builtin",
+  checked: null,
+  why: null,
+  stale: null,
 };
 
 describe("a thread and its stream", () => {

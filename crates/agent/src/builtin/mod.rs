@@ -58,7 +58,7 @@ impl Model for Analyst {
         request: &ModelRequest,
         deltas: &mpsc::Sender<String>,
     ) -> Result<ModelReply, ModelError> {
-        let reply = turn::reply(&request.messages, &request.tools);
+        let reply = turn::reply(&request.messages, request.tools);
         if !reply.text.is_empty() {
             // Nobody listening is no reason to stop.
             let _ = deltas.send(reply.text.clone()).await;

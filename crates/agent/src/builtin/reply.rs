@@ -1,6 +1,7 @@
 //! Results as an answer: a headline that says the finding, a short body, and how the question was understood.
 
 use chrono::NaiveDate;
+use domain::{condition::Condition, table::ColumnType};
 use serde_json::{Value, json};
 
 use super::{
@@ -34,6 +35,8 @@ pub(super) struct Draft {
     pub charts: Vec<String>,
     /// What the reader should know.
     pub caveats: Vec<String>,
+    /// The result and column that a task's condition is about, where it has one.
+    pub check: Option<(String, Option<String>)>,
 }
 
 impl Draft {
@@ -55,13 +58,17 @@ impl Draft {
 
     /// As arguments of the tool.
     pub(super) fn into_arguments(self) -> Value {
-        json!({
+        let mut arguments = json!({
             "headline": self.headline,
             "body": self.body,
             "results": self.results,
             "charts": self.charts,
             "caveats": self.caveats,
-        })
+        });
+        if let Some((result, column)) = self.check {
+            arguments["check"] = json!({ "result": result, "column": column });
+        }
+        arguments
     }
 }
 
@@ -118,6 +125,19 @@ pub(super) fn compose(outcome: &Outcome<'_>) -> Draft {
     }
     caveats(outcome, &mut draft);
     draft
+}
+
+/// What a task's condition is about: the first measure of the main result, or the column that the condition pins. None where
+/// the result has no such column: the rule of the loop decides then.
+pub(super) fn checked(outcome: &Outcome<'_>, condition: &Condition) -> Option<(String, Option<String>)> {
+    let view = outcome.views.first()?;
+    let measure = outcome.statements.first().and_then(|statement| statement.measures.first());
+    let column = condition.column().or(measure.map(String::as_str));
+    if !condition.needs_value() {
+        return Some((view.handle.clone(), None));
+    }
+    let is_numeric = column.and_then(|column| view.kind(column)).is_some_and(ColumnType::is_numeric);
+    is_numeric.then(|| (view.handle.clone(), column.map(str::to_owned)))
 }
 
 struct Finding<'a> {

@@ -259,8 +259,13 @@ impl Talk {
             dialect: "duckdb".into(),
             is_named: true,
         };
-        let context =
-            TurnContext { now, timezone: "UTC".into(), is_task: true, connections: vec![connection] };
+        let context = TurnContext {
+            now,
+            timezone: "UTC".into(),
+            is_task: true,
+            condition: None,
+            connections: vec![connection],
+        };
         let messages = vec![Message::Context(context), Message::User { text: question.into() }];
         Self { messages, results }
     }
@@ -343,6 +348,28 @@ fn a_turn_searches_describes_queries_draws_and_answers() {
         "{{r1[0].status|text}} had the most orders, of {{count(r1)|number:0}} statuses: {{r1[0].orders|number:0}}."
     );
     assert_eq!((&answer["results"], &answer["charts"]), (&json!(["r1"]), &json!(["c1"])));
+}
+
+#[test]
+fn a_condition_gets_its_result_and_column_named() {
+    for (condition, check) in [
+        (
+            json!({"kind": "threshold", "comparison": "below", "value": 3}),
+            json!({"result": "r1", "column": "orders"}),
+        ),
+        (json!({"kind": "anomaly", "column": "orders"}), json!({"result": "r1", "column": "orders"})),
+        (json!({"kind": "changed"}), json!({"result": "r1", "column": null})),
+        // What is not there is not named: the loop's rule decides, and says so.
+        (json!({"kind": "anomaly", "column": "revenue"}), Value::Null),
+    ] {
+        let mut talk = Talk::new("How many orders by status?", vec![by_status("r1")]);
+        let Message::Context(context) = &mut talk.messages[0] else { panic!("a context") };
+        context.condition = serde_json::from_value(condition.clone()).ok();
+        let (_, answer) = talk.play();
+        assert_eq!(answer["check"], check, "{condition}");
+    }
+    let (_, answer) = Talk::new("How many orders by status?", vec![by_status("r1")]).play();
+    assert_eq!(answer.get("check"), None, "without a condition there is nothing to check");
 }
 
 #[test]

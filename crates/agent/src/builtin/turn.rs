@@ -125,6 +125,7 @@ fn work(conversation: &Conversation<'_>) -> Result<Step, Step> {
     let charts = draw(conversation, &outcome)?;
     let mut draft = reply::compose(&outcome);
     draft.charts = charts;
+    draft.check = context.condition.as_ref().and_then(|condition| reply::checked(&outcome, condition));
     // An answer that was not accepted is said more plainly: first without the comment, then without the finding.
     draft.simplify(conversation.rejected_answers());
     Ok(Step::answer(draft))

@@ -5,13 +5,15 @@ use std::{sync::Arc, time::Duration};
 use domain::{
     ConnectionId,
     access::ConnectionAccess,
+    condition::Condition,
     run::{RunReason, RunTrigger, Usage},
     step::StepBody,
     table::Table,
     task::plain_prompt,
 };
 use serde::Deserialize;
-use store::{ClaimedRun, Connection, Store};
+use store::{ClaimedRun, Connection, ConnectionSlot, SlotAnswer, Store};
+use tokio_util::sync::CancellationToken;
 use warehouse::{ConnectionSpec, QueryLimits};
 
 use super::{FinishedStep, KnownChart, KnownResult, NewChart, NewResult, Opening, PastTurn, Reachable};
@@ -31,6 +33,8 @@ const PAST_ANSWERS: u32 = 5;
 pub(crate) struct DatabaseJournal {
     store: Store,
     run: ClaimedRun,
+    /// What must hold for the answer to be sent.
+    condition: Option<Condition>,
 }
 
 /// A connection's own limits, as stored; absent ones are the turn's.
@@ -43,8 +47,8 @@ struct ConnectionLimits {
 }
 
 impl DatabaseJournal {
-    pub(crate) const fn new(store: Store, run: ClaimedRun) -> Self {
-        Self { store, run }
+    pub(crate) const fn new(store: Store, run: ClaimedRun, condition: Option<Condition>) -> Self {
+        Self { store, run, condition }
     }
 
     /// What the turn has used by its steps, less what the run has recorded already: attempts that ended in a crash or were
@@ -143,6 +147,7 @@ impl DatabaseJournal {
             now: self.run.as_of,
             timezone: self.run.timezone.clone(),
             is_task: self.run.trigger != RunTrigger::Thread,
+            condition: self.condition.clone(),
             connections,
         })
     }
@@ -218,7 +223,44 @@ impl DatabaseJournal {
         let password = self.store.connection_secret(scope, id).await?;
         let spec = ConnectionSpec::from_details(&connection.engine, &connection.details, password)
             .map_err(|error| Failure::new(RunReason::ConnectionFailed, error.to_string()))?;
-        Ok(Some(Reachable { id, spec, limits: Some(limits(&connection)) }))
+        let limits = Some(limits(&connection));
+        let concurrent_queries = connection.concurrent_queries();
+        Ok(Some(Reachable { id, name: connection.name, spec, limits, concurrent_queries }))
+    }
+
+    pub(super) async fn demand_credits(&self) -> Result<(), Failure> {
+        if self.store.credit_is_left(&self.run.scope).await? {
+            return Ok(());
+        }
+        let reason = RunReason::BlockedByCredits;
+        Err(Failure::new(reason, reason.sentence()))
+    }
+
+    pub(super) async fn slot(
+        &self,
+        reachable: &Reachable,
+        patience: Duration,
+        cancel: &CancellationToken,
+    ) -> Result<ConnectionSlot, Failure> {
+        let Reachable { id, name, concurrent_queries, .. } = reachable;
+        let asked =
+            self.store.connection_slot(&self.run.scope, *id, *concurrent_queries, patience, cancel).await?;
+        match asked {
+            SlotAnswer::Taken(slot) => Ok(slot),
+            SlotAnswer::Busy => Err(Failure::new(
+                RunReason::ConnectionBusy,
+                format!(
+                    "The connection {name} was busy: {concurrent_queries} queries may run on it at once, and none of them \
+                     ended within {} s.",
+                    patience.as_secs()
+                ),
+            )),
+            SlotAnswer::Cancelled => {
+                // The lease knows why; one that may be lost has no other word.
+                self.check().await?;
+                Err(Failure::LeaseLost)
+            }
+        }
     }
 
     pub(super) async fn previous_threads(&self, limit: usize) -> Result<Vec<PreviousThread>, Failure> {

@@ -87,7 +87,13 @@ impl MemoryJournal {
     }
 
     pub(super) fn connection(&self, id: ConnectionId) -> Option<Reachable> {
-        (id == self.connection_id).then(|| Reachable { id, spec: self.spec.clone(), limits: None })
+        (id == self.connection_id).then(|| Reachable {
+            id,
+            name: String::new(),
+            spec: self.spec.clone(),
+            limits: None,
+            concurrent_queries: u32::MAX,
+        })
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {

@@ -11,6 +11,8 @@ use std::{sync::Arc, time::Duration};
 
 use domain::{ChartId, ConnectionId, ResultId, answer::Answer, step::StepBody, table::Table};
 use serde_json::Value;
+use store::ConnectionSlot;
+use tokio_util::sync::CancellationToken;
 use warehouse::{ConnectionSpec, QueryLimits};
 
 pub(crate) use database::DatabaseJournal;
@@ -103,9 +105,12 @@ pub(crate) struct NewChart {
 /// A connection that may be queried now.
 pub(crate) struct Reachable {
     pub(crate) id: ConnectionId,
+    pub(crate) name: String,
     pub(crate) spec: ConnectionSpec,
     /// Its own limits; the lower of each and the turn's holds.
     pub(crate) limits: Option<QueryLimits>,
+    /// How many queries may run on it at once, over all processes.
+    pub(crate) concurrent_queries: u32,
 }
 
 impl Reachable {
@@ -133,6 +138,27 @@ impl Journal {
         match self {
             Self::Database(journal) => journal.check().await,
             Self::Memory(_) => Ok(()),
+        }
+    }
+
+    /// Demands that there is something left to ask a model for.
+    pub(crate) async fn demand_credits(&self) -> Result<(), Failure> {
+        match self {
+            Self::Database(journal) => journal.demand_credits().await,
+            Self::Memory(_) => Ok(()),
+        }
+    }
+
+    /// Waits for up to `patience` until one more query may run on a connection. `None` where nothing else queries it.
+    pub(crate) async fn slot(
+        &self,
+        reachable: &Reachable,
+        patience: Duration,
+        cancel: &CancellationToken,
+    ) -> Result<Option<ConnectionSlot>, Failure> {
+        match self {
+            Self::Database(journal) => journal.slot(reachable, patience, cancel).await.map(Some),
+            Self::Memory(_) => Ok(None),
         }
     }
 

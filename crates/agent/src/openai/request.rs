@@ -101,10 +101,10 @@ fn assistant(text: &str, tool_calls: &[ToolCall]) -> Value {
 }
 
 /// Fills in counts that the server did not give: about four bytes a token.
-pub(super) fn estimate_tokens(reply: &mut ModelReply, body: &Value) {
+pub(super) fn estimate_tokens(reply: &mut ModelReply, request: &ModelRequest, options: &OpenAiOptions) {
     const BYTES_PER_TOKEN: u64 = 4;
     if reply.tokens_in == 0 {
-        reply.tokens_in = body.to_string().len() as u64 / BYTES_PER_TOKEN;
+        reply.tokens_in = body(request, options).to_string().len() as u64 / BYTES_PER_TOKEN;
     }
     if reply.tokens_out == 0 {
         let called: usize =
@@ -123,7 +123,7 @@ mod tests {
 
     fn request(messages: Vec<Message>) -> Value {
         let request = ModelRequest {
-            system: prompt::SYSTEM.into(),
+            system: prompt::SYSTEM,
             messages,
             tools: crate::tools::specs(false),
             max_tokens_out: 99,
@@ -136,6 +136,7 @@ mod tests {
             now: "2026-03-02T08:00:00Z".parse().expect("instant"),
             timezone: "Europe/Berlin".into(),
             is_task: true,
+            condition: serde_json::from_value(json!({"kind": "anomaly", "column": name})).ok(),
             connections: vec![ContextConnection {
                 id: ConnectionId::from(uuid::Uuid::nil()),
                 name: name.into(),
@@ -183,8 +184,21 @@ mod tests {
             if message["role"] == "system" {
                 assert!(!text.contains("mallory"));
             } else {
-                assert_eq!(text.matches("</data>").count(), 1, "{text}");
-                assert!(text.find("mallory") < text.find("</data>"), "{text}");
+                // The context has two fences: of the condition, whose column is a person's word, and of the connections.
+                let fences = if text.contains("source=\"condition\"") { 2 } else { 1 };
+                assert_eq!(text.matches("</data>").count(), fences, "{text}");
+                assert_eq!(text.matches("mallory").count(), fences, "{text}");
+                for fenced in text.split("<data").skip(1) {
+                    assert!(fenced.find("mallory") < fenced.find("</data>"), "{text}");
+                }
+                let outside: Vec<&str> = text.split("</data>").skip(1).collect();
+                assert!(
+                    outside.iter().all(|rest| !rest
+                        .split("<data")
+                        .next()
+                        .unwrap_or_default()
+                        .contains("mallory"))
+                );
             }
         }
     }

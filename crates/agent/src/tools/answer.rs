@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{ANSWER, Desk, Outcome, Told, Trouble, arguments};
+use super::{ANSWER, Desk, Outcome, Told, Trouble, arguments, checked};
 use crate::figures::{self, Draft, Question, Source};
 
 pub(super) const DESCRIPTION: &str = "End the turn. Headline: the finding in one sentence. Body: short markdown. Every \
@@ -40,6 +40,9 @@ pub(super) struct Arguments {
     /// Assumptions, truncation, staleness: what the reader should know.
     #[serde(default)]
     caveats: Vec<String>,
+    /// Only for a task with a condition: the result and column that it is about. Code evaluates it.
+    #[serde(default)]
+    check: Option<checked::CheckArgument>,
 }
 
 /// Whether numerals that are in no result are still sent back.
@@ -66,6 +69,7 @@ pub(crate) async fn read_answer(desk: &Desk<'_>, call: &ToolCall) -> Result<Answ
     check_lengths(&arguments)?;
     let shown = shown_results(desk, &arguments)?;
     let charts = shown_charts(desk, &arguments)?;
+    let checked = checked::find(desk, arguments.check.as_ref(), &shown).await?;
     let draft = Draft {
         headline: arguments.headline,
         body: arguments.body.trim().to_owned(),
@@ -74,6 +78,7 @@ pub(crate) async fn read_answer(desk: &Desk<'_>, call: &ToolCall) -> Result<Answ
     let mut answer = resolve(desk, &draft, &shown).await?;
     answer.results = shown;
     answer.charts = charts;
+    answer.checked = checked;
     Ok(answer)
 }
 
@@ -194,6 +199,9 @@ async fn resolve(desk: &Desk<'_>, draft: &Draft, shown: &[ShownResult]) -> Resul
         results: Vec::new(),
         charts: Vec::new(),
         model: desk.model_name.to_owned(),
+        checked: None,
+        why: None,
+        stale: None,
     })
 }
 

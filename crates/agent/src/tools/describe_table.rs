@@ -31,6 +31,7 @@ struct Described<'a> {
 pub(super) async fn call(desk: &Desk<'_>, call: &ToolCall) -> Result<Outcome, Trouble> {
     let Arguments { connection_id, table } = arguments(call)?;
     let reachable = desk.connection(&connection_id).await?;
-    let description = desk.warehouse.describe(&reachable.spec, &table).await?;
+    let admission = desk.admit(&reachable).await?;
+    let description = admission.run(Box::pin(desk.warehouse.describe(&reachable.spec, &table))).await??;
     Ok(Outcome::told(json!(Described { connection_id: reachable.id, description: &description })))
 }

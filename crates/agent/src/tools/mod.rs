@@ -4,18 +4,27 @@
 //! the model; a failure that the model can mend is data too ([`Told`]), and any other ends the turn ([`Failure`]).
 
 mod answer;
+mod checked;
 mod create_chart;
 mod describe_table;
 mod previous_threads;
 mod run_sql;
 mod search_catalog;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    slice,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use domain::{ConnectionId, answer::Answer, run::RunReason, step::ToolCall, table::Table};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use store::ConnectionSlot;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use warehouse::{QueryLimits, Warehouse};
 
@@ -31,6 +40,8 @@ use crate::{
 
 /// The name of the tool that ends a turn.
 pub(crate) const ANSWER: &str = "answer";
+/// How long a query waits for others on its connection to end. After that the run is tried again later, and its worker is free.
+const SLOT_PATIENCE: Duration = Duration::from_mins(1);
 
 /// What stands on the desk while tools run: everything that they may touch.
 pub(crate) struct Desk<'a> {
@@ -45,6 +56,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) known_charts: &'a [KnownChart],
     pub(crate) tables: &'a Tables,
     pub(crate) query_limits: QueryLimits,
+    /// How long the turn may still take.
+    pub(crate) time_left: Duration,
     pub(crate) cancel: &'a CancellationToken,
     pub(crate) repair: Repair,
 }
@@ -72,6 +85,13 @@ impl Desk<'_> {
         let table = self.journal.table(result).await?;
         self.tables.keep(&result.handle, Arc::clone(&table));
         Ok(table)
+    }
+
+    /// Waits until one more query may run on a connection.
+    async fn admit(&self, reachable: &Reachable) -> Result<Admission, Failure> {
+        let asked = Instant::now();
+        let slot = self.journal.slot(reachable, SLOT_PATIENCE.min(self.time_left), self.cancel).await?;
+        Ok(Admission { slot, time_left: self.time_left.saturating_sub(asked.elapsed()) })
     }
 
     fn result(&self, handle: &str) -> Result<&KnownResult, Told> {
@@ -120,6 +140,34 @@ impl Desk<'_> {
             )
             .into()),
         }
+    }
+}
+
+/// The right to run one query on a connection.
+struct Admission {
+    slot: Option<ConnectionSlot>,
+    /// How long the turn may still take.
+    time_left: Duration,
+}
+
+impl Admission {
+    /// Runs the query, and gives the right back. Boxed: a turn that waits for its model need not have room for a query.
+    async fn run<T>(
+        self,
+        query: Pin<Box<impl Future<Output = Result<T, warehouse::Error>>>>,
+    ) -> Result<Result<T, warehouse::Error>, Failure> {
+        let Some(slot) = self.slot else { return Ok(query.await) };
+        let answer = tokio::select! {
+            answer = query => Ok(answer),
+            () = slot.lost() => Err(Failure::new(
+                RunReason::ConnectionBusy,
+                "The query was given up: its place on the connection could not be held.",
+            )),
+        };
+        if let Err(error) = slot.give_back().await {
+            tracing::warn!(%error, "a slot of a connection was not given back: its lease will run out");
+        }
+        answer
     }
 }
 
@@ -174,6 +222,20 @@ pub(crate) enum Trouble {
     Failure(Failure),
 }
 
+impl Trouble {
+    /// What a data source said or is, where this is about one.
+    fn of_source(&self) -> Option<&str> {
+        match self {
+            Self::Told(told) => Some(&told.message),
+            Self::Failure(Failure::Failed {
+                reason: RunReason::ConnectionFailed | RunReason::ConnectionBusy,
+                message,
+            }) => Some(message),
+            Self::Failure(_) => None,
+        }
+    }
+}
+
 impl From<Told> for Trouble {
     fn from(told: Told) -> Self {
         Self::Told(told)
@@ -211,19 +273,20 @@ fn sentence(error: &warehouse::Error) -> String {
 }
 
 /// The tools as a model is told of them. On a last call there is only `answer`.
-pub(crate) fn specs(is_last_call: bool) -> Vec<ToolSpec> {
-    let answer = spec::<answer::Arguments>(ANSWER, answer::DESCRIPTION);
-    if is_last_call {
-        return vec![answer];
-    }
-    vec![
-        spec::<search_catalog::Arguments>("search_catalog", search_catalog::DESCRIPTION),
-        spec::<describe_table::Arguments>("describe_table", describe_table::DESCRIPTION),
-        spec::<run_sql::Arguments>("run_sql", run_sql::DESCRIPTION),
-        spec::<create_chart::Arguments>("create_chart", create_chart::DESCRIPTION),
-        spec::<previous_threads::Arguments>("previous_threads", previous_threads::DESCRIPTION),
-        answer,
-    ]
+pub(crate) fn specs(is_last_call: bool) -> &'static [ToolSpec] {
+    // Their schemas are the same for every turn.
+    static SPECS: LazyLock<[ToolSpec; 6]> = LazyLock::new(|| {
+        [
+            spec::<search_catalog::Arguments>("search_catalog", search_catalog::DESCRIPTION),
+            spec::<describe_table::Arguments>("describe_table", describe_table::DESCRIPTION),
+            spec::<run_sql::Arguments>("run_sql", run_sql::DESCRIPTION),
+            spec::<create_chart::Arguments>("create_chart", create_chart::DESCRIPTION),
+            spec::<previous_threads::Arguments>("previous_threads", previous_threads::DESCRIPTION),
+            spec::<answer::Arguments>(ANSWER, answer::DESCRIPTION),
+        ]
+    });
+    let [.., answer] = &*SPECS;
+    if is_last_call { slice::from_ref(answer) } else { &*SPECS }
 }
 
 fn spec<T: JsonSchema>(name: &'static str, description: &'static str) -> ToolSpec {

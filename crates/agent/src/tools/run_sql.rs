@@ -1,6 +1,6 @@
 //! `run_sql`: the rows of one read-only statement, stored with the thread.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use domain::{step::ToolCall, table::Table};
 use fail::fail_point;
@@ -50,8 +50,11 @@ async fn query(
     sql: String,
 ) -> Result<KnownResult, Trouble> {
     let reachable = desk.connection(connection_id).await?;
-    let limits = reachable.limit(desk.query_limits);
-    let answered = desk.warehouse.query(&reachable.spec, &sql, limits, desk.cancel).await?;
+    let mut limits = reachable.limit(desk.query_limits);
+    let admission = desk.admit(&reachable).await?;
+    limits.timeout = limits.timeout.min(admission.time_left).max(Duration::from_secs(1));
+    let answered =
+        admission.run(Box::pin(desk.warehouse.query(&reachable.spec, &sql, limits, desk.cancel))).await??;
     fail_point!("agent::query_answered");
     let table = Arc::new(answered.table);
     let new =

@@ -64,14 +64,16 @@ pub(super) async fn call(desk: &Desk<'_>, call: &ToolCall) -> Result<Outcome, Tr
     let mut scored: Vec<(i64, FoundTable)> = Vec::new();
     let mut problems: Vec<String> = Vec::new();
     for (offered, reachable) in chosen(desk, connection_id.as_deref()).await? {
-        let catalog = match desk.warehouse.catalog(&reachable.spec).await {
+        let catalog = match catalog(desk, &reachable).await {
             Ok(catalog) => catalog,
-            // One source of several that is down does not stand in the way of the others.
-            Err(error) if !offered.is_named && desk.context.connections.len() > 1 => {
-                problems.push(format!("{}: {error}", offered.name));
-                continue;
-            }
-            Err(error) => return Err(error.into()),
+            // One source of several that is down or busy does not stand in the way of the others.
+            Err(trouble) => match trouble.of_source() {
+                Some(told) if !offered.is_named && desk.context.connections.len() > 1 => {
+                    problems.push(format!("{}: {told}", offered.name));
+                    continue;
+                }
+                _ => return Err(trouble),
+            },
         };
         add_tables(&mut scored, offered, &catalog, &words);
         problems.extend(catalog.problems.iter().map(|problem| format!("{}: {problem}", offered.name)));
@@ -89,6 +91,15 @@ pub(super) async fn call(desk: &Desk<'_>, call: &ToolCall) -> Result<Outcome, Tr
         output.insert("problems".into(), json!(problems));
     }
     Ok(Outcome::told(output))
+}
+
+/// The catalog as it was read a moment ago, or read as a query of its own.
+async fn catalog(desk: &Desk<'_>, reachable: &Reachable) -> Result<Arc<Catalog>, Trouble> {
+    if let Some(known) = desk.warehouse.known_catalog(&reachable.spec) {
+        return Ok(known);
+    }
+    let admission = desk.admit(reachable).await?;
+    Ok(admission.run(Box::pin(desk.warehouse.catalog(&reachable.spec))).await??)
 }
 
 async fn chosen<'a>(

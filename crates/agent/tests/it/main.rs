@@ -3,6 +3,9 @@
 mod access;
 mod analyst;
 mod answers;
+mod conditions;
+mod credits;
+mod freshness;
 mod lease;
 mod limits;
 mod provider;

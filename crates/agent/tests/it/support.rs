@@ -5,7 +5,7 @@ use std::{fs, sync::Arc};
 use agent::{Agent, AgentOptions, Limits, model::Model, price::Prices, scripted::calling};
 use domain::{UserId, answer::Answer, step::StepBody, thread::ThreadSource};
 use serde_json::{Value, json};
-use store::{ConnectionChange, NewQuestion, Run, StartedRun, Turn};
+use store::{ConnectionChange, NewQuestion, Run, StartedRun, Store, Turn};
 use tempfile::TempDir;
 use testkit::World;
 use warehouse::{Warehouse, WarehouseOptions, WorkerCommand};
@@ -47,8 +47,17 @@ impl Bench {
     }
 
     pub(crate) fn agent_within(&self, model: Arc<dyn Model>, limits: Limits) -> Agent {
+        self.agent_of(self.world.store().clone(), model, limits)
+    }
+
+    /// An agent with a store of its own, as another process has.
+    pub(crate) fn agent_on(&self, store: Store, model: Arc<dyn Model>) -> Agent {
+        self.agent_of(store, model, Limits::default())
+    }
+
+    fn agent_of(&self, store: Store, model: Arc<dyn Model>, limits: Limits) -> Agent {
         Agent::new(AgentOptions {
-            store: self.world.store().clone(),
+            store,
             warehouse: self.warehouse.clone(),
             charts: chart::Pool::new(1),
             model,

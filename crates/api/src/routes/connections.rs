@@ -1,8 +1,17 @@
 //! Data connections (part B, and what the page needs beside it).
 
-use axum::{extract::State, http::StatusCode, response::IntoResponse};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use chrono::{DateTime, Utc};
-use domain::{ConnectionId, access::ConnectionAccess, table::ColumnType};
+use domain::{
+    ConnectionId,
+    access::ConnectionAccess,
+    freshness::{FreshnessCheck, FreshnessLook},
+    table::ColumnType,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Connection, ConnectionChange, ConnectionTest, Cursor, NewConnection, Page};
@@ -14,7 +23,7 @@ use crate::{
     auth::Caller,
     error::StoreResult,
     etag::{IfMatch, etag},
-    extract::{Json, Path, Query},
+    extract::{Given, Json, Path, Query},
     page::{List, PageQuery},
     routes::target::{self, ConnectionDetails, ConnectionDetailsPatch, ConnectionDetailsRequest},
 };
@@ -23,6 +32,8 @@ use crate::{
 const NAME_MAX: usize = 200;
 /// The longest description, in characters.
 const DESCRIPTION_MAX: usize = 10_000;
+/// The most queries that a connection may let run at once.
+const CONCURRENT_QUERIES_MAX: i64 = 100;
 /// How many rows are read at once where all are needed.
 const ROWS_AT_ONCE: u32 = 1_000;
 
@@ -38,6 +49,10 @@ pub(crate) struct DataConnection {
     #[schema(required)]
     description: Option<String>,
     connection_details: ConnectionDetails,
+    limits: ConnectionLimits,
+    /// How the age of its data is known, for tasks that wait for fresh data. Null: it is not, or the caller may not query it.
+    #[schema(required)]
+    freshness: Option<FreshnessCheck>,
     /// What the caller may do with it.
     access: ConnectionAccess,
     created_at: DateTime<Utc>,
@@ -45,6 +60,23 @@ pub(crate) struct DataConnection {
     /// How the latest test ended; null before the first.
     #[schema(required)]
     last_test: Option<LastTest>,
+}
+
+/// What a connection lets happen at once.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ConnectionLimits {
+    /// Queries at once, over all processes; others wait.
+    concurrent_queries: u32,
+}
+
+/// Limits to set; absent ones stay, or are the defaults.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ConnectionLimitsRequest {
+    /// 1 to 100; 4 by default.
+    #[schema(minimum = 1, maximum = 100)]
+    concurrent_queries: Option<i64>,
 }
 
 /// How a test ended.
@@ -59,6 +91,9 @@ pub(crate) struct LastTest {
     /// How many tables were found.
     #[schema(required)]
     tables: Option<u32>,
+    /// How fresh the data was; null where nobody said how that is known, or nothing answered.
+    #[schema(required)]
+    freshness: Option<FreshnessLook>,
 }
 
 /// A connection to be made.
@@ -74,6 +109,10 @@ pub(crate) struct DataConnectionRequest {
     description: Option<String>,
     #[schema(value_type = ConnectionDetailsRequest)]
     connection_details: Value,
+    limits: Option<ConnectionLimitsRequest>,
+    /// How the age of its data is known. Tried out at once: a table or column that is not there is refused.
+    #[serde(default)]
+    freshness: Option<FreshnessCheck>,
 }
 
 /// Changes to a connection. What is absent stays, the password too.
@@ -84,6 +123,11 @@ pub(crate) struct DataConnectionPatch {
     description: Option<String>,
     #[schema(value_type = Option<ConnectionDetailsPatch>)]
     connection_details: Option<Value>,
+    limits: Option<ConnectionLimitsRequest>,
+    /// How the age of its data is known. Null: no longer. Tried out at once.
+    #[serde(default)]
+    #[schema(value_type = Option<FreshnessCheck>)]
+    freshness: Given<FreshnessCheck>,
 }
 
 /// A connection that is not saved, to be tested.
@@ -96,6 +140,9 @@ pub(crate) struct DataConnectionTest {
     engine: String,
     #[schema(value_type = ConnectionDetailsRequest)]
     connection_details: Value,
+    /// How the age of its data would be known, to be tried out as well.
+    #[serde(default)]
+    freshness: Option<FreshnessCheck>,
 }
 
 /// How a test of a connection went.
@@ -110,6 +157,9 @@ pub(crate) struct TestOutcome {
     /// What was found: the server's version, or what is wrong and what to do.
     #[schema(required)]
     message: Option<String>,
+    /// How fresh the data is; null where nobody said how that is known, or nothing answered.
+    #[schema(required)]
+    freshness: Option<FreshnessLook>,
 }
 
 /// What is in a connection.
@@ -185,21 +235,31 @@ pub(crate) async fn data_connection_create(
     require_creator(&caller)?;
     let name = check_name(&request.name)?;
     let description = check_description(request.description)?;
+    let limits = check_limits(request.limits, json!({}))?;
     let target = target::read(&request.engine, &request.connection_details)?;
+    check_freshness(request.freshness.as_ref())?;
     let test = target::try_out(&state, &target).await?;
+    let test = target::with_look(&state, test, &target.spec, request.freshness.as_ref(), true).await?;
     let connection = NewConnection {
         name,
         engine: request.engine,
         description,
         details: target.details,
         secret: target.password,
-        limits: json!({}),
+        limits,
+        freshness: request.freshness,
     };
     let made = state.store.connection_create(&caller.scope, caller.user_id, &connection).await;
     let mut made = made.or_refused("connection")?;
     state.store.connection_tested(&caller.scope, made.id, &test).await.or_refused("connection")?;
     made.last_test = Some(test);
     Ok((StatusCode::CREATED, etag(made.version), axum::Json(DataConnection::of(made))))
+}
+
+/// The answer to the creation of a connection, some time after it.
+pub(crate) async fn created(state: &ApiState, caller: &Caller, id: ConnectionId) -> Result<Response> {
+    let made = visible(state, caller, id).await?;
+    Ok((StatusCode::CREATED, etag(made.version), axum::Json(DataConnection::of(made))).into_response())
 }
 
 /// Test a connection before it is saved.
@@ -212,8 +272,10 @@ pub(crate) async fn data_connection_test_unsaved(
 ) -> Result<axum::Json<TestOutcome>> {
     require_creator(&caller)?;
     let target = target::read(&request.engine, &request.connection_details)?;
+    check_freshness(request.freshness.as_ref())?;
     let started_at = state.now();
     let test = target::try_out(&state, &target).await?;
+    let test = target::with_look(&state, test, &target.spec, request.freshness.as_ref(), false).await?;
     Ok(axum::Json(TestOutcome::of(test, state.now() - started_at)))
 }
 
@@ -247,16 +309,34 @@ pub(crate) async fn data_connection_update(
     let mut change = ConnectionChange {
         name: patch.name.as_deref().map(check_name).transpose()?,
         description: patch.description.map(|text| check_description(Some(text))).transpose()?,
+        limits: patch
+            .limits
+            .map(|limits| check_limits(Some(limits), connection.limits.clone()))
+            .transpose()?,
+        freshness: match patch.freshness {
+            Given::Absent => None,
+            Given::Null => Some(None),
+            Given::Value(check) => Some(Some(check)),
+        },
         ..ConnectionChange::default()
     };
+    let is_new_check = matches!(change.freshness, Some(Some(_)));
+    let freshness = change.freshness.clone().unwrap_or_else(|| connection.freshness.clone());
+    check_freshness(freshness.as_ref())?;
     let mut test = None;
     if let Some(details) = &patch.connection_details {
         let stored_password =
             state.store.connection_secret(&caller.scope, id).await.or_refused("connection")?;
         let target = target::changed(&connection, details, stored_password)?;
-        test = Some(target::try_out(&state, &target).await?);
+        let tried = target::try_out(&state, &target).await?;
+        let tried = target::with_look(&state, tried, &target.spec, freshness.as_ref(), is_new_check).await?;
+        test = Some(tried);
         change.details = Some(target.details);
         change.secret = target.password;
+    } else if is_new_check {
+        let spec = target::stored_spec(&state, &caller, &connection).await?;
+        let tried = target::test_of(&state, state.warehouse.test(&spec).await);
+        test = Some(target::with_look(&state, tried, &spec, freshness.as_ref(), true).await?);
     }
     // The version that was read: two changes at once do not mix.
     let version = Some(connection.version);
@@ -302,7 +382,10 @@ pub(crate) async fn data_connection_test(
     let connection = queryable(&state, &caller, id).await?;
     let spec = target::stored_spec(&state, &caller, &connection).await?;
     let started_at = state.now();
-    let test = target::test_of(&state, state.warehouse.test(&spec).await);
+    let outcome =
+        target::admitted(&state, &caller, &connection, Box::pin(state.warehouse.test(&spec))).await?;
+    let test = target::test_of(&state, outcome);
+    let test = target::with_look(&state, test, &spec, connection.freshness.as_ref(), false).await?;
     state.store.connection_tested(&caller.scope, id, &test).await.or_refused("connection")?;
     Ok(axum::Json(TestOutcome::of(test, state.now() - started_at)))
 }
@@ -317,7 +400,12 @@ pub(crate) async fn data_connection_catalog(
 ) -> Result<axum::Json<Catalog>> {
     let connection = queryable(&state, &caller, id).await?;
     let spec = target::stored_spec(&state, &caller, &connection).await?;
-    let catalog = state.warehouse.catalog(&spec).await.map_err(target::refusal)?;
+    let catalog = match state.warehouse.known_catalog(&spec) {
+        Some(known) => known,
+        None => target::admitted(&state, &caller, &connection, Box::pin(state.warehouse.catalog(&spec)))
+            .await?
+            .map_err(target::refusal)?,
+    };
     let tables = catalog.tables.iter().map(CatalogTable::of).collect();
     Ok(axum::Json(Catalog { tables, problems: catalog.problems.clone(), read_at: state.now() }))
 }
@@ -401,6 +489,22 @@ pub(crate) fn check_description(description: Option<String>) -> Result<String> {
     Err(Error::field("description", format!("must have at most {DESCRIPTION_MAX} characters")))
 }
 
+/// Limits as they are stored: `stored` with what was asked for.
+fn check_limits(limits: Option<ConnectionLimitsRequest>, mut stored: Value) -> Result<Value> {
+    let Some(queries) = limits.and_then(|limits| limits.concurrent_queries) else { return Ok(stored) };
+    if !(1..=CONCURRENT_QUERIES_MAX).contains(&queries) {
+        let message = format!("must be a number from 1 to {CONCURRENT_QUERIES_MAX}");
+        return Err(Error::field("limits.concurrentQueries", message));
+    }
+    stored["concurrentQueries"] = queries.into();
+    Ok(stored)
+}
+
+/// Refuses a check that has no proper form.
+fn check_freshness(check: Option<&FreshnessCheck>) -> Result<()> {
+    Ok(check.map_or(Ok(()), |check| check.check("freshness"))?)
+}
+
 impl DataConnection {
     /// A connection with what its caller may see of it.
     pub(crate) fn of(connection: Connection) -> Self {
@@ -411,12 +515,15 @@ impl DataConnection {
         } else {
             ConnectionDetails::default()
         };
+        let may_query = access >= ConnectionAccess::Query;
         Self {
             id: connection.id,
+            limits: ConnectionLimits { concurrent_queries: connection.concurrent_queries() },
             name: connection.name,
             engine: connection.engine,
             description: Some(connection.description).filter(|text| !text.is_empty()),
             connection_details: details,
+            freshness: connection.freshness.filter(|_| may_query),
             access,
             created_at: connection.created_at,
             updated_at: connection.updated_at,
@@ -425,6 +532,7 @@ impl DataConnection {
                 at: test.at,
                 message: Some(test.message).filter(|text| !text.is_empty()),
                 tables: test.tables,
+                freshness: test.freshness.filter(|_| may_query),
             }),
         }
     }
@@ -437,6 +545,7 @@ impl TestOutcome {
             elapsed_ms: elapsed.num_milliseconds().unsigned_abs(),
             tables: test.tables,
             message: Some(test.message).filter(|text| !text.is_empty()),
+            freshness: test.freshness,
         }
     }
 }

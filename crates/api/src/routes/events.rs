@@ -37,6 +37,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
 /// Events that a slow client may be behind before its stream waits for it.
 const BACKLOG: usize = 64;
+/// A client that takes nothing for this long loses its stream; it may come back and go on where it was.
+const STALLED_AFTER: Duration = Duration::from_secs(30);
 
 /// The event `delta`: text of the turn's reply as it comes in. Never stored, never repeated.
 #[derive(Serialize, ToSchema)]
@@ -88,11 +90,15 @@ pub(crate) async fn thread_events(
     LastEventId(seen): LastEventId,
 ) -> Result<impl IntoResponse> {
     readable(&state, &caller, id).await?;
+    let place = state.load.stream(caller.user_id)?;
     let (sender, receiver) = mpsc::channel(BACKLOG);
     // Listening starts before the tables are read: what changes in between is heard.
     let word = state.events.subscribe();
     let mut stream = Stream { state, caller, id, sender, seen, told: BTreeMap::new() };
-    tokio::spawn(async move { stream.run(word).await });
+    tokio::spawn(async move {
+        stream.run(word).await;
+        drop(place);
+    });
     let events =
         Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_EVERY));
     // Proxies that gather answers before they pass them on are asked not to.
@@ -162,10 +168,12 @@ impl Stream {
     }
 
     async fn look_and_check(&mut self) -> Result<(), Over> {
+        let turn = self.state.load.look().await;
         let store = &self.state.store;
         let scope = &self.caller.scope;
         let rights = store.thread_rights(scope, self.id, self.caller.user_id).await;
         let member = store.member_get(scope, self.caller.user_id).await;
+        drop(turn);
         match (rights, member) {
             (Ok(ThreadRights::None), _) | (_, Ok(None)) => Err(Over),
             (_, Ok(Some(member))) if member.deactivated_at.is_some() => Err(Over),
@@ -176,9 +184,11 @@ impl Stream {
     /// Sends what is in the tables and was not sent yet. When they cannot be read, the next look tries again.
     async fn look(&mut self) -> Result<(), Over> {
         let scope = self.caller.scope;
+        let turn_to_look = self.state.load.look().await;
         // Turns before steps: a turn's end is only told once all of its steps are.
         let turns = self.state.store.turn_list(&scope, self.id).await;
         let steps = self.state.store.step_list(&scope, self.id, self.seen).await;
+        drop(turn_to_look);
         let (turns, steps) = match (turns, steps) {
             (Ok(turns), Ok(steps)) => (turns, steps),
             (Err(error), _) | (_, Err(error)) => {
@@ -240,7 +250,7 @@ impl Stream {
             None => event,
         };
         let Ok(event) = event.json_data(data) else { return Err(Over) };
-        self.sender.send(Ok(event)).await.map_err(|_| Over)?;
+        self.sender.send_timeout(Ok(event), STALLED_AFTER).await.map_err(|_| Over)?;
         self.seen = seq.unwrap_or(self.seen).max(self.seen);
         Ok(())
     }

@@ -1,6 +1,10 @@
 //! Groups and who is in them (part B), for admins to change.
 
-use axum::{extract::State, http::StatusCode};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use chrono::{DateTime, Utc};
 use domain::{GroupId, UserId};
 use serde::{Deserialize, Serialize};
@@ -112,13 +116,18 @@ pub(crate) async fn group_create(
     State(state): State<ApiState>,
     caller: Caller,
     Json(request): Json<GroupRequest>,
-) -> Result<(StatusCode, axum::Json<Group>)> {
+) -> Result<Response> {
     caller.require_admin()?;
     let name = check_name(&request.name)?;
     let members = read_members(request.members, "members.users")?;
     let id = state.store.group_create(&caller.scope, &name, &members).await.or_refused("group")?;
-    let group = find(&state, &caller, id).await?;
-    Ok((StatusCode::CREATED, axum::Json(group)))
+    created(&state, &caller, id).await
+}
+
+/// The answer to the creation of a group, right after it or later.
+pub(crate) async fn created(state: &ApiState, caller: &Caller, id: GroupId) -> Result<Response> {
+    let group = find(state, caller, id).await?;
+    Ok((StatusCode::CREATED, axum::Json(group)).into_response())
 }
 
 /// One group.

@@ -2,6 +2,7 @@
 
 pub(crate) mod charts;
 pub(crate) mod connections;
+pub(crate) mod credits;
 pub(crate) mod events;
 pub(crate) mod grants;
 pub(crate) mod groups;
@@ -35,6 +36,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(groups::router())
         .merge(connections::router())
         .merge(grants::router())
+        .merge(credits::router())
         .merge(tasks::router())
         .merge(runs::router())
         .merge(oversight::router())

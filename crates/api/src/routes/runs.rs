@@ -4,6 +4,7 @@ use axum::extract::State;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     DeliveryId, RunId, TaskId, ThreadId, UserId,
+    check::Check,
     delivery::{Audience, Channel, DeliveryState},
     run::{RunReason, RunStatus, RunTrigger, Usage},
     schedule::{Schedule, Window},
@@ -34,7 +35,7 @@ pub(crate) struct Occurrence {
     opens_at: DateTime<Utc>,
     closes_at: DateTime<Utc>,
     fate: Fate,
-    /// Why it failed, was skipped or missed.
+    /// Why it failed, waits, was skipped or missed.
     #[schema(required)]
     reason: Option<RunReason>,
     /// The reason as a sentence.
@@ -46,6 +47,9 @@ pub(crate) struct Occurrence {
     run_id: Option<RunId>,
     #[schema(required)]
     thread_id: Option<ThreadId>,
+    /// What came of the task's condition; null where it has none, or was not evaluated yet.
+    #[schema(required)]
+    check: Option<Check>,
     deliveries: DeliveryCounts,
 }
 
@@ -106,6 +110,9 @@ pub(crate) struct Run {
     #[schema(required)]
     finished_at: Option<DateTime<Utc>>,
     usage: Usage,
+    /// What came of the task's condition; null where it has none, or was not evaluated yet.
+    #[schema(required)]
+    check: Option<Check>,
     deliveries: Vec<Delivery>,
 }
 
@@ -247,6 +254,8 @@ async fn describe(state: &ApiState, caller: &Caller, run: store::Run) -> Result<
         started_at: run.started_at,
         finished_at: run.finished_at,
         usage: run.usage,
+        // It tells of the data, which an admin who reads of the run may not see.
+        check: run.check.filter(|_| run.creator_id == caller.user_id),
         deliveries: deliveries.into_iter().map(Delivery::from).collect(),
     })
 }
@@ -275,6 +284,7 @@ impl Occurrence {
             late: false,
             run_id: None,
             thread_id: None,
+            check: None,
             deliveries: DeliveryCounts::default(),
         }
     }
@@ -291,6 +301,7 @@ impl Occurrence {
             late: run.late,
             run_id: Some(run.id),
             thread_id: run.thread_id,
+            check: run.check,
             deliveries: run.deliveries.into(),
         })
     }

@@ -1,15 +1,28 @@
 //! Where a connection leads: its details as received, stored and shown, and trying them out.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Component, Path, PathBuf},
+    pin::Pin,
+    time::Duration,
+};
 
+use domain::freshness::{FreshnessCheck, FreshnessLook};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use store::{Connection, ConnectionTest};
+use store::{Connection, ConnectionTest, SlotAnswer};
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
-use warehouse::{ConnectionSpec, FilesSpec, TestReport};
+use warehouse::{ConnectionSpec, FilesSpec, QueryLimits, TestReport};
 
 use crate::{ApiState, Error, Result, auth::Caller, error::StoreResult};
+
+/// How long a person's request waits for other queries on the connection to end.
+const SLOT_PATIENCE: Duration = Duration::from_secs(10);
+const BUSY: Error = Error::Unavailable(Cow::Borrowed(
+    "as many queries as the connection allows are running; try again in a moment",
+));
 
 /// Where the data is. One key, named as the type. Empty for callers who may not manage the connection.
 #[derive(Default, Serialize, ToSchema)]
@@ -112,7 +125,7 @@ pub(crate) struct PostgresDetailsPatch {
 
 /// Where a connection shall lead, checked for its form.
 pub(crate) struct Target {
-    spec: ConnectionSpec,
+    pub(crate) spec: ConnectionSpec,
     /// As stored: without the password.
     pub(crate) details: Value,
     pub(crate) password: Option<SecretString>,
@@ -216,6 +229,26 @@ pub(crate) async fn try_out(state: &ApiState, target: &Target) -> Result<Connect
     }
 }
 
+/// Reads from a stored connection as one of the queries that may run on it at once.
+pub(crate) async fn admitted<T>(
+    state: &ApiState,
+    caller: &Caller,
+    connection: &Connection,
+    read: Pin<Box<impl Future<Output = Result<T, warehouse::Error>>>>,
+) -> Result<Result<T, warehouse::Error>> {
+    let limit = connection.concurrent_queries();
+    // Whoever asked and went away is dropped with the request, and leaves the line.
+    let never = CancellationToken::new();
+    let asked = state.store.connection_slot(&caller.scope, connection.id, limit, SLOT_PATIENCE, &never).await;
+    let SlotAnswer::Taken(slot) = asked.or_refused("connection")? else { return Err(BUSY) };
+    let outcome = tokio::select! {
+        outcome = read => Ok(outcome),
+        () = slot.lost() => Err(BUSY),
+    };
+    slot.give_back().await.or_refused("connection")?;
+    outcome
+}
+
 /// A test as it is stored.
 pub(crate) fn test_of(state: &ApiState, outcome: Result<TestReport, warehouse::Error>) -> ConnectionTest {
     match outcome {
@@ -224,12 +257,51 @@ pub(crate) fn test_of(state: &ApiState, outcome: Result<TestReport, warehouse::E
             at: state.now(),
             message: report.message,
             tables: Some(u32::try_from(report.tables).unwrap_or(u32::MAX)),
+            freshness: None,
         },
         Err(error) => {
             let hint = error.hint().map(|hint| format!(". {hint}")).unwrap_or_default();
-            ConnectionTest { ok: false, at: state.now(), message: format!("{error}{hint}"), tables: None }
+            let message = format!("{error}{hint}");
+            ConnectionTest { ok: false, at: state.now(), message, tables: None, freshness: None }
         }
     }
+}
+
+/// How fresh a source is at this moment. A source that does not answer is a look that failed; so is a check that names what
+/// is not there, unless it is about to be saved: then it is refused with its field.
+pub(crate) async fn look(
+    state: &ApiState,
+    spec: &ConnectionSpec,
+    check: &FreshnessCheck,
+    is_new: bool,
+) -> Result<FreshnessLook> {
+    let now = state.store.now().await.or_refused("connection")?;
+    let newest = state.warehouse.newest(spec, check, QueryLimits::default(), &CancellationToken::new()).await;
+    let error = match newest {
+        Ok(newest) => return Ok(check.look(newest, now)),
+        Err(error) => error,
+    };
+    let hint = error.hint().map(|hint| format!(". {hint}")).unwrap_or_default();
+    let message = format!("{error}{}", hint.trim_end_matches('.'));
+    match error {
+        warehouse::Error::UnknownTable { .. } if is_new => Err(Error::field("freshness.table", message)),
+        warehouse::Error::UnfitColumn { .. } if is_new => Err(Error::field("freshness.column", message)),
+        _ => Ok(FreshnessLook { is_fresh: false, newest_at: None, message }),
+    }
+}
+
+/// A test with a look at freshness where the source answered and its freshness can be known.
+pub(crate) async fn with_look(
+    state: &ApiState,
+    mut test: ConnectionTest,
+    spec: &ConnectionSpec,
+    check: Option<&FreshnessCheck>,
+    is_new: bool,
+) -> Result<ConnectionTest> {
+    if let Some(check) = check.filter(|_| test.ok) {
+        test.freshness = Some(look(state, spec, check, is_new).await?);
+    }
+    Ok(test)
 }
 
 /// What a client is told when a data source refuses or fails.

@@ -1,10 +1,15 @@
 //! Tasks: saved questions. A task is its creator's alone.
 
-use axum::{extract::State, http::StatusCode, response::IntoResponse};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use chrono::{DateTime, Utc};
 use domain::{
     ConnectionId, Invalid, RunId, TaskId, ThreadId,
-    invalid::Issues,
+    condition::Condition,
+    freshness::FreshnessGate,
     run::RunStatus,
     schedule::{Schedule, ScheduleSpec},
     task::{self, Context, ContextKind, Notification, TaskSpec, TaskStatus},
@@ -41,12 +46,15 @@ pub(crate) struct Task {
     /// `Every Monday, 09:00 to 11:00, Europe/Berlin`.
     schedule_in_words: String,
     notification: Notification,
-    /// Always null: not offered yet.
-    #[schema(required, value_type = Option<Object>)]
-    condition: Option<Value>,
-    /// Always null: not offered yet.
-    #[schema(required, value_type = Option<Object>)]
-    freshness: Option<Value>,
+    /// When its answer is sent. Null: always.
+    #[schema(required)]
+    condition: Option<Condition>,
+    /// The condition as it goes on after "Only when": `revenue is below 500`.
+    #[schema(required)]
+    condition_in_words: Option<String>,
+    /// Whether its scheduled runs wait for fresh data. Null: they do not.
+    #[schema(required)]
+    freshness: Option<FreshnessGate>,
     /// Null: never.
     #[schema(required)]
     expires_at: Option<DateTime<Utc>>,
@@ -104,14 +112,12 @@ pub(crate) struct TaskRequest {
     schedule: ScheduleSpec,
     #[serde(default)]
     notification: Notification,
-    /// Must be null: not offered yet.
+    /// When its answer is sent. Absent or null: always.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
-    condition: Option<Value>,
-    /// Must be null: not offered yet.
+    condition: Option<Condition>,
+    /// Whether its scheduled runs wait for fresh data. Absent or null: they do not.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
-    freshness: Option<Value>,
+    freshness: Option<FreshnessGate>,
     /// When it stops firing. Absent: six months ahead. Null: never, where the workspace allows it.
     #[serde(default)]
     #[schema(value_type = Option<DateTime<Utc>>)]
@@ -127,14 +133,14 @@ pub(crate) struct TaskPatch {
     context: Option<Context>,
     schedule: Option<ScheduleSpec>,
     notification: Option<Notification>,
-    /// Must be null: not offered yet.
+    /// Null: its answer is always sent.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
-    condition: Option<Value>,
-    /// Must be null: not offered yet.
+    #[schema(value_type = Option<Condition>)]
+    condition: Given<Condition>,
+    /// Null: its runs wait for nothing.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
-    freshness: Option<Value>,
+    #[schema(value_type = Option<FreshnessGate>)]
+    freshness: Given<FreshnessGate>,
     /// Null: never.
     #[serde(default)]
     #[schema(value_type = Option<DateTime<Utc>>)]
@@ -268,7 +274,6 @@ pub(crate) async fn task_create(
     Json(request): Json<TaskRequest>,
 ) -> Result<impl IntoResponse> {
     caller.require_asking()?;
-    demand_null(request.condition.as_ref(), request.freshness.as_ref())?;
     let now = state.store.now().await.or_refused("task")?;
     let mut spec = TaskSpec {
         title: request.title,
@@ -276,12 +281,37 @@ pub(crate) async fn task_create(
         context: request.context,
         schedule: request.schedule,
         notification: request.notification,
+        condition: request.condition,
+        freshness: request.freshness,
         expires_at: request.expires_at.or_else(|| Some(task::default_expiration(now))),
     };
     let schedule = check(&state, &caller, &mut spec, now).await?;
     let made =
         state.store.task_create(&caller.scope, caller.user_id, &spec, &schedule).await.or_refused("task")?;
-    Ok((StatusCode::CREATED, etag(made.version), axum::Json(Task::of(made))))
+    Ok(answer_created(made))
+}
+
+fn answer_created(task: store::Task) -> Response {
+    (StatusCode::CREATED, etag(task.version), axum::Json(Task::of(task))).into_response()
+}
+
+/// The answer to the creation of a task, some time after it.
+pub(crate) async fn created(state: &ApiState, caller: &Caller, id: TaskId) -> Result<Response> {
+    own(state, caller, id).await.map(answer_created)
+}
+
+/// The answer to the duplication of a task, some time after the copy was made; it is paused if it was not yet.
+pub(crate) async fn duplicated(state: &ApiState, caller: &Caller, id: TaskId) -> Result<Response> {
+    let copy = state.store.task_pause(&caller.scope, id).await.or_refused("task")?;
+    Ok((etag(copy.version), axum::Json(Task::of(copy))).into_response())
+}
+
+/// The answer to the start of a run, some time after it; `details` are those of the audit log.
+pub(crate) async fn started(state: &ApiState, caller: &Caller, details: &Value) -> Result<Response> {
+    let run_id: RunId = RunId::deserialize(&details["runId"]).map_err(Error::internal)?;
+    let run = state.store.run_get(&caller.scope, run_id).await.or_refused("run")?;
+    let thread_id = run.and_then(|run| run.thread_id).ok_or(Error::NotFound("run"))?;
+    Ok((StatusCode::ACCEPTED, axum::Json(StartedRun { run_id, thread_id })).into_response())
 }
 
 /// One task.
@@ -311,7 +341,6 @@ pub(crate) async fn task_update(
     if expected.is_some_and(|expected| expected != before.version) {
         return Err(Error::PreconditionFailed);
     }
-    demand_null(patch.condition.as_ref(), patch.freshness.as_ref())?;
     let now = state.store.now().await.or_refused("task")?;
     let mut spec = before.spec();
     spec.title = patch.title.unwrap_or(spec.title);
@@ -319,6 +348,8 @@ pub(crate) async fn task_update(
     spec.context = patch.context.unwrap_or(spec.context);
     spec.schedule = patch.schedule.unwrap_or(spec.schedule);
     spec.notification = patch.notification.unwrap_or(spec.notification);
+    spec.condition = patch.condition.or_else(|| spec.condition);
+    spec.freshness = patch.freshness.or_else(|| spec.freshness);
     spec.expires_at = patch.expires_at.or_else(|| spec.expires_at);
     let schedule = check(&state, &caller, &mut spec, now).await?;
     // The version that was read: two changes at once do not mix.
@@ -411,8 +442,7 @@ pub(crate) async fn task_duplicate(
     let schedule = check(&state, &caller, &mut spec, now).await?;
     let copy =
         state.store.task_create(&caller.scope, caller.user_id, &spec, &schedule).await.or_refused("task")?;
-    let copy = state.store.task_pause(&caller.scope, copy.id).await.or_refused("task")?;
-    Ok((etag(copy.version), axum::Json(Task::of(copy))))
+    duplicated(&state, &caller, copy.id).await
 }
 
 /// Run a task now. Its schedule is untouched.
@@ -461,13 +491,6 @@ fn slack_missing() -> Invalid {
     Invalid::new("notification.slackChannels", "Slack is not connected to this workspace")
 }
 
-fn demand_null(condition: Option<&Value>, freshness: Option<&Value>) -> Result<()> {
-    let mut issues = Issues::default();
-    issues.require(condition.is_none(), "condition", "conditions are not offered yet; leave it null");
-    issues.require(freshness.is_none(), "freshness", "freshness gates are not offered yet; leave it null");
-    Ok(issues.into_result()?)
-}
-
 impl From<TaskSort> for store::TaskSort {
     fn from(sort: TaskSort) -> Self {
         match sort {
@@ -490,8 +513,9 @@ impl Task {
             schedule_in_words: in_words.unwrap_or_default(),
             schedule: task.schedule,
             notification: task.notification,
-            condition: None,
-            freshness: None,
+            condition_in_words: task.condition.as_ref().map(Condition::in_words),
+            condition: task.condition,
+            freshness: task.freshness,
             expires_at: task.expires_at,
             status: task.status,
             status_reason: task.status_reason,

@@ -1,6 +1,9 @@
 //! Threads (part B): ask, look, read, follow up, list, cancel.
 
-use axum::extract::State;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use chrono::{DateTime, Utc};
 use domain::{
     ConnectionId, TaskId, ThreadId, UserId, WorkspaceId,
@@ -227,20 +230,22 @@ pub(crate) async fn thread_create(
     State(state): State<ApiState>,
     caller: Caller,
     Json(request): Json<ThreadRequest>,
-) -> Result<axum::Json<NewThread>> {
+) -> Result<Response> {
     caller.require_asking()?;
     let question = read_question(&caller, request)?;
     state.limits.take_run(caller.user_id, state.now())?;
     let started =
         state.store.thread_ask(&caller.scope, caller.user_id, &question).await.or_refused("thread")?;
-    let thread = state.store.thread_get(&caller.scope, started.thread_id).await.or_refused("thread")?;
+    asked(&state, &caller, started.thread_id).await
+}
+
+/// The answer to a question, right after it was asked or later.
+pub(crate) async fn asked(state: &ApiState, caller: &Caller, id: ThreadId) -> Result<Response> {
+    let thread = state.store.thread_get(&caller.scope, id).await.or_refused("thread")?;
     let thread = thread.ok_or(Error::NotFound("thread"))?;
-    Ok(axum::Json(NewThread {
-        thread_id: thread.id,
-        url: state.thread_url(thread.id),
-        created_at: thread.created_at,
-        project_id: None,
-    }))
+    let url = state.thread_url(id);
+    let answer = NewThread { thread_id: id, url, created_at: thread.created_at, project_id: None };
+    Ok(axum::Json(answer).into_response())
 }
 
 /// A thread with its latest answer.
@@ -324,7 +329,12 @@ pub(crate) async fn thread_follow_up(
     let question = read_question(&caller, request)?;
     state.limits.take_run(caller.user_id, state.now())?;
     state.store.thread_followup(&caller.scope, id, &question).await.or_refused("thread")?;
-    Ok(axum::Json(ContinuedThread { thread_id: id, url: state.thread_url(id) }))
+    Ok(continued(&state, id))
+}
+
+/// The answer to a further question, right after it was asked or later.
+pub(crate) fn continued(state: &ApiState, id: ThreadId) -> axum::Json<ContinuedThread> {
+    axum::Json(ContinuedThread { thread_id: id, url: state.thread_url(id) })
 }
 
 /// Stop the thread's unfinished turn, if there is one.

@@ -42,6 +42,9 @@ pub(crate) struct UploadForm {
     files: Vec<u8>,
 }
 
+/// Where uploads are received: they take long, and have bounds of their own.
+pub(crate) const UPLOAD_PATH: &str = "/api/v1/data-connections/upload";
+
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(data_connection_upload))
 }
@@ -75,6 +78,7 @@ pub(crate) async fn data_connection_upload(
         details: target.details,
         secret: None,
         limits: json!({}),
+        freshness: None,
     };
     let made = state.store.connection_create(&caller.scope, caller.user_id, &connection).await;
     let mut made = made.or_refused("connection")?;

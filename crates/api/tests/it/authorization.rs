@@ -40,6 +40,9 @@ const EXPECTED: &[(&str, u16, u16)] = &[
     ("data_connection_delete", 404, 404),
     ("data_connection_test", 404, 404),
     ("data_connection_catalog", 404, 404),
+    ("credit_get", 200, 200),
+    ("credit_grant", 403, 403),
+    ("credit_usage_list", 200, 200),
     ("grant_list", 404, 404),
     ("grant_replace", 404, 404),
     ("task_list", 200, 200),
@@ -179,6 +182,7 @@ pub(crate) fn body(operation: &str) -> Option<Value> {
         "task_update" => json!({"title": "New", "prompt": "New?", "schedule": {
             "cadence": "monthly", "nthWeekday": {"n": -1, "weekday": "fri"}, "windowStart": "00:00", "timezone": "UTC",
         }}),
+        "credit_grant" => json!({"amount": 10, "note": "x"}),
         "task_extend" => json!({"expiresAt": "2027-01-01T00:00:00Z"}),
         "task_run" => json!({"testToMe": true}),
         "schedule_preview" => json!({"schedule": {

@@ -24,6 +24,8 @@ use warehouse::{Warehouse, WarehouseOptions, WorkerCommand};
 pub(crate) struct Api {
     pub(crate) world: World,
     pub(crate) router: Router,
+    /// What the router works with.
+    pub(crate) state: ApiState,
     /// The admin's token.
     pub(crate) token: String,
     /// A folder under which `files` connections may lie.
@@ -68,7 +70,8 @@ impl Api {
             api_options,
         );
         let mut api = Self {
-            router: api::router(state),
+            router: api::router(state.clone()),
+            state,
             world,
             token: String::new(),
             files,

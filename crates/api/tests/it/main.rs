@@ -1,7 +1,9 @@
 //! The API as a client sees it: the real router over a real database, a real engine and real files.
 
 mod authorization;
+mod conditions;
 mod connections;
+mod credits;
 mod documents;
 mod harness;
 mod idempotency;
@@ -9,6 +11,7 @@ mod limits;
 mod live;
 mod openapi;
 mod outbox;
+mod overload;
 mod pages;
 mod preview;
 mod robustness;

@@ -33,7 +33,7 @@ async fn a_task_lives_from_creation_to_deletion() {
     assert_eq!(made["nextRunAt"], "2026-03-05T08:00:00Z");
     assert_eq!(made["expiresAt"], "2026-09-02T08:00:00Z");
     assert_eq!(made["scheduleInWords"], "Every Monday and Thursday, 09:00 to 11:00, Europe/Berlin");
-    for key in ["condition", "freshness", "statusReason", "lastRun", "latestThreadId"] {
+    for key in ["condition", "conditionInWords", "freshness", "statusReason", "lastRun", "latestThreadId"] {
         assert_eq!(made.get(key), Some(&Value::Null), "{key}");
     }
     let path = format!("/tasks/{}", text(&made["id"]));
@@ -118,7 +118,26 @@ async fn everything_wrong_is_told_at_once_with_its_field() {
         ),
         (json!({"expiresAt": "2026-01-01T00:00:00Z"}), vec!["expiresAt"]),
         (json!({"expiresAt": null}), vec!["expiresAt"]),
-        (json!({"condition": {}}), vec!["condition"]),
+        (json!({"condition": {}}), vec!["condition.kind"]),
+        (json!({"condition": {"kind": "sql"}}), vec!["condition.kind"]),
+        (json!({"condition": {"kind": "rows", "value": 3}}), vec!["condition.comparison"]),
+        (
+            json!({"condition": {"kind": "rows", "comparison": "above", "value": "many"}}),
+            vec!["condition.value"],
+        ),
+        (json!({"condition": {"kind": "changed", "value": 3}}), vec!["condition.value"]),
+        (json!({"condition": {"kind": "no_data", "sql": "x"}}), vec!["condition.sql"]),
+        (
+            json!({"title": "", "condition": {"kind": "rows", "comparison": "above", "value": 0.5}}),
+            vec!["title", "condition.value"],
+        ),
+        (json!({"freshness": {}}), vec!["freshness.policy"]),
+        (json!({"freshness": {"policy": "wait"}}), vec!["freshness.policy"]),
+        (
+            json!({"freshness": {"policy": "skip", "connectionIds": [nobody]}}),
+            vec!["freshness.connectionIds[0]"],
+        ),
+        (json!({"freshness": {"policy": "skip", "connectionIds": []}}), vec!["freshness.connectionIds"]),
         (
             json!({"schedule": {"cadence": "daily", "windowStart": "9", "timezone": "X"}}),
             vec!["schedule.windowStart", "schedule.timezone"],

@@ -1,5 +1,8 @@
 //! The subcommands of an operator, a file each.
 
+#[cfg(feature = "bench")]
+pub(crate) mod bench;
+pub(crate) mod credits;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod migrate;

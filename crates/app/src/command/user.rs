@@ -98,7 +98,7 @@ fn create(arguments: Create) -> anyhow::Result<()> {
 }
 
 /// The workspace of a slug, or the only one.
-async fn workspace_scope(store: &Store, slug: Option<&str>) -> anyhow::Result<Scope> {
+pub(crate) async fn workspace_scope(store: &Store, slug: Option<&str>) -> anyhow::Result<Scope> {
     let workspaces = store.workspace_list().await?;
     let workspace = match slug {
         Some(slug) => workspaces.iter().find(|workspace| workspace.slug == slug),

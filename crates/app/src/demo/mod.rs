@@ -84,6 +84,7 @@ async fn seed(store: &Store, folder: &Path, now: DateTime<Utc>) -> anyhow::Resul
         details: json!({"files": {"path": folder}}),
         secret: None,
         limits: json!({}),
+        freshness: None,
     };
     let connection = store.connection_create(&scope, user_id, &connection).await?.id;
     let [weekly, daily, monthly] = tasks(connection, user_id, now);
@@ -122,6 +123,8 @@ fn tasks(connection: ConnectionId, user_id: UserId, now: DateTime<Utc>) -> [Task
         context: TaskContext { connection_ids: vec![connection], ..TaskContext::default() },
         schedule,
         notification: Notification { user_ids: vec![user_id], ..Notification::default() },
+        condition: None,
+        freshness: None,
         expires_at: Some(default_expiration(now)),
     };
     [

@@ -82,6 +82,26 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
 }
 
 #[test]
+fn credits_are_granted_beside_a_running_server() {
+    let installation = Installation::new();
+    let _process = installation.up();
+    let show = || -> Value {
+        serde_json::from_str(&installation.output(&["credits", "show", "--json"])).expect("JSON")
+    };
+    assert_eq!(show()["unlimited"], true, "the demo workspace works as it did");
+    let text = installation.output(&["credits", "grant", "--amount", "2.5", "--note", "a try"]);
+    assert!(text.starts_with("2.5 of 2.5 granted credits are left"), "{text}");
+    installation.output(&["credits", "grant", "--workspace", "lumen-desk", "--amount", "-0.000001"]);
+    let told = installation.client().get("/credits");
+    assert_eq!(told, show());
+    assert_eq!(told["balance"], json!(2.499_999), "{told:#}");
+    for amount in ["0", "much", "1.2345678"] {
+        let refused = installation.command(["credits", "grant", "--amount", amount]).output();
+        assert!(!refused.expect("the binary runs").status.success(), "{amount}");
+    }
+}
+
+#[test]
 fn a_user_and_a_token_are_made_beside_a_running_server() {
     let installation = Installation::new();
     let _process = installation.up();

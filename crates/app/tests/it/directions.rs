@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, process::Command};
 
 use serde_json::Value;
 
-/// A crate, and which of ours it may depend on. `testkit` serves tests only.
+/// A crate, and which of ours it may depend on. `testkit` serves tests only, `bench` measurements only.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("net", &[]),
@@ -15,13 +15,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("agent", &["domain", "store", "net", "warehouse", "chart"]),
     ("notifier", &["domain", "store", "net", "chart"]),
     ("api", &["domain", "store", "net", "warehouse", "chart"]),
-    ("app", &["domain", "store", "net", "warehouse", "chart", "scheduler", "agent", "notifier", "api"]),
+    (
+        "app",
+        &["domain", "store", "net", "warehouse", "chart", "scheduler", "agent", "notifier", "api", "bench"],
+    ),
     ("testkit", &["domain", "store"]),
+    ("bench", &["domain", "store", "net", "warehouse", "chart", "scheduler", "agent"]),
 ];
 
 /// A library, and who alone may name it. Tests may name any.
 const ONLY: &[(&str, &[&str])] = &[
-    ("sqlx", &["store", "testkit"]),
+    ("sqlx", &["store", "testkit", "bench"]),
     ("axum", &["api", "app"]),
     ("duckdb", &["warehouse"]),
     ("tokio-postgres", &["warehouse"]),

@@ -161,6 +161,7 @@ fn connection(source: &Postgres) -> NewConnection {
         } }),
         secret: None,
         limits: json!({}),
+        freshness: None,
     }
 }
 

@@ -6,7 +6,10 @@
 #![cfg(target_os = "linux")]
 
 mod checker;
+mod g12_idempotency;
 mod g1_one_run;
+mod g21_deactivation;
+mod g25_endurance;
 mod g2_window;
 mod g4_fencing;
 mod g5_clocks;

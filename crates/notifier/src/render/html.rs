@@ -133,6 +133,13 @@ fn content(message: &Message, content_ids: &[String], is_cut: bool) -> String {
         escape(&message.date),
         line(&message.headline),
     ))];
+    if let Some(banner) = &message.banner {
+        content.push(text_element(&format!(
+            "<p class=\"warn\" style=\"margin:0 0 18px;padding:10px 12px;background-color:{WARN_SOFT};font-size:14px;\
+             line-height:21px;color:{WARN}\">{}</p>",
+            line(banner)
+        )));
+    }
     if !message.body.is_empty() {
         content.push(text_element(&blocks(&message.body)));
     }
@@ -369,6 +376,7 @@ mod tests {
         let message = Message {
             title: "A <b>title</b>".into(),
             date: "Sat 21 Nov 2026".into(),
+            banner: None,
             headline: vec![Inline::Text("5 < 6".into())],
             body: vec![],
             pictures: vec![],

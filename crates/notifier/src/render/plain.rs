@@ -23,6 +23,10 @@ pub(super) fn document(message: &Message, is_cut: bool) -> String {
     text.push_str(&headline);
     text.push_str(&"=".repeat(width.min(WIDTH)));
     text.push_str("\n\n");
+    if let Some(banner) = &message.banner {
+        wrap(&mut text, &line(banner), "! ", "! ");
+        text.push('\n');
+    }
     blocks(&mut text, &message.body, "");
     for picture in &message.pictures {
         wrap(

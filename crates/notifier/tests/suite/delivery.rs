@@ -390,3 +390,27 @@ async fn another_workspaces_rows_are_out_of_reach() {
     let page = Page::first(10);
     assert!(world.store().outbox_mail_list(&other, None, &page).await.expect("a list").values.is_empty());
 }
+
+/// Word of a quiet week goes the way of an answer: full to who may see the data, without a number to a guest who may not, not
+/// at all to who unsubscribed.
+#[tokio::test]
+async fn a_week_without_news_is_told_with_the_numbers_that_each_may_see() {
+    let world = World::new().await;
+    let server = SmtpServer::start(&[]);
+    let ada = world.member("ada@example.com", Role::Member).await;
+    let guest = world.member("guest@example.com", Role::Guest).await;
+    let task = world.task(Notification { user_ids: vec![ada, guest], ..Notification::default() }).await;
+    world.quiet_week(task).await;
+    assert_eq!(world.notifier(&server).run_once().await, 3);
+    let events = server.into_events();
+    let mails: Vec<&Value> = events.iter().filter(|event| event["event"] == "accepted").collect();
+    assert_eq!(mails.len(), 3);
+    for mail in mails {
+        let words = text(&mail["mail"], "text/plain");
+        assert!(words.contains("No news from “Airlines with the most flights” for a week."), "{words}");
+        let to = mail["to"].as_str().expect("a recipient");
+        assert_eq!(words.contains("612 rows"), to != "guest@example.com", "{to}: {words}");
+        assert_eq!(words.contains("/tasks/"), to == "creator@example.com", "{to}: {words}");
+        header(&mail["mail"], "List-Unsubscribe");
+    }
+}

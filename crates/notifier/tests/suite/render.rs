@@ -6,6 +6,7 @@ use crate::support::{hostile_report, usual_report};
 use domain::run::RunReason;
 use notifier::{
     message::{Message, Picture, Report},
+    no_news::NoNews,
     notice::{Event, Notice},
     render::{HTML_BYTES_MAX, render},
 };
@@ -64,6 +65,69 @@ fn a_notice() {
         zone: chrono_tz::Europe::Berlin,
     };
     check_both("notice", &notice.message());
+}
+
+#[test]
+fn a_message_of_stale_data_that_says_why_it_was_sent() {
+    let mut report = usual_report();
+    let stale =
+        "Data as of Fri 20 Nov 2026, 06:00 (Europe/Berlin), older than the 24 hours allowed for Flights.";
+    report.answer.stale = Some(stale.into());
+    report.answer.caveats.insert(0, stale.into());
+    report.answer.why = Some("Sent because flights 58,665 is above 50,000.".into());
+    let message = Message::full(report.clone());
+    check_both("stale", &message);
+    let text = render(&message, &content_ids(&message)).text;
+    assert_eq!(
+        text.matches("Data as of Fri 20 Nov").count(),
+        1,
+        "a caveat that is the banner is not said twice"
+    );
+    let message = Message::link_only(report);
+    let text = render(&message, &[]).text;
+    assert!(!text.contains("58,665") && !text.contains("20 Nov"), "{text}");
+}
+
+#[test]
+fn a_week_without_news() {
+    let at = |text: &str| text.parse().expect("an instant");
+    let mut word = NoNews {
+        task_title: "Airlines with\r\nthe most flights",
+        condition: Some("flights is below 500".into()),
+        checks: Some(vec![
+            (at("2026-11-19T08:05:00Z"), "flights 612 is not below 500".into()),
+            (
+                at("2026-11-20T08:05:00Z"),
+                "<b>flights</b> 540 is not below 500, see https://evil.example/x".into(),
+            ),
+        ]),
+        at: at("2026-11-20T08:05:00Z"),
+        zone: chrono_tz::Europe::Berlin,
+        task_url: Some("https://tidings.example.com/tasks/019aa1b2-0000-7000-8000-000000000001".into()),
+        unsubscribe_url: Some("https://tidings.example.com/unsubscribe/1".into()),
+        because: "You get this because the task is yours.".into(),
+    };
+    check_both("no_news", &word.message());
+    // Who may not see figures learns that the task is alive, and nothing of its data.
+    (word.condition, word.checks, word.task_url) = (None, None, None);
+    let rendered = render(&word.message(), &[]);
+    assert!(!rendered.text.contains("612") && !rendered.text.contains("500"), "{}", rendered.text);
+}
+
+#[test]
+fn a_notice_of_a_skipped_day() {
+    let notice = Notice {
+        event: Event::StaleData(chrono::NaiveDate::from_ymd_opt(2026, 11, 21)),
+        details: Some(
+            "The newest loaded_at of orders is 2026-11-19 06:00 UTC: 2 days old, where 24 hours are allowed.",
+        ),
+        task_title: "Airlines with the most flights",
+        expires_at: None,
+        task_url: "https://tidings.example.com/tasks/019aa1b2-0000-7000-8000-000000000001".into(),
+        at: "2026-11-21T10:45:00Z".parse().expect("an instant"),
+        zone: chrono_tz::Europe::Berlin,
+    };
+    check_both("notice_stale", &notice.message());
 }
 
 #[test]

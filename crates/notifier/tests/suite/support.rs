@@ -194,6 +194,7 @@ pub(crate) fn hostile_report() -> Report {
     );
     report.answer.figures = vec![figure("f1", attack, true)];
     report.answer.caveats = vec![attack.into()];
+    (report.answer.why, report.answer.stale) = (Some(attack.into()), Some(attack.into()));
     report.results[0].columns[0].name = attack.into();
     report.results[0].rows[0][0] = Cell::Text(attack.into());
     report.results[0].rows[1][0] = Cell::Text("https://evil.example/cell".into());

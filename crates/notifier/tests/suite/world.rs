@@ -6,6 +6,7 @@ use domain::{
     ConnectionId, RunId, TaskId, UserId,
     access::Role,
     answer::{Answer, CellRef, Figure, ShownChart, ShownResult},
+    check::{Check, Verdict},
     delivery::{Audience, DeliveryState},
     run::{RunReason, Usage},
     table::{Cell, Column, ColumnType, Table},
@@ -14,7 +15,7 @@ use domain::{
 use notifier::{Notifier, NotifierOptions, Smtp, Transport, email::Sender, transport::smtp::Patience};
 use rand::{SeedableRng as _, rngs::StdRng};
 use serde_json::json;
-use store::{ClaimedRun, Delivery, NewChart, NewConnection, NewResult, NewUser, Scope, Store};
+use store::{ClaimedRun, Delivery, NewChart, NewCheck, NewConnection, NewResult, NewUser, Scope, Store};
 use testkit::TestDatabase;
 
 use crate::support::{SmtpServer, picture};
@@ -45,6 +46,7 @@ impl World {
             details: json!({}),
             secret: None,
             limits: json!({}),
+            freshness: None,
         };
         let connection =
             store.connection_create(&scope, creator, &connection).await.expect("a connection").id;
@@ -161,12 +163,40 @@ impl World {
                 title: chart.title,
                 alt: chart.alt,
             }],
-            caveats: vec![],
             checked_share: 1.0,
             model: "builtin".into(),
+            ..Answer::default()
         };
         self.store().run_succeed(&run.scope, &run.lease, &answer, &Usage::default()).await.expect("an end");
         run.lease.run_id
+    }
+
+    /// A scheduled run of a task, over its connection, a week after it was made: nothing was sent meanwhile.
+    pub(crate) async fn quiet_week(&self, task: TaskId) {
+        self.database.time.step(chrono::TimeDelta::minutes(7 * 24 * 60 + 105));
+        self.store().due_claim(10, None).await.expect("an occurrence");
+        let run = self.store().run_claim("a worker", 1).await.expect("a claim").pop().expect("the run");
+        assert_eq!(run.task_id, Some(task));
+        let table =
+            Table { columns: vec![Column::new("n", ColumnType::Integer)], rows: vec![], truncated: None };
+        let result = NewResult {
+            thread_id: run.thread_id,
+            turn_no: run.turn_no,
+            call_id: "call-1",
+            connection_id: self.connection,
+            sql: "select n from flights",
+            table: &table,
+            elapsed_ms: 12,
+        };
+        self.store().result_store(&run.scope, &run.lease, &result).await.expect("a result");
+        let check = Check {
+            verdict: Verdict::DoesNotHold,
+            ..Check::not_evaluated("612 rows, which is not below 500".into())
+        };
+        let checked = NewCheck { check, rows_digest: None };
+        let answer = Answer { headline: "612 flights.".into(), ..Answer::default() };
+        let usage = Usage::default();
+        self.store().run_conclude(&run.scope, &run.lease, &answer, &usage, &checked).await.expect("an end");
     }
 
     /// Ends a claimed run without an answer.

@@ -59,6 +59,32 @@ async fn racing_schedulers_make_one_run_per_occurrence() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn racing_schedulers_expire_each_task_once_and_never_wait_in_a_circle() {
+    let world = World::new().await;
+    copies(&world, 299).await;
+    // All at the same instant, so that nothing but chance says who takes which first.
+    world.execute("UPDATE task SET expires_at = '2026-03-02T08:30:00Z'").await;
+    world.set("2026-03-02T08:30:00Z");
+    let racers: Vec<_> = (0..4)
+        .map(|_| {
+            let scheduler = scheduler(&world);
+            tokio::spawn(async move { scheduler.tick().await.expect("a tick") })
+        })
+        .collect();
+    for racer in racers {
+        racer.await.expect("a racer");
+    }
+    for query in [
+        "SELECT count(*) FROM task WHERE status = 'expired'",
+        "SELECT count(*) FROM delivery WHERE kind = 'expired'",
+        "SELECT count(DISTINCT task_id) FROM delivery WHERE kind = 'expired'",
+    ] {
+        assert_eq!(world.number(query).await, 300, "{query}");
+    }
+    assert_eq!(world.number("SELECT count(*) FROM task_due").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn racing_workers_each_get_other_runs_and_no_more_than_the_workspace_allows() {
     let world = World::new().await;
     copies(&world, 99).await;

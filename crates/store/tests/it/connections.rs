@@ -15,6 +15,7 @@ fn postgres(name: &str) -> NewConnection {
         details: json!({ "hostname": "db.test" }),
         secret: Some(SecretString::from(r#"{"password":"canary-7f3a"}"#)),
         limits: json!({}),
+        freshness: None,
     }
 }
 
@@ -73,8 +74,13 @@ async fn a_change_keeps_what_it_does_not_name_and_a_lost_update_is_refused() {
         store.connection_get(&world.scope, made.id, Some(world.user)).await.expect("a read").expect("it");
     assert_eq!((read.name.as_str(), read.description.as_str(), read.version), ("Store", "Orders", 2));
     assert!(store.connection_secret(&world.scope, made.id).await.expect("opened").is_some());
-    let test =
-        ConnectionTest { ok: true, at: world.database.time.now(), message: "fine".into(), tables: Some(5) };
+    let test = ConnectionTest {
+        ok: true,
+        at: world.database.time.now(),
+        message: "fine".into(),
+        tables: Some(5),
+        freshness: None,
+    };
     store.connection_tested(&world.scope, made.id, &test).await.expect("stored");
     let read = store.connection_get(&world.scope, made.id, None).await.expect("a read").expect("it");
     assert_eq!((read.last_test, read.access), (Some(test), None));

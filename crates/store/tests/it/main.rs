@@ -1,6 +1,9 @@
 //! The store against a real PostgreSQL, under its real roles and policies.
 
+mod connection_slots;
 mod connections;
+mod credits;
+mod deactivation;
 mod deliveries;
 mod ends;
 mod events;
@@ -10,3 +13,4 @@ mod sign_in;
 mod tasks;
 mod tenancy;
 mod threads;
+mod transactions;

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use domain::table::{Cell, ColumnType, Truncation};
+use domain::{
+    freshness::FreshnessCheck,
+    table::{Cell, ColumnType, Truncation},
+};
 use tokio_util::sync::CancellationToken;
 use warehouse::{ConnectionSpec, Error, QueryLimits};
 
@@ -282,4 +285,34 @@ async fn a_test_says_what_was_found() {
     let spec = ConnectionSpec::from_details("files", &details, None).expect("a spec");
     let error = place.warehouse.test(&spec).await.expect_err("outside");
     assert!(error.to_string().starts_with("connectionDetails.files.path is not inside"), "{error}");
+}
+
+#[tokio::test]
+async fn the_newest_value_of_a_column_is_found_and_followed() {
+    let place = Place::new();
+    place.write(
+        "allowed/loads.csv",
+        "n,day,\"Loaded \"\"at\"\"\"\n1,2026-03-01,2026-03-01T07:30:00Z\n2,2026-02-01,\n",
+    );
+    place.write("allowed/none.csv", "n,day\n1,\n");
+    let newest = async |table: &str, column: &str| {
+        let check = FreshnessCheck { table: table.into(), column: column.into(), max_age_minutes: 60 };
+        let none = CancellationToken::new();
+        let newest = place.warehouse.newest(&place.files(), &check, QueryLimits::default(), &none).await;
+        newest.map(|newest| newest.map(|newest| newest.to_rfc3339()))
+    };
+    let at = |text: &str| Ok(Some(text.to_owned()));
+    assert_eq!(newest("loads", "day").await, at("2026-03-01T00:00:00+00:00"));
+    assert_eq!(newest("LOADS", "Loaded \"at\"").await, at("2026-03-01T07:30:00+00:00"));
+    assert_eq!(newest("loads", "n").await.expect_err("a number").code(), "unfit_column");
+    let error = newest("loads", "gone").await.expect_err("no such column");
+    assert!(error.hint().expect("a hint").contains("day"), "{error}");
+    assert_eq!(newest("gone", "day").await.expect_err("no such table").code(), "unknown_table");
+    // A statement hidden in a name is a name.
+    assert_eq!(
+        newest("loads; DROP TABLE loads", "day").await.expect_err("no such table").code(),
+        "unknown_table"
+    );
+    place.write("allowed/loads.csv", "n,day,\"Loaded \"\"at\"\"\"\n1,2026-03-02,2026-03-02T07:30:00Z\n");
+    assert_eq!(newest("loads", "day").await, at("2026-03-02T00:00:00+00:00"), "a change is seen at once");
 }

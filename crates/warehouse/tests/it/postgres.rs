@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use domain::table::{Cell, ColumnType, Truncation};
+use domain::{
+    freshness::FreshnessCheck,
+    table::{Cell, ColumnType, Truncation},
+};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 use warehouse::{ConnectionSpec, Error, ForbiddenDatabase, PostgresSpec, QueryLimits, TlsMode, Warehouse};
@@ -346,4 +349,18 @@ async fn our_own_cluster_is_refused_by_address_and_by_identity() {
         query(&Warehouse::new(options), &ConnectionSpec::Postgres(server.spec("reader")), "SELECT 1 AS n")
             .await;
     assert_eq!(rows(&answer.expect("another cluster is fine")), [["1"]]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_newest_value_of_a_column_is_found() {
+    let (warehouse, spec) = postgres().await;
+    let newest = async |table: &str, column: &str| {
+        let check = FreshnessCheck { table: table.into(), column: column.into(), max_age_minutes: 60 };
+        let none = CancellationToken::new();
+        let newest = warehouse.newest(&spec, &check, QueryLimits::default(), &none).await;
+        newest.map(|newest| newest.map(|newest| newest.to_rfc3339()))
+    };
+    assert_eq!(newest("flights", "TIME_HOUR").await, Ok(Some("2014-01-01T04:00:00+00:00".to_owned())));
+    assert_eq!(newest("secrets", "word").await.expect_err("out of the grant").code(), "unknown_table");
+    assert_eq!(newest("Odd Schema.Order", "select").await.expect_err("a number").code(), "unfit_column");
 }

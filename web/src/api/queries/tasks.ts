@@ -55,6 +55,15 @@ export function occurrencesQuery(id: string) {
   });
 }
 
+/** One run: how it stands, and what came of its task's condition. */
+export function runQuery(id: string) {
+  return queryOptions({
+    queryKey: ["runs", id, "one"],
+    queryFn: () => unwrap(client.GET("/api/v1/runs/{id}", { params: { path: { id } } })),
+    refetchInterval: ({ state }) => (state.data?.finishedAt === null ? 5_000 : false),
+  });
+}
+
 export function deliveriesQuery(runId: string) {
   return queryOptions({
     queryKey: ["runs", runId, "deliveries"],

@@ -31,8 +31,17 @@ function Toasts() {
       }`}
     >
       <div className="min-w-0 flex-1 py-1">
-        <Toast.Title className="font-medium text-bad empty:hidden" />
-        <Toast.Description className="break-words" />
+        {toast.title ? (
+          <>
+            <Toast.Title className="font-medium text-bad" />
+            <Toast.Description className="break-words" />
+          </>
+        ) : (
+          // What is only a sentence is the name of its message, too.
+          <Toast.Title render={<p />} className="break-words">
+            {toast.description}
+          </Toast.Title>
+        )}
       </div>
       {toast.actionProps ? <Toast.Action className={buttonClass("quiet", "text-accent")} /> : null}
       <Toast.Close aria-label="Dismiss" className={iconButtonClass()}>

@@ -17,6 +17,7 @@ import { deleteWithUndo } from "@/components/undo";
 
 import { TestOutcome } from "./connection-form";
 import { EditConnection } from "./EditConnection";
+import { Freshness } from "./Freshness";
 import { Grants } from "./Grants";
 import { SchemaBrowser } from "./SchemaBrowser";
 import { TestMark } from "./TestMark";
@@ -96,6 +97,7 @@ function OneConnection({ connection }: { connection: DataConnection }) {
               ]}
             />
           </Section>
+          <Freshness connection={connection} />
           {mayManage ? <Grants connectionId={connection.id} /> : null}
         </div>
       </div>

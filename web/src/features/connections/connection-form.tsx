@@ -85,6 +85,12 @@ export function TestOutcome({ outcome }: { outcome: ConnectionTest | string }) {
     <Notice>
       It works: {outcome.tables === null ? "connected" : counted(outcome.tables, "table")} in{" "}
       {durationInWords(outcome.elapsedMs)}.
+      {outcome.freshness ? (
+        <>
+          {" "}
+          Its data is {outcome.freshness.isFresh ? "fresh" : "not fresh"}: {outcome.freshness.message}.
+        </>
+      ) : null}
     </Notice>
   );
 }

@@ -7,7 +7,7 @@ import { ApiError } from "@/api/error";
 import { connectionsQuery } from "@/api/queries/connections";
 import { groupsQuery, peopleQuery } from "@/api/queries/people";
 import { taskQuery } from "@/api/queries/tasks";
-import type { Task } from "@/api/types";
+import type { FreshnessGate, Task } from "@/api/types";
 import { PromptText } from "@/components/prompt-text";
 import { useReaderZone } from "@/components/reader";
 import { NotFound } from "@/components/route-states";
@@ -32,7 +32,15 @@ const route = getRouteApi("/app/tasks/$taskId");
 /** A task: what it asks, when, who is told, and everything that became of it. */
 export function TaskPage() {
   const { taskId } = route.useParams();
-  const { data: task, error, refetch } = useQuery(taskQuery(taskId));
+  const {
+    data: task,
+    error,
+    refetch,
+  } = useQuery({
+    ...taskQuery(taskId),
+    // Its last and next run change by themselves.
+    refetchInterval: 10_000,
+  });
   if (task) return <OneTask task={task} />;
   if (error instanceof ApiError && error.status === 404) return <NotFound what="This task" />;
   if (error) {
@@ -158,6 +166,11 @@ function TaskNotices({ task, onExtend }: { task: Task; onExtend: (expiresAt: str
   return notices.length > 0 ? <div className="space-y-2">{notices}</div> : null;
 }
 
+const STALE_WORDS: Record<FreshnessGate["policy"], string> = {
+  send_stale: "Waited for; if it does not come, sent with a line that says so",
+  skip: "Waited for; if it does not come, skipped that day",
+};
+
 function TaskFacts({ task }: { task: Task }) {
   const { schedule } = task;
   return (
@@ -173,6 +186,8 @@ function TaskFacts({ task }: { task: Task }) {
         ["Time zone", schedule.timezone.replaceAll("_", " ")],
         ["Last run", <LastRun key="last" task={task} />],
         ["Next run", task.nextRunAt ? <Time key="next" at={task.nextRunAt} zone={schedule.timezone} /> : "None"],
+        ["Sent", task.conditionInWords ? `Only when ${task.conditionInWords}` : "Always"],
+        ["Fresh data", task.freshness ? STALE_WORDS[task.freshness.policy] : "Not waited for"],
         ["Told", <Recipients key="told" task={task} />],
         ["Attachment", task.notification.attachCsv ? "First table as CSV" : "None"],
         ["Data", <DataNames key="data" task={task} />],

@@ -3,36 +3,54 @@ import {
   Check,
   CircleAlert,
   CircleDashed,
-  CircleSlash,
   Clock,
+  Hourglass,
   LoaderCircle,
+  Minus,
   Pause,
   SkipForward,
 } from "lucide-react";
 import type { ReactNode } from "react";
 
-import type { DeliveryCounts, DeliveryState, Occurrence, Task } from "@/api/types";
+import type { Delivery, DeliveryCounts, DeliveryState, Occurrence, Run, Task } from "@/api/types";
 import { Time } from "@/components/time";
 import { counted } from "@/lib/number";
 
 type Fate = Occurrence["fate"];
 
-const FATES: Record<Fate, { words: string; icon: ReactNode; className?: string }> = {
+interface FateLook {
+  words: string;
+  icon: ReactNode;
+  className?: string;
+}
+
+const FATES: Record<Fate, FateLook> = {
   upcoming: { words: "Upcoming", icon: <CircleDashed />, className: "text-ink-3" },
   queued: { words: "Queued", icon: <Clock />, className: "text-ink-2" },
-  waiting: { words: "Waiting to try again", icon: <Clock />, className: "text-warn" },
+  waiting: { words: "Waiting", icon: <Clock />, className: "text-ink-2" },
   running: { words: "Running", icon: <LoaderCircle />, className: "text-accent [&_svg]:animate-spin" },
-  succeeded: { words: "Answered", icon: <Check /> },
-  no_news: { words: "No news", icon: <CircleSlash />, className: "text-ink-2" },
+  succeeded: { words: "Answered", icon: <Check />, className: "text-ink" },
+  no_news: { words: "No news", icon: <Minus />, className: "text-ink-2" },
   failed: { words: "Failed", icon: <CircleAlert />, className: "text-bad" },
   skipped: { words: "Skipped", icon: <SkipForward />, className: "text-ink-2" },
   missed: { words: "Missed", icon: <CircleAlert />, className: "text-warn" },
   cancelled: { words: "Cancelled", icon: <Ban />, className: "text-ink-2" },
 };
 
-/** How a run or an occurrence stands: a sign and a word. */
-export function FateMark({ fate }: { fate: Fate }) {
-  const { words, icon, className = "" } = FATES[fate];
+/** What a run waits for, or was skipped for, where its reason is known. */
+const WITH_REASON: Partial<Record<`${Fate} ${NonNullable<Occurrence["reason"]>}`, FateLook>> = {
+  "waiting stale_data": { words: "Waiting for fresh data", icon: <Hourglass />, className: "text-ink-2" },
+  "waiting blocked_by_credits": { words: "Waiting for credits", icon: <Hourglass />, className: "text-warn" },
+  "waiting connection_failed": { words: "Waiting to try again", icon: <Clock />, className: "text-warn" },
+  "waiting model_unavailable": { words: "Waiting to try again", icon: <Clock />, className: "text-warn" },
+  "waiting internal": { words: "Waiting to try again", icon: <Clock />, className: "text-warn" },
+  "skipped stale_data": { words: "Skipped, data not fresh", icon: <SkipForward />, className: "text-ink-2" },
+};
+
+/** How a run or an occurrence stands: a sign and a word. With the reason it says what a waiting one waits for. */
+export function FateMark({ fate, reason }: { fate: Fate; reason?: Occurrence["reason"] }) {
+  const special = reason ? WITH_REASON[`${fate} ${reason}`] : undefined;
+  const { words, icon, className = "" } = special ?? FATES[fate];
   return (
     <span className={`inline-flex items-center gap-1.5 whitespace-nowrap [&_svg]:size-3.5 ${className}`}>
       <span aria-hidden>{icon}</span>
@@ -73,6 +91,34 @@ export function LastRun({ task: { lastRun, schedule } }: { task: Task }) {
   );
 }
 
+const TRIGGERS: Record<Run["trigger"], string> = {
+  schedule: "As planned",
+  manual: "Run by hand",
+  test: "Test to you",
+  retry: "Run again",
+  thread: "Asked in a thread",
+};
+
+export function triggerInWords(trigger: Run["trigger"]): string {
+  return TRIGGERS[trigger];
+}
+
+/** Messages that are not the answer. */
+const KINDS: Record<string, string> = {
+  no_news: "weekly note: no news",
+  failure: "word of the failure",
+  recovery: "word that it works again",
+  still_running: "word that it was skipped",
+  stale_data: "word that its data is old",
+  expiring: "word that it expires",
+  expired: "word that it expired",
+};
+
+/** What a message is, where it is not the answer; empty for the answer. */
+export function deliveryKindInWords(kind: string): string {
+  return KINDS[kind] ?? "";
+}
+
 const STATE_WORDS: Record<DeliveryState, string> = {
   sent: "sent",
   pending: "to be sent",
@@ -88,6 +134,16 @@ export function deliveryStateInWords(state: DeliveryState): string {
 }
 
 const COUNTED: (keyof DeliveryCounts)[] = ["sent", "pending", "failed", "withheld", "suppressed"];
+
+/** How many of a run's messages are in which state, as an occurrence counts them. */
+export function countDeliveries(deliveries: Pick<Delivery, "state">[]): DeliveryCounts {
+  const counts: DeliveryCounts = { pending: 0, sent: 0, failed: 0, withheld: 0, suppressed: 0 };
+  for (const { state } of deliveries) {
+    // What is being sent, and what nobody knows the end of, is pending.
+    counts[state === "sending" || state === "unknown" ? "pending" : state] += 1;
+  }
+  return counts;
+}
 
 /** `2 messages sent, 1 failed`; empty when there is none. */
 export function deliveriesInWords(counts: DeliveryCounts): string {

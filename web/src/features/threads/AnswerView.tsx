@@ -2,9 +2,11 @@ import { BadgeCheck, CircleHelp } from "lucide-react";
 import { lazy, Suspense } from "react";
 
 import type { Answer, ThreadSteps, Turn } from "@/api/types";
+import { Notice } from "@/components/ui/notice";
 import { Skeleton } from "@/components/ui/skeleton";
 import { counted } from "@/lib/number";
 
+import { CheckMark } from "./CheckMark";
 import { ChartView } from "./ChartView";
 import { FigureText, type FigureProps } from "./FigureText";
 import { ResultView } from "./ResultView";
@@ -20,15 +22,24 @@ interface AnswerViewProps extends Omit<FigureProps, "figures"> {
 /** The finding, how far it is checked, what to know about it, and what it rests on. */
 export function AnswerView({ turn, answer, data, openFigure, onFigure }: AnswerViewProps) {
   const figureProps: FigureProps = { figures: answer.figures, openFigure, onFigure };
-  const threadId = data.thread.threadId;
+  const { threadId, taskId, isMine } = data.thread;
+  // What is said at the top is not said again below.
+  const caveats = answer.caveats.filter((caveat) => caveat !== answer.stale);
   return (
     <div className="space-y-6" data-testid={`answer-${turn.turnNo}`}>
+      {answer.stale ? (
+        <div className="max-w-[68ch]">
+          <Notice tone="warn">{answer.stale}</Notice>
+        </div>
+      ) : null}
       <div>
         <h2 className="max-w-[48ch] text-xl font-semibold tracking-[-0.014em] text-pretty">
           <FigureText text={answer.headline} {...figureProps} />
         </h2>
         <CheckedShare answer={answer} />
       </div>
+      {isMine && taskId && turn.runId ? <CheckMark runId={turn.runId} /> : null}
+      {!isMine && answer.why ? <p className="max-w-[68ch] text-ink-2">{answer.why}</p> : null}
       {answer.body.trim() ? (
         <Suspense fallback={<Skeleton className="h-20 w-full max-w-[68ch]" />}>
           <Markdown text={answer.body} {...figureProps} />
@@ -48,11 +59,11 @@ export function AnswerView({ turn, answer, data, openFigure, onFigure }: AnswerV
           <Skeleton key={id} className="h-40" />
         );
       })}
-      {answer.caveats.length > 0 ? (
+      {caveats.length > 0 ? (
         <section aria-label="What to know" className="max-w-[68ch] border-l-2 border-warn pl-4 text-ink-2">
           <h3 className="text-sm font-medium text-ink">What to know</h3>
           <ul className="mt-1 space-y-1">
-            {answer.caveats.map((caveat) => (
+            {caveats.map((caveat) => (
               <li key={caveat}>
                 <FigureText text={caveat} {...figureProps} />
               </li>

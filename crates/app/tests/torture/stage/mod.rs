@@ -1,6 +1,7 @@
 //! The stage of a row: a PostgreSQL, a model, a mail server, and workers between them. Each can be watched, and all but the
 //! two that are watched can be killed.
 
+pub(crate) mod client;
 pub(crate) mod mail;
 pub(crate) mod model;
 pub(crate) mod population;
@@ -37,7 +38,7 @@ use self::{
 /// The name of Tidings' database.
 const DATABASE: &str = "tidings";
 /// How long anything may take to come about before the row fails.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A stage. Everything on it ends when it is dropped, or when the thread ends that made it.
 pub(crate) struct Stage {
@@ -127,6 +128,31 @@ impl Stage {
         self.runtime.block_on(work)
     }
 
+    /// Runs a statement as superuser: to make the database slow or strange, never to look at what Tidings did.
+    pub(crate) fn disturb(&self, statement: &str) {
+        let done = Command::new(store::postgres_binaries().expect("PostgreSQL").join("psql"))
+            .args([
+                "--quiet",
+                "--no-psqlrc",
+                "-v",
+                "ON_ERROR_STOP=1",
+                &self.postgres.url(DATABASE),
+                "-c",
+                statement,
+            ])
+            .status()
+            .expect("psql runs");
+        assert!(done.success(), "{statement}");
+    }
+
+    /// Starts work beside the row.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.runtime.spawn(work)
+    }
+
     /// Starts `count` workers.
     pub(crate) fn start_workers(&mut self, count: usize) {
         for _ in 0..count {
@@ -158,12 +184,17 @@ impl Stage {
 
     /// Starts `tidings serve` and waits until it is ready. Answers it and the address of its API.
     pub(crate) fn serve(&self, variables: &[(&str, String)]) -> (Process, String) {
+        self.listen("serve", variables)
+    }
+
+    /// The same for any command that serves the API: `serve`, `up`.
+    pub(crate) fn listen(&self, command: &str, variables: &[(&str, String)]) -> (Process, String) {
         let name = format!("s{}", words(self.next_number()));
         let port = free_port();
         let mut variables: Vec<_> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         variables.push(("TIDINGS_LISTEN".to_owned(), format!("127.0.0.1:{port}")));
-        let command = process::command(self, "serve", &name, &self.proxy(), &variables);
+        let command = process::command(self, command, &name, &self.proxy(), &variables);
         let process = process::start(self, command, name);
         let base = format!("http://127.0.0.1:{port}");
         wait_until("the API is ready", || {

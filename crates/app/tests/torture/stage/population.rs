@@ -53,6 +53,7 @@ pub(crate) fn no_data() -> NewConnection {
         details: json!({ "files": { "path": "/nothing" } }),
         secret: None,
         limits: json!({}),
+        freshness: None,
     }
 }
 

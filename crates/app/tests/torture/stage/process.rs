@@ -25,6 +25,11 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// Its id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();

@@ -4,6 +4,7 @@ import { Controller, useFormContext, useWatch } from "react-hook-form";
 import { useReaderZone } from "@/components/reader";
 import { PickOne } from "@/components/ui/combobox";
 import { Field, FieldGroup } from "@/components/ui/field";
+import { Segments } from "@/components/ui/segments";
 import { NTH_NAMES, WEEKDAY_NAMES, WEEKDAYS, windowEnd } from "@/lib/schedule";
 import { browserZone } from "@/lib/time";
 import { useNow } from "@/lib/use-now";
@@ -27,17 +28,7 @@ export function ScheduleFields() {
   return (
     <div className="space-y-5">
       <FieldGroup legend="Repeat">
-        <div className="inline-flex rounded-md border border-control p-0.5">
-          {CADENCES.map(([value, label]) => (
-            <label
-              key={value}
-              className="flex h-8 cursor-pointer items-center rounded-sm px-3 text-ink-2 has-checked:bg-accent has-checked:font-medium has-checked:text-on-accent has-focus-visible:outline-2 has-focus-visible:outline-offset-2 has-focus-visible:outline-accent pointer-coarse:h-10"
-            >
-              <input type="radio" value={value} className="sr-only" {...register("schedule.cadence")} />
-              {label}
-            </label>
-          ))}
-        </div>
+        <Segments choices={CADENCES} field={register("schedule.cadence")} />
       </FieldGroup>
       {cadence === "weekly" ? <Weekdays error={errors?.weekdays?.message} /> : null}
       {cadence === "monthly" ? <Monthly /> : null}

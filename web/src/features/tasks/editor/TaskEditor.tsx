@@ -16,7 +16,9 @@ import { asSentence, placeIssues } from "@/lib/form";
 import { mentionsOf } from "@/lib/mention";
 import { fromScheduleForm, joinWords } from "@/lib/schedule";
 
+import { ConditionFields } from "./ConditionFields";
 import { ExpirationField } from "./ExpirationField";
+import { FreshnessFields } from "./FreshnessFields";
 import { NextWindows } from "./NextWindows";
 import { NotificationFields } from "./NotificationFields";
 import { ScheduleFields } from "./ScheduleFields";
@@ -74,11 +76,17 @@ export function TaskEditor({ me, initial, task, save, onSaved, onCancel }: TaskE
         <Part title="Schedule">
           <ScheduleFields />
         </Part>
-        <aside className="xl:sticky xl:top-9 xl:col-start-2 xl:row-span-6 xl:row-start-1 xl:self-start">
+        <aside className="xl:sticky xl:top-9 xl:col-start-2 xl:row-span-8 xl:row-start-1 xl:self-start">
           <Preview form={form} task={task} />
         </aside>
         <Part title="Notification">
           <NotificationFields me={me} />
+        </Part>
+        <Part title="Condition">
+          <ConditionFields />
+        </Part>
+        <Part title="Fresh data">
+          <FreshnessFields />
         </Part>
         <Part title="Expiration">
           <ExpirationField mayNeverExpire={me.features.mayNeverExpire} />

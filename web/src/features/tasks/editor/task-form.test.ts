@@ -18,6 +18,7 @@ const TASK: Task = {
   scheduleInWords: "",
   notification: { slackChannels: [], userIds: [USER], groupIds: [], attachCsv: true },
   condition: null,
+  conditionInWords: null,
   freshness: null,
   expiresAt: "2027-05-22T03:12:45Z",
   status: "active",
@@ -63,9 +64,23 @@ describe("the task editor", () => {
     expect(paths).toEqual(["title", "prompt", "schedule.weekdays", "expiresOn"]);
   });
 
+  it("asks for data that is waited for, at its field", () => {
+    const form = toTaskForm({ ...TASK, freshness: { policy: "skip", connectionIds: null } });
+    expect(fromTaskForm(form, TASK).freshness).toEqual({ policy: "skip", connectionIds: null });
+    const result = v.safeParse(TaskForm, { ...form, freshness: { ...form.freshness, exceptIds: [CONNECTION] } });
+    expect(result.issues?.map((issue) => v.getDotPath(issue))).toEqual(["freshness.exceptIds"]);
+  });
+
+  it("sends null for no condition and for nothing to wait for, so that both can be taken away", () => {
+    expect(fromTaskForm(toTaskForm(TASK), TASK)).toMatchObject({ condition: null, freshness: null });
+  });
+
   it("knows where the API's names stand", () => {
     expect(formPath("expiresAt")).toBe("expiresOn");
     expect(formPath("context.connectionIds[0]")).toBe("prompt");
     expect(formPath("title")).toBe("title");
+    expect(formPath("condition")).toBe("condition.kind");
+    expect(formPath("condition.percent")).toBe("condition.percent");
+    expect(formPath("freshness.connectionIds[0]")).toBe("freshness.exceptIds");
   });
 });

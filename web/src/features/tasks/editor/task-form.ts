@@ -7,6 +7,15 @@ import { mentionsOf } from "@/lib/mention";
 import { fromScheduleForm, newScheduleForm, toScheduleForm, WEEKDAYS } from "@/lib/schedule";
 import { addMonths, endOfDay, localDate } from "@/lib/time";
 
+import { ConditionForm, fromConditionForm, newConditionForm, toConditionForm } from "./condition-form";
+import {
+  FreshnessForm,
+  fromFreshnessForm,
+  newFreshnessForm,
+  toFreshnessForm,
+  waitsForSomething,
+} from "./freshness-form";
+
 const Weekday = v.picklist(WEEKDAYS);
 
 export const TaskForm = v.pipe(
@@ -44,6 +53,8 @@ export const TaskForm = v.pipe(
       slackChannels: v.array(v.object({ id: v.string(), name: v.string() })),
       attachCsv: v.boolean(),
     }),
+    condition: ConditionForm,
+    freshness: FreshnessForm,
     /** A local date in the task's zone: the last day on which it may fire. */
     expiresOn: v.string(),
     neverExpires: v.boolean(),
@@ -51,6 +62,13 @@ export const TaskForm = v.pipe(
   v.forward(
     v.check(({ expiresOn, neverExpires }) => neverExpires || expiresOn !== "", "Choose a date."),
     ["expiresOn"],
+  ),
+  v.forward(
+    v.check(
+      ({ freshness, prompt }) => waitsForSomething(freshness, mentionedConnections(prompt)),
+      "Choose at least one, or start as planned.",
+    ),
+    ["freshness", "exceptIds"],
   ),
 );
 
@@ -68,6 +86,14 @@ export const FIELDS = [
   "notification.userIds",
   "notification.groupIds",
   "notification.slackChannels",
+  "condition.kind",
+  "condition.comparison",
+  "condition.value",
+  "condition.direction",
+  "condition.percent",
+  "condition.column",
+  "freshness.policy",
+  "freshness.exceptIds",
   "expiresOn",
 ] as const;
 
@@ -75,6 +101,9 @@ export const FIELDS = [
 export function formPath(path: string): string {
   if (path === "expiresAt") return "expiresOn";
   if (path.startsWith("context")) return "prompt";
+  if (path === "condition") return "condition.kind";
+  if (path.startsWith("freshness.connectionIds")) return "freshness.exceptIds";
+  if (path === "freshness") return "freshness.policy";
   return path;
 }
 
@@ -84,6 +113,8 @@ export function newTaskForm(zone: string, now: Date, userId: string): TaskFormVa
     prompt: "",
     schedule: newScheduleForm(zone),
     notification: { userIds: [userId], groupIds: [], slackChannels: [], attachCsv: false },
+    condition: newConditionForm(),
+    freshness: newFreshnessForm(),
     expiresOn: addMonths(now, 6, zone),
     neverExpires: false,
   };
@@ -96,6 +127,8 @@ export function toTaskForm(task: Task): TaskFormValues {
     prompt: task.prompt,
     schedule: toScheduleForm(task.schedule),
     notification: { userIds, groupIds, slackChannels, attachCsv },
+    condition: toConditionForm(task.condition),
+    freshness: toFreshnessForm(task.freshness, task.context.connectionIds),
     expiresOn: task.expiresAt ? localDate(new Date(task.expiresAt), task.schedule.timezone) : "",
     neverExpires: task.expiresAt === null,
   };
@@ -103,19 +136,27 @@ export function toTaskForm(task: Task): TaskFormValues {
 
 /** What is saved. The context is what the prompt mentions: the server keeps both in step. */
 export function fromTaskForm(form: TaskFormValues, before?: Task): TaskBody {
-  const mentioned = mentionsOf(form.prompt).filter(({ kind }) => kind === "connection");
+  const connectionIds = mentionedConnections(form.prompt);
   return {
     title: form.title.trim(),
     prompt: form.prompt,
     context: {
-      connectionIds: [...new Set(mentioned.map(({ id }) => id))],
+      connectionIds,
       semanticModelIds: [],
       projectIds: [],
     },
     schedule: fromScheduleForm(form.schedule),
     notification: form.notification,
+    condition: fromConditionForm(form.condition),
+    freshness: fromFreshnessForm(form.freshness, connectionIds),
     expiresAt: expiresAt(form, before),
   };
+}
+
+/** The connections that a prompt mentions, each once. */
+export function mentionedConnections(prompt: string): string[] {
+  const mentioned = mentionsOf(prompt).filter(({ kind }) => kind === "connection");
+  return [...new Set(mentioned.map(({ id }) => id))];
 }
 
 /** The end of the chosen day; an unchanged date keeps its exact instant. */

@@ -1,0 +1,78 @@
+//! A task's condition at the end of its run: evaluated by code on the rows that are stored with the thread.
+
+use domain::{
+    TaskId,
+    check::{self, Check, CheckedRows, History, Verdict},
+    condition::Condition,
+    run::RunTrigger,
+};
+use store::{NewCheck, Scope, Store};
+
+use crate::turn::Ended;
+
+/// Evaluates a condition on what a turn ended with.
+pub(crate) async fn evaluate(
+    store: &Store,
+    scope: &Scope,
+    task_id: TaskId,
+    condition: &Condition,
+    ended: &Ended,
+) -> Result<NewCheck, store::Error> {
+    let without = |why: &str| NewCheck { check: Check::not_evaluated(why.to_owned()), rows_digest: None };
+    if let Some(limit) = &ended.limit {
+        return Ok(without(&format!("{limit} was reached before there was an answer")));
+    }
+    let Some(checked) = &ended.answer.checked else {
+        return Ok(without("the answer rests on no result"));
+    };
+    let Some(table) = store.result_table(scope, checked.id).await? else {
+        return Ok(without("its result is gone"));
+    };
+    let rows = CheckedRows {
+        id: checked.id,
+        handle: &checked.handle,
+        table: &table,
+        column: checked.column.as_deref(),
+    };
+    let measure = match check::measure(condition, &rows) {
+        Ok(measure) => measure,
+        Err(why) => return Ok(without(&why)),
+    };
+    let history = if condition.needs_history() {
+        store.check_history(scope, task_id, measure.column.as_deref()).await?
+    } else {
+        History::default()
+    };
+    Ok(NewCheck { check: check::judge(condition, &measure, &history), rows_digest: measure.digest })
+}
+
+/// Has an answer say why it is sent, or why not.
+pub(crate) fn tell(ended: &mut Ended, check: &Check, trigger: RunTrigger) {
+    let sentence = &check.sentence;
+    let why = match (check.verdict, trigger == RunTrigger::Test) {
+        (Verdict::Holds, false) => format!("Sent because {sentence}."),
+        (Verdict::Holds, true) => format!("A test: on schedule it would be sent, because {sentence}."),
+        (Verdict::DoesNotHold, false) => format!("Nothing was sent, because {sentence}."),
+        (Verdict::DoesNotHold, true) => {
+            format!("A test: on schedule nothing would be sent, because {sentence}.")
+        }
+        (Verdict::First, _) => format!("Sent because this is the first run that counts: {sentence}."),
+        (Verdict::NotEvaluated, _) => {
+            let caveat = format!("Sent though its condition could not be evaluated: {sentence}.");
+            return ended.answer.caveats.push(no_figures(&caveat));
+        }
+    };
+    ended.answer.why = Some(why);
+}
+
+/// Has an answer say first of all that its data is not fresh.
+pub(crate) fn tell_stale(ended: &mut Ended, stale: &str) {
+    let stale = no_figures(stale);
+    ended.answer.caveats.insert(0, stale.clone());
+    ended.answer.stale = Some(stale);
+}
+
+/// Names in a sentence of ours are no figures, whatever they look like.
+fn no_figures(sentence: &str) -> String {
+    sentence.replace("{{", "{ {").replace("}}", "} }")
+}

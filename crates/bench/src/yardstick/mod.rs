@@ -1,0 +1,3 @@
+//! Others that do the same or less, side by side with Tidings.
+
+pub(crate) mod graphile;

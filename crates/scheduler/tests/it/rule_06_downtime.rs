@@ -1,0 +1,264 @@
+//! Rule 6: what becomes of occurrences that nobody was there for. Every one leaves a row with its fate.
+
+use chrono::TimeDelta;
+use domain::schedule::SPREAD;
+use testkit::{World, world::at};
+
+use crate::{edit, run_once, tick};
+
+/// The fates of a daily task of 09:00 after the schedulers were down from one instant to another.
+async fn fates_after(down: &str, back: &str, grace_hours: i64) -> Vec<String> {
+    let world = World::new().await;
+    grace(&world, grace_hours).await;
+    let task = world.task(|_| ()).await;
+    if at(down) >= at("2026-03-02T09:00:00Z") {
+        world.set("2026-03-02T09:00:00Z");
+        run_once(&world).await;
+    }
+    world.set(down);
+    assert_eq!(tick(&world).await.queued, 0);
+    world.set(back);
+    tick(&world).await;
+    world.fates(task.id).await
+}
+
+async fn grace(world: &World, hours: i64) {
+    let mut settings = world.store().workspace_get(&world.scope).await.expect("the workspace");
+    settings.grace = TimeDelta::hours(hours);
+    world.store().workspace_update(&world.scope, &settings).await.expect("a change");
+}
+
+#[tokio::test]
+async fn five_minutes_of_downtime() {
+    // Over the opening; over the close; nowhere near a window.
+    for (down, back, fates) in [
+        ("2026-03-02T08:58:00Z", "2026-03-02T09:03:00Z", vec!["03-02 queued"]),
+        ("2026-03-02T08:59:59Z", "2026-03-02T09:04:59Z", vec!["03-02 queued"]),
+        ("2026-03-02T10:58:00Z", "2026-03-02T11:03:00Z", vec!["03-02 succeeded"]),
+        ("2026-03-02T08:10:00Z", "2026-03-02T08:15:00Z", vec![]),
+    ] {
+        assert_eq!(fates_after(down, back, 6).await, fates, "{down} to {back}");
+    }
+}
+
+#[tokio::test]
+async fn three_hours_of_downtime() {
+    for (down, back, fates) in [
+        // The window is open again, or has closed within the grace period: at its very close it is late.
+        ("2026-03-02T07:59:59Z", "2026-03-02T10:59:59Z", vec!["03-02 queued"]),
+        ("2026-03-02T08:00:00Z", "2026-03-02T11:00:00Z", vec!["03-02 queued late"]),
+        ("2026-03-02T08:30:00Z", "2026-03-02T11:30:00Z", vec!["03-02 queued late"]),
+        ("2026-03-02T11:30:00Z", "2026-03-02T14:30:00Z", vec!["03-02 succeeded"]),
+    ] {
+        assert_eq!(fates_after(down, back, 6).await, fates, "{down} to {back}");
+    }
+    // A grace period of half an hour would end at 11:30 sharp, one of none at the close.
+    assert_eq!(
+        fates_after("2026-03-02T08:30:00Z", "2026-03-02T11:30:00Z", 0).await,
+        ["03-02 missed downtime"]
+    );
+    assert_eq!(fates_after("2026-03-02T08:30:00Z", "2026-03-02T10:30:00Z", 0).await, ["03-02 queued"]);
+}
+
+#[tokio::test]
+async fn two_days_of_downtime() {
+    for (down, back, grace, fates) in [
+        // Open again: one run, and a row for the one before.
+        (
+            "2026-03-02T08:30:00Z",
+            "2026-03-04T08:30:00Z",
+            6,
+            vec!["03-02 missed downtime", "03-03 missed downtime"],
+        ),
+        (
+            "2026-03-02T09:30:00Z",
+            "2026-03-04T09:30:00Z",
+            6,
+            vec!["03-02 succeeded", "03-03 missed downtime", "03-04 queued"],
+        ),
+        // Closed within the grace period, and beyond it.
+        (
+            "2026-03-02T12:00:00Z",
+            "2026-03-04T12:00:00Z",
+            6,
+            vec!["03-02 succeeded", "03-03 missed downtime", "03-04 queued late"],
+        ),
+        (
+            "2026-03-02T18:00:00Z",
+            "2026-03-04T18:00:00Z",
+            6,
+            vec!["03-02 succeeded", "03-03 missed downtime", "03-04 missed downtime"],
+        ),
+        // Several within a long grace period: only the newest runs, and the older ones gave way to it.
+        (
+            "2026-03-02T08:30:00Z",
+            "2026-03-04T09:30:00Z",
+            72,
+            vec!["03-02 missed superseded", "03-03 missed superseded", "03-04 queued"],
+        ),
+        (
+            "2026-03-02T08:30:00Z",
+            "2026-03-04T08:30:00Z",
+            72,
+            vec!["03-02 missed superseded", "03-03 queued late"],
+        ),
+        // The oldest is beyond even that.
+        (
+            "2026-03-02T08:30:00Z",
+            "2026-03-04T12:00:00Z",
+            30,
+            vec!["03-02 missed downtime", "03-03 missed superseded", "03-04 queued late"],
+        ),
+    ] {
+        assert_eq!(fates_after(down, back, grace).await, fates, "{down} to {back}, grace {grace} h");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_occurrence_counts_once_its_own_offset_has_come() {
+    let world = World::with(|options| options.spread = SPREAD).await;
+    grace(&world, 48).await;
+    let task = world.task(|_| ()).await;
+    let due_at = task.next.expect("a next occurrence").due_at + TimeDelta::days(1);
+    // Its window is open and its time has not come: the older one is caught up on, late.
+    world.database.time.set(due_at - TimeDelta::milliseconds(1));
+    tick(&world).await;
+    assert_eq!(world.fates(task.id).await, ["03-02 queued late"]);
+    // And gives way when it has, if no worker took it.
+    world.database.time.set(due_at);
+    tick(&world).await;
+    assert_eq!(world.fates(task.id).await, ["03-02 missed superseded", "03-03 queued"]);
+}
+
+#[tokio::test]
+async fn an_occurrence_whose_window_is_open_runs_at_once() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await;
+    world.set("2026-03-02T10:59:59Z");
+    let ticked = tick(&world).await;
+    assert_eq!((ticked.queued, ticked.late), (1, 0));
+    assert_eq!(world.fates(task.id).await, ["03-02 queued"]);
+}
+
+#[tokio::test]
+async fn one_that_closed_within_the_grace_period_runs_late_and_an_older_one_is_missed() {
+    for (now, fate) in [
+        ("2026-03-02T11:00:00Z", "03-02 queued late"),
+        ("2026-03-02T16:59:59Z", "03-02 queued late"),
+        ("2026-03-02T17:00:00Z", "03-02 missed downtime"),
+    ] {
+        let world = World::new().await;
+        let task = world.task(|_| ()).await;
+        world.set(now);
+        tick(&world).await;
+        assert_eq!(world.fates(task.id).await, [fate], "at {now}");
+    }
+}
+
+#[tokio::test]
+async fn a_week_of_downtime_leaves_a_row_for_each_day_and_one_catch_up_run() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await;
+    world.set("2026-03-08T12:00:00Z");
+    let ticked = tick(&world).await;
+    assert_eq!((ticked.queued, ticked.late, ticked.missed), (1, 1, 6));
+    let fates = world.fates(task.id).await;
+    assert_eq!(fates.len(), 7);
+    assert_eq!(fates[0], "03-02 missed downtime");
+    assert_eq!(fates[5], "03-07 missed downtime");
+    assert_eq!(fates[6], "03-08 queued late");
+    let next = world.store().task_get(&world.scope, task.id).await.expect("a read").expect("the task").next;
+    assert_eq!(next.expect("a next occurrence").window.opens_at, at("2026-03-09T09:00:00Z"));
+}
+
+#[tokio::test]
+async fn a_workspace_sets_its_own_grace_period() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await;
+    let mut workspace = world.store().workspace_get(&world.scope).await.expect("the workspace");
+    workspace.grace = TimeDelta::zero();
+    world.store().workspace_update(&world.scope, &workspace).await.expect("a change");
+    world.set("2026-03-02T11:00:00Z");
+    tick(&world).await;
+    assert_eq!(world.fates(task.id).await, ["03-02 missed downtime"]);
+}
+
+#[tokio::test]
+async fn a_queued_run_that_no_worker_took_runs_late_and_then_is_missed() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await;
+    world.set("2026-03-02T09:00:00Z");
+    tick(&world).await;
+    world.set("2026-03-02T12:00:00Z");
+    assert!(world.claim().await.is_empty(), "not before its lateness is on record");
+    tick(&world).await;
+    let run = world.claim_one().await;
+    assert!(run.late);
+    world.store().run_release(&[run.lease]).await.expect("handed back");
+    world.set("2026-03-02T17:00:00Z");
+    tick(&world).await;
+    assert_eq!(world.fates(task.id).await, ["03-02 failed deadline late"]);
+}
+
+#[tokio::test]
+async fn a_queued_run_that_no_worker_ever_took_is_missed_in_the_end() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await;
+    world.set("2026-03-02T09:00:00Z");
+    tick(&world).await;
+    world.set("2026-03-02T11:00:00Z");
+    tick(&world).await;
+    assert_eq!(world.fates(task.id).await, ["03-02 queued late"]);
+    world.set("2026-03-02T17:00:00Z");
+    tick(&world).await;
+    assert_eq!(world.fates(task.id).await, ["03-02 missed downtime"]);
+}
+
+#[tokio::test]
+async fn a_queued_run_gives_way_to_a_newer_occurrence() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await;
+    let mut workspace = world.store().workspace_get(&world.scope).await.expect("the workspace");
+    workspace.grace = TimeDelta::hours(48);
+    world.store().workspace_update(&world.scope, &workspace).await.expect("a change");
+    world.set("2026-03-02T09:00:00Z");
+    tick(&world).await;
+    world.set("2026-03-03T09:00:00Z");
+    assert_eq!(tick(&world).await.queued, 1);
+    assert_eq!(world.fates(task.id).await, ["03-02 missed superseded", "03-03 queued"]);
+    assert_eq!(world.claim().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_run_left_behind_by_a_long_downtime_does_not_make_today_skip() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await;
+    world.set("2026-03-02T09:00:00Z");
+    tick(&world).await;
+    world.claim_one().await;
+    world.set("2026-03-05T09:30:00Z");
+    tick(&world).await;
+    assert_eq!(
+        world.fates(task.id).await,
+        ["03-02 failed deadline", "03-03 missed downtime", "03-04 missed downtime", "03-05 queued"]
+    );
+}
+
+#[tokio::test]
+async fn an_edit_while_the_schedulers_are_down_loses_no_fate() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await;
+    world.set("2026-03-03T09:30:00Z");
+    let edited = edit(&world, task.id, |spec| spec.schedule.window_start = "20:00".into()).await;
+    assert_eq!(edited.next.expect("a next occurrence").window.opens_at, at("2026-03-04T20:00:00Z"));
+    assert_eq!(world.fates(task.id).await, ["03-02 missed downtime", "03-03 queued"]);
+}
+
+#[tokio::test]
+async fn a_pause_while_the_schedulers_are_down_loses_no_fate() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await;
+    world.set("2026-03-03T09:30:00Z");
+    world.store().task_pause(&world.scope, task.id).await.expect("a pause");
+    assert_eq!(world.fates(task.id).await, ["03-02 missed downtime", "03-03 skipped paused"]);
+}

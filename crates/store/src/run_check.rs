@@ -1,0 +1,248 @@
+//! What comes of tasks' conditions, run by run: what a run is held to, what earlier runs found, and an end that sends only
+//! where the condition says so.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{
+    TaskId,
+    answer::Answer,
+    check::{ANOMALY_VALUES_MAX, Check, History},
+    condition::Condition,
+    delivery::DeliveryKind,
+    freshness::FreshnessGate,
+    run::{RunStatus, RunTrigger, Usage},
+    task::Notification,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    Error, Result, RunLease, Scope, Store, Tx,
+    error::{json, to_json_text, word},
+    run_end::{self, Ending, RunEnd},
+    run_message::{self, AnsweredRun, Audience},
+    run_queue,
+};
+
+/// Nothing was sent for so long: the task's people are told that it is alive. A delivery window's length short of a week, for
+/// the ends of a weekly task's runs move a little from week to week, and by an hour with the clocks.
+const QUIET_AT_MOST: TimeDelta = TimeDelta::hours(7 * 24 - 2);
+
+/// What a task's run is held to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TaskTerms {
+    /// When its answer is sent; none: always.
+    pub condition: Option<Condition>,
+    /// Whether it waits for fresh data.
+    pub freshness: Option<FreshnessGate>,
+}
+
+/// A condition's outcome, as a run's end stores it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewCheck {
+    /// What came of it.
+    pub check: Check,
+    /// SHA-256 over the rows in whatever order, where the condition is about them.
+    pub rows_digest: Option<[u8; 32]>,
+}
+
+/// What came of a condition in one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PastCheck {
+    /// When.
+    pub checked_at: DateTime<Utc>,
+    /// What came of it.
+    pub check: Check,
+}
+
+impl Store {
+    /// What a task's run is held to, as the task stands now; nothing for a deleted one.
+    pub async fn task_terms(&self, scope: &Scope, task_id: TaskId) -> Result<TaskTerms> {
+        let mut tx = self.begin(scope).await?;
+        let row = sqlx::query!(
+            "SELECT condition, freshness FROM task WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL",
+            tx.workspace_id(),
+            task_id.as_uuid()
+        )
+        .fetch_optional(tx.db())
+        .await?;
+        let Some(row) = row else { return Ok(TaskTerms::default()) };
+        let id = task_id.as_uuid();
+        Ok(TaskTerms {
+            condition: row.condition.map(|stored| json("task", "condition", id, stored)).transpose()?,
+            freshness: row.freshness.map(|stored| json("task", "freshness", id, stored)).transpose()?,
+        })
+    }
+
+    /// What earlier runs of a task found: values of `column` (regardless of case), or where none is named numbers and digests
+    /// of rows. Since the question last changed; tests left out.
+    pub async fn check_history(
+        &self,
+        scope: &Scope,
+        task_id: TaskId,
+        column: Option<&str>,
+    ) -> Result<History> {
+        let mut tx = self.begin(scope).await?;
+        let mut rows = sqlx::query!(
+            r#"SELECT run_check.value AS "value!", run_check.rows_digest FROM run_check
+               JOIN task ON task.workspace_id = run_check.workspace_id AND task.id = run_check.task_id
+               WHERE run_check.workspace_id = $1 AND run_check.task_id = $2 AND is_history AND value IS NOT NULL
+                 AND column_name IS NOT DISTINCT FROM $3 AND ($3 IS NOT NULL OR rows_digest IS NOT NULL)
+                 AND (task.checked_since IS NULL OR checked_at > task.checked_since)
+               ORDER BY checked_at DESC, run_id DESC LIMIT $4"#,
+            tx.workspace_id(),
+            task_id.as_uuid(),
+            column.map(column_key),
+            ANOMALY_VALUES_MAX as i64
+        )
+        .fetch_all(tx.db())
+        .await?;
+        rows.reverse();
+        Ok(History {
+            last_value: rows.last().map(|row| row.value),
+            last_digest: rows.last().and_then(|row| row.rows_digest.clone()),
+            values: rows.iter().map(|row| row.value).collect(),
+        })
+    }
+
+    /// What came of a task's condition after an instant, oldest first, at most the newest `limit`; tests left out.
+    pub async fn check_list(
+        &self,
+        scope: &Scope,
+        task_id: TaskId,
+        after: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<PastCheck>> {
+        let mut tx = self.begin(scope).await?;
+        let rows = sqlx::query!(
+            r#"SELECT run_id, checked_at, outcome AS "outcome!: Value" FROM (
+                   SELECT run_id, checked_at, outcome FROM run_check
+                   WHERE workspace_id = $1 AND task_id = $2 AND checked_at > $3 AND is_history
+                   ORDER BY checked_at DESC, run_id DESC LIMIT $4) AS latest
+               ORDER BY checked_at, run_id"#,
+            tx.workspace_id(),
+            task_id.as_uuid(),
+            after,
+            i64::from(limit)
+        )
+        .fetch_all(tx.db())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let check = json("run_check", "outcome", row.run_id, row.outcome)?;
+                Ok(PastCheck { checked_at: row.checked_at, check })
+            })
+            .collect()
+    }
+
+    /// Ends a run with its answer and what came of its task's condition: the answer is sent, or kept without a word
+    /// (`no_news`). A test is always sent. Answers how it ended. After a week in which nothing was sent, the task's people are
+    /// told so in the same transaction. `LeaseLost`, `RunStopped`.
+    pub async fn run_conclude(
+        &self,
+        scope: &Scope,
+        lease: &RunLease,
+        answer: &Answer,
+        usage: &Usage,
+        checked: &NewCheck,
+    ) -> Result<RunStatus> {
+        let mut tx = self.begin(scope).await?;
+        run_queue::hold(&mut tx, lease).await?;
+        let run_id = lease.run_id.as_uuid();
+        let run = sqlx::query!(
+            r#"SELECT task_id AS "task_id!", trigger FROM run WHERE workspace_id = $1 AND id = $2 AND task_id IS NOT NULL"#,
+            tx.workspace_id(),
+            run_id
+        )
+        .fetch_optional(tx.db())
+        .await?
+        .ok_or(Error::NotFound)?;
+        let trigger: RunTrigger = word("run", "trigger", run_id, &run.trigger)?;
+        let is_test = trigger == RunTrigger::Test;
+        let status =
+            if checked.check.verdict.sends() || is_test { RunStatus::Succeeded } else { RunStatus::NoNews };
+        insert_check(&mut tx, run_id, run.task_id, checked, !is_test, status == RunStatus::Succeeded).await?;
+        let end = RunEnd::with_answer(status, answer, *usage);
+        let workspace_id = tx.workspace_id();
+        run_end::close(&mut tx, &[Ending { workspace_id, run_id, end }]).await?;
+        if status == RunStatus::NoNews && trigger == RunTrigger::Schedule {
+            tell_quiet_week(&mut tx, run_id, run.task_id).await?;
+        }
+        tx.commit().await?;
+        Ok(status)
+    }
+}
+
+/// Names of columns are compared regardless of case. The character NUL cannot be stored.
+fn column_key(name: &str) -> String {
+    name.to_lowercase().replace('\0', "")
+}
+
+async fn insert_check(
+    tx: &mut Tx,
+    run_id: Uuid,
+    task_id: Uuid,
+    checked: &NewCheck,
+    is_history: bool,
+    sent: bool,
+) -> Result<()> {
+    let NewCheck { check, rows_digest } = checked;
+    sqlx::query!(
+        "INSERT INTO run_check (workspace_id, run_id, task_id, is_history, sent, column_name, value, rows_digest, outcome,
+             checked_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::json, $10)",
+        tx.workspace_id(),
+        run_id,
+        task_id,
+        is_history,
+        sent,
+        check.column.as_deref().map(column_key),
+        check.value,
+        rows_digest.as_ref().map(<[u8; 32]>::as_slice),
+        to_json_text(check),
+        tx.now
+    )
+    .execute(tx.db())
+    .await?;
+    Ok(())
+}
+
+/// Tells the creator and the recipients of a task that nothing was sent for a week, if that is so: no answer, and no such
+/// word, since its question last changed.
+async fn tell_quiet_week(tx: &mut Tx, run_id: Uuid, task_id: Uuid) -> Result<()> {
+    let quiet_since = sqlx::query_scalar!(
+        r#"SELECT greatest(
+               coalesce(checked_since, created_at),
+               (SELECT max(checked_at) FROM run_check
+                WHERE run_check.workspace_id = $1 AND run_check.task_id = $2 AND sent AND is_history),
+               (SELECT max(delivery.created_at) FROM delivery
+                WHERE delivery.workspace_id = $1 AND delivery.task_id = $2 AND kind = 'no_news')) AS "since!"
+           FROM task WHERE workspace_id = $1 AND id = $2"#,
+        tx.workspace_id(),
+        task_id
+    )
+    .fetch_one(tx.db())
+    .await?;
+    if tx.now - quiet_since < QUIET_AT_MOST {
+        return Ok(());
+    }
+    let run = sqlx::query!(
+        "SELECT run.thread_id, run.turn_no, run.creator_id, task.notification FROM run
+         JOIN task ON task.workspace_id = run.workspace_id AND task.id = run.task_id
+         WHERE run.workspace_id = $1 AND run.id = $2",
+        tx.workspace_id(),
+        run_id
+    )
+    .fetch_one(tx.db())
+    .await?;
+    let mut to: Notification = json("task", "notification", task_id, run.notification)?;
+    to.user_ids.push(run.creator_id.into());
+    to.attach_csv = false;
+    let quiet = AnsweredRun {
+        workspace_id: tx.workspace_id(),
+        run_id,
+        task_id,
+        thread: run.thread_id.zip(run.turn_no),
+        audience: Audience::Notification(to),
+    };
+    run_message::send(tx, DeliveryKind::NoNews, &[quiet]).await
+}
