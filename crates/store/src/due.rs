@@ -203,6 +203,7 @@ async fn decide_rows(tx: &mut Tx, spread: TimeDelta, due: &[DueRow]) -> Result<D
     if due.is_empty() {
         return Ok(claim);
     }
+    tx.plan_afresh().await?;
     let windows: HashMap<_, _> = due
         .iter()
         .map(|row| {

@@ -262,6 +262,7 @@ impl Store {
             .into_iter()
             .collect();
         let (workspace_ids, run_ids): (Vec<_>, Vec<_>) = wanted.iter().copied().unzip();
+        tx.plan_afresh().await?;
         // One claimer at a time counts the runs of a workspace; others pass it by.
         let mine: Vec<Uuid> = sqlx::query_scalar!(
             r#"SELECT workspace_id AS "workspace_id!" FROM unnest($1::uuid[]) AS w (workspace_id)

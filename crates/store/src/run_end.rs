@@ -125,6 +125,7 @@ impl Store {
     /// stop is left alone, and the others end. Answers how each fared, in order; an error means that none ended.
     pub async fn run_succeed_all(&self, answered: &[RunAnswer]) -> Result<Vec<Result<()>>> {
         let mut tx = self.begin_across().await?;
+        tx.plan_afresh().await?;
         let leases: Vec<_> = answered.iter().map(|run| run.lease).collect();
         let taken = run_queue::take_off(&mut tx, &leases).await?;
         let mut endings = Vec::with_capacity(taken.len());

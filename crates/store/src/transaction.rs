@@ -34,6 +34,13 @@ impl Tx {
         self
     }
 
+    /// Plans what follows for the tables as they are now. The queue is empty at one moment and long at the next; a plan kept
+    /// from the one goes through all of the queue, for each row of a batch, at the other.
+    pub(crate) async fn plan_afresh(&mut self) -> Result<()> {
+        sqlx::raw_sql("SET LOCAL plan_cache_mode = force_custom_plan").execute(&mut *self.inner).await?;
+        Ok(())
+    }
+
     /// The idempotency key for which all of it happens, if it does for one.
     pub(crate) const fn hold(&self) -> Option<IdempotencyHold> {
         self.hold
