@@ -187,6 +187,8 @@ impl Life {
                     let after = match after {
                         Ok(AfterFailure::Ended) => retry(None),
                         Ok(AfterFailure::RetryAt(at)) => retry(Some(at)),
+                        // The model's workspaces are unlimited.
+                        Ok(AfterFailure::WaitsForCredits) => "waits for credits".to_owned(),
                         Err(error) => seen::<()>(Err(error)),
                     };
                     (expected.map_or_else(|refused| refused, retry), after)
