@@ -1,6 +1,10 @@
 //! One delivery, from claim to outcome.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    task::Poll,
+    time::Duration,
+};
 
 use domain::{
     RunId,
@@ -171,8 +175,8 @@ impl Notifier {
         Ok(run.is_some_and(|run| run.trigger == RunTrigger::Test))
     }
 
-    /// Awaits `work` and renews the lease four times in its length meanwhile. Gives up when the lease is lost, or could not be renewed for two
-    /// thirds of its length: someone else may hold it by then.
+    /// Awaits `work` and renews the lease four times in its length meanwhile. Gives up when the lease is lost, or could not be
+    /// renewed for two thirds of its length: someone else may hold it by then.
     async fn while_held<T>(
         &self,
         delivery: &ClaimedDelivery,
@@ -185,11 +189,19 @@ impl Notifier {
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::pin!(work);
         loop {
+            let lapses_at = renewed_at + limit;
+            // The clock itself is asked before each step of the work: a process that stood still must not send what others
+            // may have taken up, and its timers may ring a moment after it goes on.
+            let held_work = poll_fn(|context| {
+                if Instant::now() >= lapses_at {
+                    return Poll::Ready(Err(Error::LeaseLapsed));
+                }
+                work.as_mut().poll(context).map(Ok)
+            });
             tokio::select! {
-                // Looked at before the work goes on: a process that stood still must not send what others may have taken up.
                 biased;
-                () = tokio::time::sleep_until(renewed_at + limit) => return Err(Error::LeaseLapsed),
-                done = &mut work => return Ok(done),
+                () = tokio::time::sleep_until(lapses_at) => return Err(Error::LeaseLapsed),
+                done = held_work => return done,
                 _ = beats.tick() => {}
             }
             let asked_at = Instant::now();

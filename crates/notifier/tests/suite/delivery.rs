@@ -111,10 +111,10 @@ async fn one_bad_address_delays_and_repeats_nobody_elses_mail() {
     let running = tokio::spawn(notifier.run(stopping.clone()));
     let mut events = Vec::new();
     // While one recipient's server says nothing, all others get their mail.
-    while good.iter().any(|email| !accepted(&events).contains_key(email)) {
+    let is_held = |events: &[Value]| events.iter().any(|event| event["event"] == "held");
+    while !is_held(&events) || good.iter().any(|email| !accepted(&events).contains_key(email)) {
         events.push(tokio::task::block_in_place(|| server.next_event()));
     }
-    assert!(events.iter().any(|event| event["event"] == "held"), "one is still waiting");
     assert!(!accepted(&events).contains_key("held@example.com"));
     // Asked to stop, the notifier finishes what is under way.
     stopping.cancel();
