@@ -154,7 +154,8 @@ impl Size {
         name: "tiny",
         rounds: 1,
         tasks: [200, 1_000, 2_000],
-        due: 40,
+        // One a second where it is spread.
+        due: 120,
         growth_due: 20,
         empty_jobs: 100,
         record_jobs: 50,

@@ -48,7 +48,8 @@ await runOnce({
     worker: {
       concurrentJobs: 100,
       localQueue: { size: 5000 },
-      // Found best with both kinds of work, among off (-1), 0, 10 and 250 ms.
+      // Tried with empty jobs: 0 had the fastest drain; 10 and 250 ms take as much processor time within a tenth or so; off (-1)
+      // is some twenty times slower.
       completeJobBatchDelay: 0,
       failJobBatchDelay: 0,
       preparedStatements: true,

@@ -37,7 +37,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     bench.rows.push(row.with_goal(Goal::AtMost(2.5)));
 
     let database = bench.copy("spread").await?;
-    let count = (size.due * size.spread_seconds / SPREAD_SECONDS).max(20);
+    let count = (size.due * size.spread_seconds / SPREAD_SECONDS).max(4);
     let apart_micros = u64::from(SPREAD_SECONDS) * 1_000_000 / u64::from(size.due);
     let (mut medians, mut p99s) = (vec![], vec![]);
     for round in 0..size.rounds {

@@ -14,7 +14,7 @@ use crate::{
 
 /// What its handler runs for each job.
 const RECORD: &str = include_str!("../../yardstick/record.sql");
-/// Connections of its pool. More were no faster, with both kinds of work.
+/// Connections of its pool. Of 5, 10, 16 and 20, it had the fastest drain of empty jobs; processor time hardly differs.
 const CONNECTIONS: u32 = 16;
 
 /// What a job does.
