@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use warehouse::{QueryLimits, Warehouse};
 
 use crate::{
+    admission::Admission,
     failure::Failure,
     journal::{Journal, Reachable},
 };
@@ -104,7 +105,9 @@ impl Gate<'_> {
             Err(failure) => return Err(failure),
         };
         let limits = Reachable::limit(&reachable, self.limits);
-        let newest = match self.warehouse.newest(&reachable.spec, check, limits, self.stop).await {
+        let admission = Admission::of(self.journal, &reachable, limits.timeout, self.stop).await?;
+        let look = self.warehouse.newest(&reachable.spec, check, limits, self.stop);
+        let newest = match admission.run(Box::pin(look)).await? {
             Ok(newest) => newest,
             Err(error) => return Ok(Some(unknown(connection, &error.to_string()))),
         };

@@ -4,6 +4,7 @@
 //! (`turn`), which asks a [`model::Model`] and runs the `tools` that it calls, within [`limits`], and ends in an answer whose
 //! [`figures`] are checked against the stored results.
 
+mod admission;
 pub mod builtin;
 mod condition;
 mod conversation;

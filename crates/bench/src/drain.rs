@@ -141,7 +141,8 @@ pub(crate) async fn finish(store: &Store, runs: &[ClaimedRun], crew: Crew) -> an
         .await
 }
 
-fn answer() -> Answer {
+/// What each run is answered.
+pub(crate) fn answer() -> Answer {
     Answer {
         headline: "Nothing unusual yesterday.".into(),
         body: "All regions were on time.".into(),
@@ -152,7 +153,11 @@ fn answer() -> Answer {
 }
 
 /// All was done, and nothing twice: a figure of a drain that lost runs would be worth nothing.
-async fn check(connection: &mut PgConnection, batch: Batch, date: NaiveDate) -> anyhow::Result<()> {
+pub(crate) async fn check(
+    connection: &mut PgConnection,
+    batch: Batch,
+    date: NaiveDate,
+) -> anyhow::Result<()> {
     let statement = format!(
         "SELECT count(*) FILTER (WHERE run.status = 'succeeded'), count(delivery.id)
          {} JOIN run ON run.workspace_id = {} AND run.task_id = {} AND run.occurrence_date = $1

@@ -915,6 +915,8 @@ export interface components {
              * @default []
              */
             charts: components["schemas"]["ShownChart"][];
+            /** @default null */
+            checked: components["schemas"]["CheckedResult"] | null;
             /**
              * Format: double
              * @description Checked figures over all figures, 0 to 1; 1 where there are none.
@@ -941,6 +943,16 @@ export interface components {
              * @default []
              */
             results: components["schemas"]["ShownResult"][];
+            /**
+             * @description What is to be said at its top where the data was not fresh. It is the first caveat, too.
+             * @default null
+             */
+            stale: string | null;
+            /**
+             * @description Why it was sent, where the task has a condition: `Revenue 412 is below 500.`
+             * @default null
+             */
+            why: string | null;
         };
         /** @description The event `answer`: a turn ended well. */
         AnswerEvent: {
@@ -1058,6 +1070,39 @@ export interface components {
              */
             width: number;
         };
+        /** @description What came of a task's condition in one run. */
+        Check: {
+            /** @description The column that was looked at. */
+            column: string | null;
+            /** @description What was looked at: `the rows of r1`, `revenue in the first row of r1`. Null where nothing was found. */
+            compared: string | null;
+            /** @description Its handle in the run's thread: `r1`. */
+            handle: string | null;
+            /**
+             * Format: double
+             * @description The last finished run's number, where the condition is about it.
+             */
+            previous: number | null;
+            resultId: components["schemas"]["ResultId"] | null;
+            /** @description It in words: `612 rows, which is not below 500`. No capital, no full stop. */
+            sentence: string;
+            /**
+             * Format: double
+             * @description The number that was looked at: of rows, or a cell's value. Null where there was none.
+             */
+            value: number | null;
+            /** @description What it came to. */
+            verdict: components["schemas"]["Verdict"];
+        };
+        /** @description A result that a condition is about. */
+        CheckedResult: {
+            /** @description The column; absent where none was named. */
+            column: string | null;
+            /** @description Its handle in the thread: `r1`. */
+            handle: string;
+            /** @description The result. */
+            id: components["schemas"]["ResultId"];
+        };
         /**
          * @description The kind of a failure.
          * @enum {string}
@@ -1075,6 +1120,61 @@ export interface components {
          * @enum {string}
          */
         ColumnType: "boolean" | "integer" | "float" | "decimal" | "text" | "date" | "timestamp" | "timestamp_tz" | "time" | "json";
+        /**
+         * @description How two numbers are compared.
+         * @enum {string}
+         */
+        Comparison: "above" | "below" | "at_least" | "at_most" | "equal";
+        /** @description When a task's answer is sent. The agent names the result and column that it is about; `column` pins the column's name. */
+        Condition: {
+            /** @description How the number of rows compares with `value`. */
+            comparison: components["schemas"]["Comparison"];
+            /** @enum {string} */
+            kind: "rows";
+            /**
+             * Format: double
+             * @description A whole number from 0 on.
+             * @example 500
+             */
+            value: number;
+        } | {
+            /** @description The column to look in. */
+            column?: string | null;
+            /** @description How the value compares with `value`. */
+            comparison: components["schemas"]["Comparison"];
+            /** @enum {string} */
+            kind: "threshold";
+            /**
+             * Format: double
+             * @description The number.
+             * @example 500
+             */
+            value: number;
+        } | {
+            /** @description The column to look in. */
+            column?: string | null;
+            /** @description Which way. */
+            direction: components["schemas"]["Direction"];
+            /** @enum {string} */
+            kind: "percent_change";
+            /**
+             * Format: double
+             * @description By at least so many per cent of the last value; more than 0.
+             * @example 10
+             */
+            percent: number;
+        } | {
+            /** @enum {string} */
+            kind: "changed";
+        } | {
+            /** @description The column to look in. */
+            column?: string | null;
+            /** @enum {string} */
+            kind: "anomaly";
+        } | {
+            /** @enum {string} */
+            kind: "no_data";
+        };
         /**
          * @description What a grant on a connection allows. Each includes the ones before it.
          * @enum {string}
@@ -1214,6 +1314,7 @@ export interface components {
             /** Format: date-time */
             createdAt: string;
             description: string | null;
+            freshness: components["schemas"]["FreshnessCheck"] | null;
             id: components["schemas"]["ConnectionId"];
             lastTest: components["schemas"]["LastTest"] | null;
             limits: components["schemas"]["ConnectionLimits"];
@@ -1227,6 +1328,7 @@ export interface components {
         DataConnectionPatch: {
             connectionDetails?: components["schemas"]["ConnectionDetailsPatch"] | null;
             description?: string | null;
+            freshness?: components["schemas"]["FreshnessCheck"] | null;
             limits?: components["schemas"]["ConnectionLimitsRequest"] | null;
             name?: string | null;
         };
@@ -1234,6 +1336,7 @@ export interface components {
         DataConnectionRequest: {
             connectionDetails: components["schemas"]["ConnectionDetailsRequest"];
             description?: string | null;
+            freshness?: components["schemas"]["FreshnessCheck"] | null;
             limits?: components["schemas"]["ConnectionLimitsRequest"] | null;
             /** @description 1 to 100 characters. */
             name: string;
@@ -1246,6 +1349,7 @@ export interface components {
         /** @description A connection that is not saved, to be tested. */
         DataConnectionTest: {
             connectionDetails: components["schemas"]["ConnectionDetailsRequest"];
+            freshness?: components["schemas"]["FreshnessCheck"] | null;
             /**
              * @description `postgres` or `files`.
              * @example postgres
@@ -1310,6 +1414,11 @@ export interface components {
             /** Format: int32 */
             turnNo: number;
         };
+        /**
+         * @description Which way a value moves.
+         * @enum {string}
+         */
+        Direction: "up" | "down" | "either";
         /** @description The body of every failure. */
         Error: {
             /** @description The kind of failure. */
@@ -1371,6 +1480,47 @@ export interface components {
         FilesDetailsRequest: {
             /** @description A folder of CSV, gzipped CSV, Parquet and JSON files, under a folder that the operator allows. */
             path: string;
+        };
+        /** @description How a connection's freshness is known: the newest value of a column is at most so old. */
+        FreshnessCheck: {
+            /**
+             * @description A column of it: dates or timestamps. A date counts from its midnight, and what has no zone of its own is read as UTC.
+             * @example loaded_at
+             */
+            column: string;
+            /**
+             * Format: int32
+             * @description How old its newest value may be when a task's window opens, in minutes.
+             * @example 1440
+             */
+            maxAgeMinutes: number;
+            /**
+             * @description A table or view, as the catalog names it.
+             * @example orders
+             */
+            table: string;
+        };
+        /** @description A task's wish to run on fresh data. */
+        FreshnessGate: {
+            /**
+             * @description Whose freshness counts: connections of the task's context. Absent or null: all that the task may use. One without a
+             *     freshness check counts as fresh.
+             */
+            connectionIds?: components["schemas"]["ConnectionId"][] | null;
+            /** @description What happens at the last moment. */
+            policy: components["schemas"]["StalePolicy"];
+        };
+        /** @description What a look at a connection's freshness found. */
+        FreshnessLook: {
+            /** @description Whether the data is fresh enough. */
+            isFresh: boolean;
+            /** @description What was found, or why nothing could be, as a sentence without its full stop. */
+            message: string;
+            /**
+             * Format: date-time
+             * @description The newest value; null where there is none, or the look failed.
+             */
+            newestAt: string | null;
         };
         /** @description What someone may do with a connection. */
         Grant: {
@@ -1445,6 +1595,7 @@ export interface components {
         LastTest: {
             /** Format: date-time */
             at: string;
+            freshness: components["schemas"]["FreshnessLook"] | null;
             /** @description What was found: the server's version, or what is wrong and what to do. */
             message: string | null;
             ok: boolean;
@@ -1672,6 +1823,7 @@ export interface components {
         };
         /** @description One firing of a task's schedule, past or to come. */
         Occurrence: {
+            check: components["schemas"]["Check"] | null;
             /** Format: date-time */
             closesAt: string;
             /**
@@ -1861,6 +2013,7 @@ export interface components {
              * @description From 1; 0 before the first.
              */
             attempt: number;
+            check: components["schemas"]["Check"] | null;
             /** Format: date-time */
             createdAt: string;
             deliveries: components["schemas"]["Delivery"][];
@@ -2001,6 +2154,11 @@ export interface components {
             /** @description `#growth`. */
             name: string;
         };
+        /**
+         * @description What a task does when its data is still not fresh at the last moment.
+         * @enum {string}
+         */
+        StalePolicy: "send_stale" | "skip";
         /** @description A run that was queued. */
         StartedRun: {
             runId: components["schemas"]["RunId"];
@@ -2101,8 +2259,9 @@ export interface components {
         };
         /** @description A saved question. Its ETag is its `version`. */
         Task: {
-            /** @description Always null: not offered yet. */
-            condition: Record<string, unknown> | null;
+            condition: components["schemas"]["Condition"] | null;
+            /** @description The condition as it goes on after "Only when": `revenue is below 500`. */
+            conditionInWords: string | null;
             context: components["schemas"]["Context"];
             /** Format: date-time */
             createdAt: string;
@@ -2111,8 +2270,7 @@ export interface components {
              * @description Null: never.
              */
             expiresAt: string | null;
-            /** @description Always null: not offered yet. */
-            freshness: Record<string, unknown> | null;
+            freshness: components["schemas"]["FreshnessGate"] | null;
             id: components["schemas"]["TaskId"];
             lastRun: components["schemas"]["LastRun"] | null;
             latestThreadId: components["schemas"]["ThreadId"] | null;
@@ -2173,16 +2331,14 @@ export interface components {
         };
         /** @description Changes to a task. What is absent stays. */
         TaskPatch: {
-            /** @description Must be null: not offered yet. */
-            condition?: Record<string, unknown> | null;
+            condition?: components["schemas"]["Condition"] | null;
             context?: components["schemas"]["Context"] | null;
             /**
              * Format: date-time
              * @description Null: never.
              */
             expiresAt?: string | null;
-            /** @description Must be null: not offered yet. */
-            freshness?: Record<string, unknown> | null;
+            freshness?: components["schemas"]["FreshnessGate"] | null;
             notification?: components["schemas"]["Notification"] | null;
             prompt?: string | null;
             schedule?: components["schemas"]["ScheduleSpec"] | null;
@@ -2190,16 +2346,14 @@ export interface components {
         };
         /** @description A task to be saved. */
         TaskRequest: {
-            /** @description Must be null: not offered yet. */
-            condition?: Record<string, unknown> | null;
+            condition?: components["schemas"]["Condition"] | null;
             context?: components["schemas"]["Context"];
             /**
              * Format: date-time
              * @description When it stops firing. Absent: six months ahead. Null: never, where the workspace allows it.
              */
             expiresAt?: string | null;
-            /** @description Must be null: not offered yet. */
-            freshness?: Record<string, unknown> | null;
+            freshness?: components["schemas"]["FreshnessGate"] | null;
             notification?: components["schemas"]["Notification"];
             /** @description The question: 1 to 20,000 characters. Mentions join `context`. */
             prompt: string;
@@ -2216,6 +2370,7 @@ export interface components {
         TestOutcome: {
             /** Format: int64 */
             elapsedMs: number;
+            freshness: components["schemas"]["FreshnessLook"] | null;
             /** @description What was found: the server's version, or what is wrong and what to do. */
             message: string | null;
             ok: boolean;
@@ -2425,6 +2580,11 @@ export interface components {
          * @description A person. The same person may be a member of several workspaces.
          */
         UserId: string;
+        /**
+         * @description What a check came to.
+         * @enum {string}
+         */
+        Verdict: "holds" | "does_not_hold" | "first" | "not_evaluated";
         /** @description The delivery window of one occurrence. */
         Window: {
             /**
@@ -8236,7 +8396,10 @@ export interface operations {
     token_create: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Up to 255 characters. The same key and request within 24 hours gets the first answer again. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };

@@ -13,7 +13,6 @@ mod search_catalog;
 
 use std::{
     collections::HashMap,
-    pin::Pin,
     slice,
     sync::{Arc, LazyLock},
     time::Duration,
@@ -23,8 +22,6 @@ use domain::{ConnectionId, answer::Answer, run::RunReason, step::ToolCall, table
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use store::ConnectionSlot;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use warehouse::{QueryLimits, Warehouse};
 
@@ -33,6 +30,7 @@ pub(crate) use previous_threads::{PreviousResult, PreviousThread};
 pub(crate) use search_catalog::PastAnswer;
 
 use crate::{
+    admission::Admission,
     failure::Failure,
     journal::{Journal, KnownChart, KnownResult, Reachable},
     model::{ToolSpec, TurnContext},
@@ -40,8 +38,6 @@ use crate::{
 
 /// The name of the tool that ends a turn.
 pub(crate) const ANSWER: &str = "answer";
-/// How long a query waits for others on its connection to end. After that the run is tried again later, and its worker is free.
-const SLOT_PATIENCE: Duration = Duration::from_mins(1);
 
 /// What stands on the desk while tools run: everything that they may touch.
 pub(crate) struct Desk<'a> {
@@ -89,9 +85,7 @@ impl Desk<'_> {
 
     /// Waits until one more query may run on a connection.
     async fn admit(&self, reachable: &Reachable) -> Result<Admission, Failure> {
-        let asked = Instant::now();
-        let slot = self.journal.slot(reachable, SLOT_PATIENCE.min(self.time_left), self.cancel).await?;
-        Ok(Admission { slot, time_left: self.time_left.saturating_sub(asked.elapsed()) })
+        Admission::of(self.journal, reachable, self.time_left, self.cancel).await
     }
 
     fn result(&self, handle: &str) -> Result<&KnownResult, Told> {
@@ -140,34 +134,6 @@ impl Desk<'_> {
             )
             .into()),
         }
-    }
-}
-
-/// The right to run one query on a connection.
-struct Admission {
-    slot: Option<ConnectionSlot>,
-    /// How long the turn may still take.
-    time_left: Duration,
-}
-
-impl Admission {
-    /// Runs the query, and gives the right back. Boxed: a turn that waits for its model need not have room for a query.
-    async fn run<T>(
-        self,
-        query: Pin<Box<impl Future<Output = Result<T, warehouse::Error>>>>,
-    ) -> Result<Result<T, warehouse::Error>, Failure> {
-        let Some(slot) = self.slot else { return Ok(query.await) };
-        let answer = tokio::select! {
-            answer = query => Ok(answer),
-            () = slot.lost() => Err(Failure::new(
-                RunReason::ConnectionBusy,
-                "The query was given up: its place on the connection could not be held.",
-            )),
-        };
-        if let Err(error) = slot.give_back().await {
-            tracing::warn!(%error, "a slot of a connection was not given back: its lease will run out");
-        }
-        answer
     }
 }
 

@@ -44,8 +44,8 @@ async fn health_is_told_at_the_root() {
     let down = get(&api, "/readyz").await;
     assert_eq!(down.expect(503), json!({"status": "unavailable", "database": "unreachable"}));
     // Nothing of the database's words gets out.
-    let failed = api.get("/me").await.expect(500);
-    assert_eq!(failed["code"], "INTERNAL_SERVER_ERROR");
+    let failed = api.get("/me").await.expect(503);
+    assert_eq!(failed["code"], "UNAVAILABLE");
     assert!(!failed.to_string().to_lowercase().contains("pool"), "{failed}");
 }
 

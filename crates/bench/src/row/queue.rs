@@ -1,5 +1,5 @@
 //! The whole life of runs (claim, next due instant, run, thread, turn, finish, message, all durable) beside a queue that does
-//! nothing, and the same queue keeping the same records. The sides take turns.
+//! nothing, the same queue keeping the same records, and the same SQL without us. The sides take turns.
 
 use super::Bench;
 use crate::{
@@ -8,7 +8,10 @@ use crate::{
     figure::ratios,
     load::{Batch, settle},
     report::{Goal, Row},
-    yardstick::graphile::{self, Work},
+    yardstick::{
+        graphile::{self, Work},
+        pgbench,
+    },
 };
 
 const PART: Part = Part::Queue;
@@ -38,13 +41,18 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     ));
     let ours = bench.copy("queue").await?;
     let records = bench.copy("records").await?;
+    let same = bench.copy("same").await?;
+    pgbench::prepare(&mut same.connect().await?).await?;
     let mut connection = records.connect().await?;
-    let (mut runs, mut wal) = (vec![], vec![]);
+    let (mut runs, mut wal, mut same_runs) = (vec![], vec![], vec![]);
     let (mut empty_jobs, mut record_jobs) = (vec![], vec![]);
     for round in 0..size.rounds {
         let drained = drain(&ours, Batch::of(size.tasks[1], size.due, round)?, crew).await?;
         runs.push(drained.runs_per_second);
         wal.push(drained.wal_per_run / 1_000.0);
+        let clients = crew.schedulers + crew.workers;
+        let batch = Batch::of(size.tasks[1], size.due, round)?;
+        same_runs.push(pgbench::drain(bench.server.folder(), &same, batch, clients).await?);
         let Some(folder) = &bench.options.yardstick else { continue };
         let empty = bench.server.create("empty", None).await?;
         settle(&mut connection).await?;
@@ -58,6 +66,10 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     bench.rows.push(ours_row);
     let wal_row = Row::of(PART, "log written for each run", "kB", &wal)?.with_goal(Goal::AtMost(1.5));
     bench.rows.push(wal_row);
+    bench.rows.push(Row::of(PART, "the same SQL under pgbench", "runs/s", &same_runs)?);
+    bench
+        .rows
+        .push(Row::new(PART, "runs by that", "x", ratios(&runs, &same_runs)?).with_goal(Goal::AtLeast(0.8)));
     if bench.options.yardstick.is_none() {
         bench.notes.push("queue: graphile-worker is not installed, and was left out".to_owned());
         return Ok(());
@@ -70,7 +82,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     bench
         .rows
         .push(Row::new(PART, "runs by that", "x", ratios(&runs, &empty_jobs)?).with_goal(Goal::AtLeast(0.9)));
-    for database in [&ours, &records] {
+    for database in [&ours, &records, &same] {
         bench.server.remove(database).await?;
     }
     Ok(())

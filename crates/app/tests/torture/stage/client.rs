@@ -31,6 +31,7 @@ pub(crate) struct Answer {
 pub(crate) struct Client(reqwest::Client);
 
 impl Client {
+    #[expect(clippy::disallowed_methods, reason = "a caller of the API, not a part of Tidings")]
     pub(crate) fn new() -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {

@@ -1,0 +1,135 @@
+-- The store's own statements, run by the server for pgbench: each `@name(arguments);` below is a statement as the store prepares
+-- it, with these arguments for its parameters. What Rust does between them is done here by cheaper means: the next window is a
+-- day later, ids grow, all tasks are alike.
+CREATE SCHEMA yardstick;
+
+-- As many ids as wanted, growing as ids that begin with the time do.
+CREATE FUNCTION yardstick.ids(many bigint) RETURNS uuid[] LANGUAGE plpgsql AS $body$
+DECLARE
+    v_head text := lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0') || '7000';
+    v_tail bigint := -9223372036854775808 + floor(random() * 4611686018427387904)::bigint;
+BEGIN
+    RETURN ARRAY(SELECT (v_head || to_hex(v_tail + n))::uuid FROM generate_series(1, many) AS n);
+END $body$;
+
+CREATE FUNCTION yardstick.due_claim(v_from timestamptz, v_batch bigint, OUT watermark timestamptz) LANGUAGE plpgsql AS $body$
+DECLARE
+    v_now timestamptz := instant(NULL);
+    v_workspaces uuid[]; v_tasks uuid[]; v_due timestamptz[]; v_dates date[]; v_opens timestamptz[]; v_closes timestamptz[];
+    v_creators uuid[];
+    v_many int;
+    v_taken bigint;
+    v_graces bigint;
+    v_schedules bigint;
+BEGIN
+    SELECT array_agg(workspace_id), array_agg(task_id), array_agg(due_at), array_agg(occurrence_date), array_agg(opens_at),
+        array_agg(closes_at)
+    INTO v_workspaces, v_tasks, v_due, v_dates, v_opens, v_closes
+    FROM (@due(v_now, v_from, v_batch)) AS due;
+    v_many := coalesce(cardinality(v_tasks), 0);
+    watermark := CASE WHEN v_many >= v_batch THEN v_due[v_many] ELSE v_now - interval '5 seconds' END;
+    IF v_many = 0 THEN
+        RETURN;
+    END IF;
+    PERFORM set_config('plan_cache_mode', 'force_custom_plan', true);
+    SELECT array_agg(task.workspace_id), array_agg(task.id), array_agg(task.creator_id), array_agg(due.due_at + interval '1 day'),
+        array_agg(due.date), array_agg(due.opens_at), array_agg(due.closes_at),
+        sum(cardinality(task."taken!")), sum(task.grace_seconds), count(task.schedule), count(task.expires_at)
+    INTO v_workspaces, v_tasks, v_creators, v_due, v_dates, v_opens, v_closes, v_taken, v_graces, v_schedules, v_many
+    FROM (@tasks(v_workspaces, v_tasks, v_dates)) AS task
+    JOIN unnest(v_workspaces, v_tasks, v_due, v_dates, v_opens, v_closes)
+        AS due (workspace_id, task_id, due_at, date, opens_at, closes_at)
+        ON due.workspace_id = task.workspace_id AND due.task_id = task.id;
+    SELECT count(*) INTO v_many FROM (@unfinished(v_workspaces, v_tasks)) AS unfinished;
+    IF v_many > 0 OR v_taken > 0 THEN
+        RAISE EXCEPTION 'a task that is due is running, or has its run';
+    END IF;
+    v_many := cardinality(v_tasks);
+    @runs(v_workspaces, yardstick.ids(v_many), v_tasks, v_creators, v_dates, v_opens, v_closes,
+        array_fill('queued'::text, ARRAY[v_many]), array_fill(NULL::text, ARRAY[v_many]), array_fill(false, ARRAY[v_many]),
+        v_closes, v_now);
+    SELECT array_agg(date + 1), array_agg(opened + interval '1 day'), array_agg(closed + interval '1 day')
+    INTO v_dates, v_opens, v_closes FROM unnest(v_dates, v_opens, v_closes) AS fired (date, opened, closed);
+    @next(v_workspaces, v_tasks, v_due, v_dates, v_opens, v_closes);
+END $body$;
+
+CREATE FUNCTION yardstick.run_claim(
+    v_cursor uuid, v_limit int, OUT cursor uuid, OUT claimed int, OUT workspace_ids uuid[], OUT run_ids uuid[], OUT tokens uuid[]
+) LANGUAGE plpgsql AS $body$
+DECLARE
+    v_now timestamptz := instant(NULL);
+    v_workspaces uuid[]; v_runs uuid[]; v_last bigint; v_mine uuid[]; v_threads uuid[]; v_tasks uuid[]; v_creators uuid[];
+    v_titles text[]; v_prompts text[]; v_as_of timestamptz[]; v_zones text[]; v_connections text[];
+BEGIN
+    claimed := 0;
+    cursor := '00000000-0000-0000-0000-000000000000';
+    workspace_ids := '{}'; run_ids := '{}'; tokens := '{}';
+    SELECT array_agg(workspace_id), array_agg("run_id?"), max("place?") INTO v_workspaces, v_runs, v_last
+    FROM (SELECT * FROM (@slice(v_cursor, v_now, v_limit, v_limit::float8)) AS each
+          WHERE "run_id?" IS NOT NULL LIMIT v_limit) AS waiting;
+    IF v_runs IS NULL THEN
+        RETURN;
+    END IF;
+    IF cardinality(v_runs) = v_limit AND v_last = 1 THEN
+        cursor := v_workspaces[v_limit];
+    END IF;
+    PERFORM set_config('plan_cache_mode', 'force_custom_plan', true);
+    v_mine := ARRAY(SELECT DISTINCT unnest(v_workspaces) ORDER BY 1);
+    SELECT coalesce(array_agg("workspace_id!"), '{}') INTO v_mine FROM (@turns(v_mine)) AS mine;
+    IF EXISTS (@used_up(v_mine)) THEN
+        RAISE EXCEPTION 'a workspace has no credits left';
+    END IF;
+    WITH leased AS (@lease(v_mine, v_workspaces, v_runs, v_limit::bigint, v_now + interval '1 minute', 'pgbench'))
+    SELECT coalesce(array_agg(workspace_id), '{}'), coalesce(array_agg(run_id), '{}'), coalesce(array_agg("lease_token!"), '{}')
+    INTO workspace_ids, run_ids, tokens FROM leased;
+    claimed := cardinality(run_ids);
+    IF claimed = 0 THEN
+        RETURN;
+    END IF;
+    SELECT array_agg(workspace_id), array_agg(id), array_agg(task_id), array_agg(creator_id), array_agg("title!"),
+        array_agg("prompt!"), array_agg("as_of!"), array_agg("timezone!"), array_agg("connection_ids!"::text)
+    INTO v_workspaces, v_runs, v_tasks, v_creators, v_titles, v_prompts, v_as_of, v_zones, v_connections
+    FROM (@start(workspace_ids, run_ids)) AS run;
+    v_threads := yardstick.ids(claimed);
+    @threads(v_workspaces, v_runs, v_threads, v_tasks, v_creators, v_titles, v_prompts, v_as_of, v_zones, v_connections, v_now);
+    @running(v_workspaces, v_runs, v_threads, array_fill(1, ARRAY[claimed]), v_now);
+END $body$;
+
+CREATE FUNCTION yardstick.ended(v_workspaces uuid[], v_runs uuid[], v_now timestamptz)
+RETURNS TABLE (
+    place bigint, is_scheduled bool, task_id uuid, thread_id uuid, turn_no int, test_to uuid, has_turn bool, notification jsonb,
+    was_failing bool, was_skipping_stale bool
+) LANGUAGE plpgsql AS $body$
+#variable_conflict use_column
+DECLARE
+    v_many int := cardinality(v_runs);
+    v_nothing text[] := array_fill(NULL::text, ARRAY[v_many]);
+    v_zeros bigint[] := array_fill(0::bigint, ARRAY[v_many]);
+BEGIN
+    RETURN QUERY @ended(v_workspaces, v_runs, array_fill('succeeded'::text, ARRAY[v_many]), v_nothing, v_nothing,
+        array_fill('answered'::text, ARRAY[v_many]), array_fill('idle'::text, ARRAY[v_many]), v_nothing,
+        array_fill('Nothing unusual yesterday.'::text, ARRAY[v_many]), array_fill('{answer}'::text, ARRAY[v_many]), v_zeros, v_zeros,
+        array_fill(0::float8, ARRAY[v_many]), array_fill(0, ARRAY[v_many]), v_zeros, v_now);
+END $body$;
+
+CREATE FUNCTION yardstick.run_succeed_all(v_workspaces uuid[], v_runs uuid[], v_tokens uuid[]) RETURNS void
+LANGUAGE plpgsql AS $body$
+DECLARE
+    v_now timestamptz := instant(NULL);
+    v_tasks uuid[]; v_threads uuid[]; v_turns int[]; v_users uuid[]; v_csv bool[]; v_ids uuid[]; v_words text[];
+BEGIN
+    IF cardinality(v_runs) = 0 THEN
+        RETURN;
+    END IF;
+    PERFORM set_config('plan_cache_mode', 'force_custom_plan', true);
+    WITH taken AS (@off(v_workspaces, v_runs, v_tokens))
+    SELECT array_agg(workspace_id), array_agg(run_id) INTO v_workspaces, v_runs FROM taken;
+    SELECT array_agg(v_workspaces[place]), array_agg(v_runs[place]), array_agg(task_id), array_agg(thread_id), array_agg(turn_no),
+        array_agg((notification -> 'userIds' ->> 0)::uuid), array_agg(false),
+        array_agg('{"thread":"' || thread_id::text || '"}')
+    INTO v_workspaces, v_runs, v_tasks, v_threads, v_turns, v_users, v_csv, v_words
+    FROM yardstick.ended(v_workspaces, v_runs, v_now) AS ended;
+    v_ids := yardstick.ids(cardinality(v_runs));
+    @deliver(v_workspaces, v_tasks, v_runs, v_threads, v_turns, v_users, v_csv, v_csv, v_ids, v_ids, v_ids, v_ids, v_now, 'answer');
+    PERFORM count(*) FROM (@tell('tidings_thread', v_words)) AS told;
+END $body$;
