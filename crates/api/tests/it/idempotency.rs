@@ -79,7 +79,6 @@ async fn lose_answers(api: &Api) {
     api.world.execute("UPDATE idempotency_key SET response_status = NULL, response_body = NULL").await;
 }
 
-// Switched off by hand (no `note_effect`): the second round makes everything again.
 #[tokio::test]
 async fn what_a_dead_server_did_is_told_by_the_next_one_and_not_done_again() {
     let api = Api::new().await;

@@ -29,7 +29,6 @@ fn endless(api: &Api) -> Request<Body> {
     request
 }
 
-// Switched off by hand (without the layer `shed`): the second question is answered with 200.
 #[tokio::test]
 async fn what_finds_no_place_is_refused_with_the_time_to_come_back() {
     let api = Api::with(|options| {

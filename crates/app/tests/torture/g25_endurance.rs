@@ -6,8 +6,9 @@
 //! what is let in is answered in bounded time, tasks whose window opens meanwhile fire and their mails arrive once, and the
 //! time of an answer is what it was before within a minute after the load.
 //!
-//! Seen with the layer `shed` switched off by hand: of 8,400 requests 2,305 found all connections taken by requests that nobody
-//! refused, and memory was half as much again (111 MiB instead of 65).
+//! Switched off by hand, in the short form: the layer `shed` (letting every request through at once): 3,023 of 12,400 requests
+//! found all connections taken by requests that nobody refused, and the row failed by that. Memory was 121 MiB at most
+//! instead of 69, and the p99 of what was served 5.3 s instead of 1.4 s: both were within what the row allowed then.
 
 use std::{
     collections::BTreeMap,

@@ -2,6 +2,10 @@
 //!
 //! PostgreSQL's clock runs many times as fast as this machine's, so that two hours pass in minutes; the workers' clocks do
 //! not, which is harder on them than an hour that is one: all of their own work takes that many times as long.
+//!
+//! Switched off by hand, in the short form: the due time (`Store::due_claim` taking what is due within ten minutes): 14 of 100
+//! started outside, 89% delivered inside. The spread's end (`start_offset` over twice the spread, 180 minutes of a window of
+//! 120): 66% delivered by the close, and the row ends there, so that it sees no later start.
 
 use std::time::Duration;
 

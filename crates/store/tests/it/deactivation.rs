@@ -1,10 +1,10 @@
 //! Whoever is deactivated, and whatever is deleted: nothing of theirs starts after it (row G21).
 //!
 //! Each race runs the real statements at once on a real PostgreSQL. "After" is what a caller can tell: a claim, a step or an
-//! attempt that was asked for once the deactivation had answered. Seen with mechanisms switched off by hand, one at a time:
-//! without `refusal` in `delivery_attempt_start`, "attempt 2 began after the deactivation" and "attempt 3 began after" the
-//! deletion; before a run that is handed back ended by its word to stop, "a run was claimed after the deactivation". Without
-//! `hold_task` the race is too narrow to be met here, and the order of locks is argued in the code.
+//! attempt that was asked for once the deactivation had answered. Seen with mechanisms switched off by hand, two of them
+//! together and not each alone: without `refusal` in `delivery_attempt_start`, "attempt 2 began after the deactivation" and
+//! "attempt 3 began after" the deletion; before a run that is handed back ended by its word to stop, "a run was claimed after
+//! the deactivation". Without `hold_task` the race is too narrow to be met here, and the order of locks is argued in the code.
 
 use std::sync::{
     Arc,
