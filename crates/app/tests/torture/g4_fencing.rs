@@ -5,7 +5,7 @@
 //! the other does that only when it holds the run and finds no reply recorded. A second send shows as a mail that a woken
 //! worker sent though another sent it as well, and both lived to record it. Whoever was stopped or killed within a second of
 //! the mail server's taking its mail may not have recorded that, and another sends it again under the same Message-ID: that
-//! is counted apart.
+//! is counted apart, and so is what was sent long before or after the standing still.
 //!
 //! Switched off by hand, in the short form: the lease token in a worker's writes (`run_queue::hold` and `take_off` looking for
 //! the run alone): nothing seen in one run, for a woken worker drops its turns by its own clock first. With that off as well
@@ -31,6 +31,9 @@ const OVERDUE: std::ops::Range<u64> = 100..1_500;
 const WOKEN: Duration = Duration::from_millis(2_500);
 /// Whoever is struck so soon before or after the mail server took its mail may not have recorded that.
 const UNRECORDED: Duration = Duration::from_secs(1);
+
+/// Half of what a send whose outcome nobody knows is left alone for: one that comes later was taken up as such, rightly.
+const TAKEN_UP_AFTER: Duration = Duration::from_secs(30);
 
 /// One worker's standing still.
 #[derive(Clone, Debug)]
@@ -167,7 +170,11 @@ fn second_sends(mails: &[Mail], stops: &[Stop]) -> Vec<String> {
                 && mail.at > since_1970(stop.thawed_at)
                 && is_known(mail)
                 && mails.iter().any(|other| {
-                    other.message_id == mail.message_id && !is_by(other, stop) && is_known(other)
+                    other.message_id == mail.message_id
+                        && !is_by(other, stop)
+                        && is_known(other)
+                        && since_1970(stop.frozen_at) < other.at
+                        && other.at < mail.at + TAKEN_UP_AFTER.as_secs_f64()
                 })
         })
     });
