@@ -37,7 +37,6 @@ impl Client {
         PROVIDER.call_once(|| {
             rustls::crypto::ring::default_provider().install_default().expect("the first provider");
         });
-        #[expect(clippy::disallowed_methods, reason = "a caller from outside, on this machine")]
         let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_LIMIT).build();
         Self(client.expect("a client"))
     }
