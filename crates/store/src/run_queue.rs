@@ -178,18 +178,19 @@ impl Store {
         let mut ended = Vec::new();
         for row in &overdue {
             let status: RunStatus = word("run", "status", row.run_id, &row.status)?;
+            let reason: Option<RunReason> =
+                optional_word("run", "reason", row.run_id, row.reason.as_deref())?;
+            let lacks_credits = status == RunStatus::Waiting && reason == Some(RunReason::BlockedByCredits);
             let runs_late_until =
                 row.closes_at.map(|closes_at| closes_at + TimeDelta::seconds(row.grace_seconds.into()));
             // One that was held for fresh data until its worker vanished has not started either.
-            let may_run_late = status == RunStatus::Queued || !row.has_started;
+            let may_run_late = status == RunStatus::Queued || !(row.has_started || lacks_credits);
             if let Some(until) = runs_late_until.filter(|until| may_run_late && *until > tx.now) {
                 run_late(&mut tx, row.workspace_id, row.run_id, until).await?;
                 continue;
             }
             let mut end = RunEnd::without_answer(RunStatus::Missed, RunReason::Downtime);
-            let reason: Option<RunReason> =
-                optional_word("run", "reason", row.run_id, row.reason.as_deref())?;
-            if status == RunStatus::Waiting && reason == Some(RunReason::BlockedByCredits) {
+            if lacks_credits {
                 end = RunEnd::without_answer(RunStatus::Failed, RunReason::BlockedByCredits);
             } else if row.has_started {
                 end = RunEnd::without_answer(RunStatus::Failed, RunReason::Deadline);
