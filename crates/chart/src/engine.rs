@@ -215,7 +215,8 @@ mod tests {
         let spec = computing("test(regexp('^(a+)+$'), 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!')");
         let failure = draw(&spec, limits).expect_err("it never ends");
         assert!(matches!(failure, Error::TooExpensive { limit: "3 seconds" }), "{failure}");
-        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+        // Without the limit it would take years; how late it is noticed depends on what else the machine does.
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     }
 
     #[test]

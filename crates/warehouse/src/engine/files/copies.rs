@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -22,6 +25,8 @@ use crate::{
 
 /// How long a file may take to be converted.
 const TIMEOUT: Duration = Duration::from_mins(15);
+/// Tells apart what is being made at once, by warehouses of one process on one folder.
+static UNFINISHED: AtomicU64 = AtomicU64::new(0);
 /// Part of every copy's name: raised when copies are made differently.
 const COPY_FORMAT: &str = "1";
 
@@ -87,7 +92,8 @@ impl Copies {
             message: format!("the folder of copies cannot be written: {error}"),
         };
         fs::create_dir_all(&self.options.cache_folder).map_err(cannot_write)?;
-        let unfinished = copy.with_extension(format!("{}.unfinished", std::process::id()));
+        let number = UNFINISHED.fetch_add(1, Ordering::Relaxed);
+        let unfinished = copy.with_extension(format!("{}-{number}.unfinished", std::process::id()));
         drop(fs::remove_file(&unfinished));
         let request = Request::Convert(ConvertRequest {
             source: source.to_owned(),
