@@ -114,7 +114,7 @@ fn statements(tasks: u32) -> Vec<String> {
     ]
 }
 
-/// A share of a database's tasks: every `stride`-th, from `first` on. Batches with other firsts share no task.
+/// A share of a database's tasks: every `stride`-th, from `first` on. Batches of one stride with other firsts share no task.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Batch {
     pub(crate) first: u32,
@@ -128,6 +128,15 @@ impl Batch {
         let stride = tasks / count.max(1);
         anyhow::ensure!(round < stride, "{tasks} tasks have no batch {round} of {count}");
         Ok(Self { first: round, stride, count })
+    }
+
+    /// About `count` of the same tasks that are not in this batch, spread over all of them.
+    pub(crate) fn beside(self, tasks: u32, count: u32) -> anyhow::Result<Self> {
+        anyhow::ensure!(self.stride > 1, "no task is beside a batch of all");
+        // A multiple of this batch's stride never falls into step with it.
+        let stride = (tasks / count.max(1)).div_ceil(self.stride) * self.stride;
+        let first = self.first + 1;
+        Ok(Self { first, stride, count: (tasks - first).div_ceil(stride) })
     }
 
     /// `FROM` of a query over the batch: `n` is a task's number, `k` its place in the batch.
@@ -190,5 +199,19 @@ mod tests {
         let batch = Batch::of(1_000_000, 100_000, 9).expect("a batch");
         assert_eq!((batch.first, batch.stride), (9, 10));
         assert!(Batch::of(1_000_000, 100_000, 10).is_err());
+    }
+
+    #[test]
+    fn a_batch_beside_another_shares_no_task_with_it() {
+        for (tasks, filled, count) in [(1_000_000, 50_000, 300), (40_000, 2_000, 60), (1_000, 120, 7)] {
+            let numbers = |batch: Batch| -> Vec<u32> {
+                (0..batch.count).map(|k| k * batch.stride + batch.first).collect()
+            };
+            let filled = Batch::of(tasks, filled, 0).expect("a batch");
+            let beside = filled.beside(tasks, count).expect("a batch");
+            let taken = numbers(filled);
+            assert!(numbers(beside).iter().all(|number| *number < tasks && !taken.contains(number)));
+            assert!(beside.count > count / 2, "{beside:?}");
+        }
     }
 }

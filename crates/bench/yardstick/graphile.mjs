@@ -48,8 +48,8 @@ await runOnce({
     worker: {
       concurrentJobs: 100,
       localQueue: { size: 5000 },
-      // Tried with empty jobs: 0 had the fastest drain; 10 and 250 ms take as much processor time within a tenth or so; off (-1)
-      // is some twenty times slower.
+      // Tried with empty jobs: 0 had the fastest drain; 10 and 250 ms take about as much processor time; off (-1)
+      // is far slower.
       completeJobBatchDelay: 0,
       failJobBatchDelay: 0,
       preparedStatements: true,

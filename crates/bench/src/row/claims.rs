@@ -26,8 +26,9 @@ const GOAL: Goal = Goal::AtMost(3.0);
 pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     let size = bench.options.size;
     let database = bench.copy("claims").await?;
-    fill(&database, Batch::of(bench.tasks(USUAL), size.in_flight, 0)?).await?;
-    let times = time_claims(&database, Batch::of(bench.tasks(USUAL), size.samples, 1)?).await?;
+    let in_flight = Batch::of(bench.tasks(USUAL), size.in_flight, 0)?;
+    fill(&database, in_flight).await?;
+    let times = time_claims(&database, in_flight.beside(bench.tasks(USUAL), size.samples)?).await?;
     report(bench, &format!("{} in flight", size.in_flight), &times)?;
     bench.server.remove(&database).await?;
 

@@ -139,7 +139,7 @@ fn statements() -> anyhow::Result<HashMap<&'static str, String>> {
 fn fill(functions: &str, statements: &HashMap<&str, String>) -> anyhow::Result<String> {
     let mut filled = String::new();
     let mut rest = functions;
-    while let Some((before, gap)) = rest.split_once("@") {
+    while let Some((before, gap)) = rest.split_once('@') {
         filled.push_str(before);
         let (name, told) = gap.split_once('(').context("a gap has arguments")?;
         let Some(statement) = statements.get(name) else {
