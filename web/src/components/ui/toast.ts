@@ -3,7 +3,26 @@ import { Toast } from "@base-ui/react/toast";
 import { errorMessage } from "@/api/error";
 
 /** Where messages are told from anywhere; `ToastHost` shows them. */
-export const toasts = Toast.createToastManager();
+export const toasts = keptUntilHeard(Toast.createToastManager());
+
+/**
+ * The host is loaded after the page, and a manager forgets what it says to nobody: a message told before would be lost, and
+ * a deletion announced by it never done. So the first words wait for the host.
+ */
+function keptUntilHeard(manager: ReturnType<typeof Toast.createToastManager>): typeof manager {
+  type Listener = Parameters<(typeof manager)[" subscribe"]>[0];
+  const waiting: Parameters<Listener>[0][] = [];
+  const forget = manager[" subscribe"]((word) => waiting.push(word));
+  const subscribe = manager[" subscribe"].bind(manager);
+  return {
+    ...manager,
+    " subscribe": (listener: Listener) => {
+      forget();
+      for (const word of waiting.splice(0)) listener(word);
+      return subscribe(listener);
+    },
+  };
+}
 
 /** Says that something happened. */
 export function say(message: string): void {
