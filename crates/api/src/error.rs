@@ -232,6 +232,9 @@ const fn conflict_reason(conflict: Conflict) -> &'static str {
         Conflict::RunFinished => "run_finished",
         Conflict::CreatorDeactivated => "creator_deactivated",
         Conflict::RequestReplaced => "request_replaced",
+        Conflict::SlackTeamTaken => "slack_team_taken",
+        Conflict::SlackOtherTeam => "slack_other_team",
+        Conflict::SlackUserTaken => "slack_user_taken",
         Conflict::Duplicate => "duplicate",
     }
 }

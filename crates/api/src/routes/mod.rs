@@ -15,6 +15,7 @@ pub(crate) mod runs;
 pub(crate) mod schedules;
 pub(crate) mod session;
 pub(crate) mod sharing;
+pub(crate) mod slack;
 pub(crate) mod steps;
 pub(crate) mod target;
 pub(crate) mod tasks;
@@ -47,5 +48,6 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(results::router())
         .merge(charts::router())
         .merge(sharing::router())
+        .merge(slack::router())
         .merge(outbox::router())
 }
