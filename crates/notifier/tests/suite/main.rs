@@ -3,6 +3,8 @@
 mod browser;
 mod delivery;
 mod render;
+mod slack;
+mod slack_blocks;
 mod smtp;
 mod support;
 mod world;
