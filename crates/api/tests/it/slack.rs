@@ -269,7 +269,14 @@ async fn a_workspace_is_connected_shown_and_disconnected() {
     assert_eq!((&status["connected"], &status["team"]["name"]), (&json!(true), &json!("Northwind")));
     assert_eq!(status["team"]["missingScopes"], json!([]));
     assert_eq!(stage.api.get("/me").await.expect(200)["features"]["slack"], true);
-    assert_eq!(stage.api.world.number("SELECT count(*) FROM slack_installation WHERE secret::text LIKE '%xoxb%'").await, 0);
+    assert_eq!(
+        stage
+            .api
+            .world
+            .number("SELECT count(*) FROM slack_installation WHERE secret::text LIKE '%xoxb%'")
+            .await,
+        0
+    );
 
     let (_, rival) = workspace(stage.api.world.store(), "rival").await;
     let rivals = stage.browser(rival).await;
