@@ -10,7 +10,7 @@ use agent::{
 };
 use anyhow::Context as _;
 use notifier::{
-    Notifier, NotifierOptions,
+    Notifier, NotifierOptions, Slack,
     email::Sender,
     slack_inbox::{SlackInbox, SlackInboxOptions},
     transport::{Smtp, Transport, smtp::Patience},
@@ -118,5 +118,9 @@ pub(crate) fn notifier(config: &Config, store: &Store) -> anyhow::Result<Notifie
     #[expect(clippy::disallowed_methods, reason = "where the jitter of retries comes from")]
     let random = StdRng::from_rng(&mut rand::rng());
     let public_url = config.server.public_url.clone();
-    Ok(Notifier::new(NotifierOptions::new(store.clone(), transport, public_url, mail_from, random)))
+    let mut options = NotifierOptions::new(store.clone(), transport, public_url, mail_from, random);
+    if let Some((client, app)) = slack(config) {
+        options.slack = Slack { client, app: Some(app) };
+    }
+    Ok(Notifier::new(options))
 }

@@ -1,8 +1,9 @@
 //! Deliveries: who may see how much, what it looks like, and how it gets there.
 //!
 //! A finished run has left one delivery row per recipient. [`Notifier`] claims rows, composes a message from what is stored
-//! ([`message`], [`notice`]), renders it ([`render`]), builds a mail ([`email`]) and hands it to a [`Transport`]. An attempt
-//! is committed before any byte leaves; whatever happens after that is written down as the attempt's outcome.
+//! ([`message`], [`notice`]), renders it ([`render`]), builds a mail ([`email`]) and hands it to a [`Transport`], or speaks to
+//! Slack ([`mod@slack`]). An attempt is committed before any byte leaves; whatever happens after that is written down as the
+//! attempt's outcome.
 
 mod compose;
 pub mod csv;
@@ -13,6 +14,7 @@ pub mod no_news;
 pub mod notice;
 mod outcome;
 pub mod render;
+pub mod slack;
 pub mod slack_inbox;
 pub mod transport;
 
@@ -22,6 +24,7 @@ use std::{
     time::Duration,
 };
 
+pub use crate::slack::Slack;
 use domain::delivery::DeliveryState;
 use rand::rngs::StdRng;
 use store::{ClaimedDelivery, Store};
@@ -47,6 +50,8 @@ pub struct NotifierOptions {
     pub public_url: String,
     /// Who sends.
     pub mail_from: Sender,
+    /// How Slack is reached.
+    pub slack: Slack,
     /// Draws the waits before retries.
     pub random: StdRng,
     /// The name of this process in the rows that it holds.
@@ -71,6 +76,7 @@ impl NotifierOptions {
             transport,
             public_url,
             mail_from,
+            slack: Slack::default(),
             random,
             worker: format!("notifier-{}", std::process::id()),
             parallel: 8,
@@ -85,6 +91,7 @@ pub struct Notifier {
     transport: Transport,
     public_url: String,
     mail_from: Sender,
+    slack: Slack,
     random: Mutex<StdRng>,
     worker: String,
     parallel: u32,
@@ -99,6 +106,7 @@ impl Notifier {
             transport: options.transport,
             public_url: options.public_url.trim_end_matches('/').to_owned(),
             mail_from: options.mail_from,
+            slack: options.slack,
             random: Mutex::new(options.random),
             worker: options.worker,
             parallel: options.parallel.max(1),
@@ -196,6 +204,7 @@ impl Notifier {
                     tracing::warn!(state = state.as_str(), "not sent");
                 }
             }
+            Err(deliver::Error::PutOff) => {}
             Err(error) => {
                 let _entered = span.enter();
                 let source = error.source().map(ToString::to_string);
