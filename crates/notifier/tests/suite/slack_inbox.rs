@@ -14,8 +14,8 @@ use notifier::slack_inbox::{SlackInbox, SlackInboxOptions};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use store::{
-    DeliveryOutcome, NewSlackEvent, NewSlackInstallation, SLACK_EVENT_LEASE, SLACK_EVENT_REST, SlackOrder, SlackPlace,
-    SlackTokenPair, Store, ThreadRights,
+    DeliveryOutcome, NewSlackEvent, NewSlackInstallation, SLACK_EVENT_LEASE, SLACK_EVENT_REST, SlackOrder,
+    SlackPlace, SlackTokenPair, Store, ThreadRights,
 };
 use testkit::{
     World,
@@ -45,8 +45,8 @@ impl Stage {
         let fake = FakeSlack::start_at(world.database.time.clone()).await;
         fake.change_app(|app| app.rotates_tokens = rotates);
         let team = fake.add_team("Northwind");
-        let [creator, erin, stranger] =
-            ["creator", "erin", "stranger"].map(|name| fake.add_user(&team, name, &format!("{name}@acme.test")));
+        let [creator, erin, stranger] = ["creator", "erin", "stranger"]
+            .map(|name| fake.add_user(&team, name, &format!("{name}@acme.test")));
         let channel = fake.add_channel(&team, "growth", &[&creator, &erin, &stranger]);
         let (bot_token, refresh_token) = fake.install_with(&team, SCOPES);
         let bot = fake.bot_user(&team);
@@ -65,7 +65,17 @@ impl Stage {
             installed_by: world.user,
         };
         world.store().slack_installation_put(&world.scope, &installation).await.expect("an installation");
-        let stage = Self { inbox: inbox(world.store(), &fake), world, fake, team, bot, creator, erin, stranger, channel };
+        let stage = Self {
+            inbox: inbox(world.store(), &fake),
+            world,
+            fake,
+            team,
+            bot,
+            creator,
+            erin,
+            stranger,
+            channel,
+        };
         let erin = stage.world.member("erin", Role::Member).await;
         stage.link(stage.world.user, &stage.creator).await;
         stage.link(erin, &stage.erin).await;
@@ -83,13 +93,28 @@ impl Stage {
     }
 
     /// Somebody says something; Slack tells of it by an event of this type. Answers the message's `ts`.
-    async fn said(&self, kind: &str, channel: &str, user: &str, text: &str, thread_ts: Option<&str>) -> String {
+    async fn said(
+        &self,
+        kind: &str,
+        channel: &str,
+        user: &str,
+        text: &str,
+        thread_ts: Option<&str>,
+    ) -> String {
         let ts = self.fake.say(channel, user, text, thread_ts);
         self.told_of(kind, channel, user, text, &ts, thread_ts).await;
         ts
     }
 
-    async fn told_of(&self, kind: &str, channel: &str, user: &str, text: &str, ts: &str, thread_ts: Option<&str>) {
+    async fn told_of(
+        &self,
+        kind: &str,
+        channel: &str,
+        user: &str,
+        text: &str,
+        ts: &str,
+        thread_ts: Option<&str>,
+    ) {
         let mut event = json!({"type": kind, "channel": channel, "user": user, "text": text, "ts": ts});
         if kind == "message" {
             event["channel_type"] = json!(if channel.starts_with('D') { "im" } else { "channel" });
@@ -214,8 +239,10 @@ async fn a_mention_starts_a_thread_once_and_shows_how_it_goes() {
     assert_eq!(stage.world.number(asked).await, 1);
     assert_eq!(stage.reactions(&stage.channel, &ts), ["eyes"]);
     let place = SlackPlace { channel_id: stage.channel.clone(), root_ts: ts.clone() };
-    let thread = stage.store().slack_thread_find(&stage.world.scope, &place).await.expect("a look").expect("it");
-    let erin = stage.store().slack_user_find(&stage.world.scope, &stage.erin).await.expect("a look").expect("erin");
+    let thread =
+        stage.store().slack_thread_find(&stage.world.scope, &place).await.expect("a look").expect("it");
+    let erin =
+        stage.store().slack_user_find(&stage.world.scope, &stage.erin).await.expect("a look").expect("erin");
     let rights = stage.store().thread_rights(&stage.world.scope, thread.thread_id, erin.user_id).await;
     assert_eq!(rights.expect("a look"), ThreadRights::Reader, "asked before all, read by all");
 
@@ -238,7 +265,8 @@ async fn a_direct_message_starts_a_thread_of_its_writers_alone() {
     stage.work().await;
     assert_eq!(stage.reactions(&direct, &ts), ["eyes"]);
     let place = SlackPlace { channel_id: direct.clone(), root_ts: ts };
-    let thread = stage.store().slack_thread_find(&stage.world.scope, &place).await.expect("a look").expect("it");
+    let thread =
+        stage.store().slack_thread_find(&stage.world.scope, &place).await.expect("a look").expect("it");
     let rights = stage.store().thread_rights(&stage.world.scope, thread.thread_id, stage.world.user).await;
     assert_eq!(rights.expect("a look"), ThreadRights::None);
     stage.answer().await;
@@ -298,7 +326,8 @@ async fn follow_ups_wait_for_the_turn_before_and_come_in_their_order() {
         stage.work().await;
         assert_eq!(stage.turns().await, turns);
     }
-    let order = "SELECT count(*) FROM turn WHERE (turn_no, prompt) IN ((1, 'first?'), (2, 'second?'), (3, 'third?'))";
+    let order =
+        "SELECT count(*) FROM turn WHERE (turn_no, prompt) IN ((1, 'first?'), (2, 'second?'), (3, 'third?'))";
     assert_eq!(stage.world.number(order).await, 3);
 }
 
@@ -424,7 +453,8 @@ async fn an_uninstalled_app_ends_the_installation_once_in_whatever_order_it_is_t
             stage.event(revoked(kind), None).await;
         }
         stage.inbox.run_once().await;
-        let ended = stage.store().slack_installation_last(&stage.world.scope).await.expect("a read").expect("one");
+        let ended =
+            stage.store().slack_installation_last(&stage.world.scope).await.expect("a read").expect("one");
         assert!(ended.end_reason.is_some() && !ended.is_active());
         let told = "SELECT count(*) FROM delivery WHERE kind = 'slack_ended'";
         assert_eq!(stage.world.number(told).await, 1, "one admin, told once");
@@ -450,7 +480,8 @@ async fn a_token_is_renewed_before_it_ends_and_a_refused_one_ends_the_installati
 #[tokio::test]
 async fn a_recipient_has_a_weeks_rest_or_no_more_and_a_channel_is_nobodys_alone() {
     let stage = Stage::new().await;
-    let erin = stage.store().slack_user_find(&stage.world.scope, &stage.erin).await.expect("a look").expect("erin");
+    let erin =
+        stage.store().slack_user_find(&stage.world.scope, &stage.erin).await.expect("a look").expect("erin");
     let task = stage.world.task(|spec| spec.notification.user_ids = vec![erin.user_id]).await;
     stage.store().task_run(&stage.world.scope, task.id, None).await.expect("a run");
     let run = stage.world.claim_one().await;
@@ -483,7 +514,8 @@ async fn all_channels_are_listed_in_the_background_and_one_is_looked_at_when_it_
     stage.inbox.run_once().await;
     let (known, _) = stage.store().slack_channel_counts(&stage.world.scope).await.expect("counts");
     assert_eq!(known, 251);
-    let pages = |stage: &Stage| stage.fake.calls().iter().filter(|call| call.method == "conversations.list").count();
+    let pages =
+        |stage: &Stage| stage.fake.calls().iter().filter(|call| call.method == "conversations.list").count();
     assert_eq!(pages(&stage), 2, "a page holds 200");
     stage.inbox.run_once().await;
     assert_eq!(pages(&stage), 2, "fresh for an hour");
