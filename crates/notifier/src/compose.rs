@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use domain::{
-    access::{ConnectionAccess, Role},
     answer::Answer,
+    audience::Decision,
     condition::Condition,
     delivery::{Audience, DeliveryKind},
     run::RunReason,
@@ -12,6 +12,7 @@ use domain::{
 use store::{ClaimedDelivery, DeliveryUser, Store, StoredResult, Thread, Turn};
 
 use crate::{
+    audience::{self, Recipient},
     csv,
     email::{ATTACHMENT_BYTES_MAX, CsvFile},
     message::{Excerpt, Message, PICTURES_MAX, Picture, Report, TABLE_ROWS_MAX},
@@ -40,10 +41,8 @@ pub(crate) enum Error {
 pub(crate) struct Composed {
     /// What it says.
     pub(crate) message: Message,
-    /// How much of everything that is.
-    pub(crate) audience: Audience,
-    /// Why that much.
-    pub(crate) audience_reason: &'static str,
+    /// How much of everything that is, and why; none for word to a task's creator, who sees it all.
+    pub(crate) decision: Option<Decision>,
     /// What goes along.
     pub(crate) attachment: Option<CsvFile>,
     /// What the mail belongs to: those of one task are read together.
@@ -100,10 +99,10 @@ impl Composer<'_> {
             Some(task_id) => format!("task-{task_id}"),
             None => format!("thread-{}", source.thread.id),
         };
-        let (audience, audience_reason) = self.audience(user, &source.thread).await?;
-        if audience != Audience::Full {
+        let decision = self.audience(user, &source.thread).await?;
+        if decision.audience != Audience::Full {
             let message = Message::link_only(self.report(&source, user, Vec::new(), Vec::new()));
-            return Ok(Composed { message, audience, audience_reason, attachment: None, conversation });
+            return Ok(Composed { message, decision: Some(decision), attachment: None, conversation });
         }
         let excerpts = self.excerpts(&source).await?;
         let pictures = self.pictures(&source.answer).await?;
@@ -122,7 +121,7 @@ impl Composer<'_> {
             }
             Attachment::None => None,
         };
-        Ok(Composed { message, audience, audience_reason, attachment, conversation })
+        Ok(Composed { message, decision: Some(decision), attachment, conversation })
     }
 
     async fn is_late(&self) -> Result<bool, Error> {
@@ -144,28 +143,10 @@ impl Composer<'_> {
         Ok(Source { thread, turn, answer, results })
     }
 
-    /// How much `user` may see, by the default policy: members see all of a message, since the task's creator chose them;
-    /// guests only what they hold rights on. Opening the thread takes rights in any case.
-    async fn audience(
-        &self,
-        user: &DeliveryUser,
-        thread: &Thread,
-    ) -> Result<(Audience, &'static str), Error> {
-        let scope = &self.delivery.scope;
-        let Some(member) = self.store.member_get(scope, user.id).await? else {
-            return Ok((Audience::Withheld, "no member of the workspace"));
-        };
-        if user.id == thread.creator_id {
-            return Ok((Audience::Full, "the creator"));
-        }
-        let used = self.store.thread_connections_used(scope, thread.id).await?;
-        let denied =
-            self.store.connections_denied(scope, user.id, &used, ConnectionAccess::ViewResults).await?;
-        Ok(match (denied.is_empty(), member.role) {
-            (true, _) => (Audience::Full, "may see the results of every connection used"),
-            (false, Role::Guest) => (Audience::LinkOnly, "a guest without rights on a connection used"),
-            (false, _) => (Audience::Full, "a member whom the creator chose; cannot open the thread"),
-        })
+    /// How much `user` may see now of what rests on `thread`'s data.
+    async fn audience(&self, user: &DeliveryUser, thread: &Thread) -> Result<Decision, Error> {
+        let to = Recipient::Person { user_id: user.id, channel: self.delivery.channel };
+        Ok(audience::decide(self.store, &self.delivery.scope, thread, &to).await?)
     }
 
     fn report(
@@ -275,8 +256,7 @@ impl Composer<'_> {
         };
         Ok(Composed {
             message: notice.message(),
-            audience: Audience::Full,
-            audience_reason: "the task's creator",
+            decision: None,
             attachment: None,
             conversation: format!("task-{task_id}"),
         })
@@ -300,7 +280,8 @@ impl Composer<'_> {
         let thread_id = self.delivery.thread_id.ok_or(Error::Gone("the run has no thread"))?;
         let thread =
             self.store.thread_get(scope, thread_id).await?.ok_or(Error::Gone("the thread is gone"))?;
-        let (audience, audience_reason) = self.audience(user, &thread).await?;
+        let decision = self.audience(user, &thread).await?;
+        let audience = decision.audience;
         let at = self.delivery.created_at;
         let checks = if audience == Audience::Full {
             // A week's length ago the last message was sent, or the last word of this kind.
@@ -327,8 +308,7 @@ impl Composer<'_> {
         };
         Ok(Composed {
             message: word.message(),
-            audience,
-            audience_reason,
+            decision: Some(decision),
             attachment: None,
             conversation: format!("task-{task_id}"),
         })

@@ -4,6 +4,7 @@
 //! ([`message`], [`notice`]), renders it ([`render`]), builds a mail ([`email`]) and hands it to a [`Transport`]. An attempt
 //! is committed before any byte leaves; whatever happens after that is written down as the attempt's outcome.
 
+mod audience;
 mod compose;
 pub mod csv;
 mod deliver;
