@@ -234,6 +234,9 @@ const fn conflict_reason(conflict: Conflict) -> &'static str {
         Conflict::DeliveryUnfinished => "delivery_unfinished",
         Conflict::DeliveryIsNotice => "delivery_is_notice",
         Conflict::RequestReplaced => "request_replaced",
+        Conflict::SlackTeamTaken => "slack_team_taken",
+        Conflict::SlackOtherTeam => "slack_other_team",
+        Conflict::SlackUserTaken => "slack_user_taken",
         Conflict::Duplicate => "duplicate",
     }
 }

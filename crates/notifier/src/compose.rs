@@ -17,7 +17,7 @@ use crate::{
     email::{ATTACHMENT_BYTES_MAX, CsvFile},
     message::{Excerpt, Message, PICTURES_MAX, Picture, Report, TABLE_ROWS_MAX},
     no_news::{CHECKS_MAX, NoNews},
-    notice::{Event, Notice},
+    notice::{self, Event, Notice},
     render::inert::clip,
 };
 
@@ -78,7 +78,7 @@ impl Composer<'_> {
     /// What the delivery says to `user`.
     pub(crate) async fn compose(&self, user: &DeliveryUser) -> Result<Composed, Error> {
         match self.delivery.kind {
-            DeliveryKind::Answer => self.answer(user).await,
+            DeliveryKind::Answer | DeliveryKind::Reply => self.answer(user).await,
             DeliveryKind::Failure => self.failure_notice().await,
             DeliveryKind::Recovery => self.notice(Event::Recovered, None).await,
             DeliveryKind::StillRunning => {
@@ -90,6 +90,7 @@ impl Composer<'_> {
             DeliveryKind::StaleData => self.stale_notice().await,
             DeliveryKind::Expiring => self.notice(Event::Expiring, None).await,
             DeliveryKind::Expired => self.notice(Event::Expired, None).await,
+            DeliveryKind::SlackEnded => Ok(self.slack_ended()),
         }
     }
 
@@ -260,6 +261,18 @@ impl Composer<'_> {
             attachment: None,
             conversation: format!("task-{task_id}"),
         })
+    }
+
+    /// Word to an admin, about no task.
+    fn slack_ended(&self) -> Composed {
+        let details = self.delivery.message.as_deref().unwrap_or_default();
+        Composed {
+            message: notice::slack_ended(details, self.public_url, self.delivery.created_at),
+            audience: Audience::Full,
+            audience_reason: "an admin of the workspace",
+            attachment: None,
+            conversation: "slack".to_owned(),
+        }
     }
 
     /// Word of an occurrence that was skipped for stale data: its run knows the day and what was found.
