@@ -2,85 +2,44 @@
 
 use domain::{
     UserId,
-    audience::{self, Decision, Standing, Viewer},
+    audience::{self, Decision},
     delivery::{Audience, Channel},
 };
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use store::{ClaimedDelivery, ContentMark, NewDecision, Scope, Store, Thread};
+use store::{ChannelPerson, ClaimedDelivery, ContentMark, NewDecision, Scope, Store, Thread};
 
 /// What is noted where nobody's rights were in question.
 const OWN_TASK: &str = "Word to the task's creator about their own task.";
 
-/// Whom a message goes to.
-#[derive(Clone, Debug)]
-pub(crate) enum Recipient {
-    /// A member, by the way named.
-    Person { user_id: UserId, channel: Channel },
-    /// A Slack channel.
-    SlackChannel(ChannelPeople),
-}
-
-/// A Slack channel's members, apps left out.
-#[derive(Clone, Debug)]
-pub(crate) struct ChannelPeople {
-    /// The members; `None` where they could not be read.
-    pub(crate) people: Option<Vec<ChannelPerson>>,
-    /// Whether it is shared with another organisation, or an invitation to one is open.
-    pub(crate) is_shared_outside: bool,
-}
-
-/// Somebody in a Slack channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ChannelPerson {
-    /// A linked member.
-    Member(UserId),
-    /// Of this organisation, and not linked.
-    Colleague,
-    /// Of another organisation, or a guest in Slack.
-    Outsider,
-}
-
-/// Decides how much of what rests on `thread`'s data `recipient` sees now.
-pub(crate) async fn decide(
+/// Decides how much of what rests on `thread`'s data a member sees now, by the way named.
+pub(crate) async fn of_person(
     store: &Store,
     scope: &Scope,
     thread: &Thread,
-    recipient: &Recipient,
+    user_id: UserId,
+    channel: Channel,
 ) -> Result<Decision, store::Error> {
     let used = store.thread_connections_used(scope, thread.id).await?;
-    match recipient {
-        Recipient::Person { user_id, channel } => {
-            let facts = store.audience_facts(scope, thread.creator_id, &used, &[*user_id]).await?;
-            let viewer = facts.viewer(*user_id);
-            let to = audience::Recipient::Person { viewer: &viewer, channel: *channel };
-            Ok(audience::decide(&facts.data, &to))
-        }
-        Recipient::SlackChannel(channel) => {
-            let people = channel.people.as_deref().unwrap_or_default();
-            let members: Vec<UserId> = people
-                .iter()
-                .filter_map(|person| match person {
-                    ChannelPerson::Member(user_id) => Some(*user_id),
-                    ChannelPerson::Colleague | ChannelPerson::Outsider => None,
-                })
-                .collect();
-            let facts = store.audience_facts(scope, thread.creator_id, &used, &members).await?;
-            let viewers: Vec<Viewer> = people
-                .iter()
-                .map(|person| match person {
-                    ChannelPerson::Member(user_id) => facts.viewer(*user_id),
-                    ChannelPerson::Colleague => Viewer::without_rights(Standing::Colleague),
-                    ChannelPerson::Outsider => Viewer::without_rights(Standing::Outsider),
-                })
-                .collect();
-            let to = audience::Recipient::SlackChannel {
-                viewers: channel.people.as_ref().map(|_| viewers.as_slice()),
-                is_shared_outside: channel.is_shared_outside,
-            };
-            Ok(audience::decide(&facts.data, &to))
-        }
-    }
+    let facts = store.audience_facts(scope, thread.creator_id, &used, &[user_id]).await?;
+    let viewer = facts.viewer(user_id);
+    Ok(audience::decide(&facts.data, &audience::Recipient::Person { viewer: &viewer, channel }))
+}
+
+/// Decides how much of it a Slack channel sees now, by who is in it, apps left out; `None` where that could not be read.
+/// `is_shared_outside`: another organisation is in it, or invited.
+pub(crate) async fn of_slack_channel(
+    store: &Store,
+    scope: &Scope,
+    thread: &Thread,
+    people: Option<&[ChannelPerson]>,
+    is_shared_outside: bool,
+) -> Result<Decision, store::Error> {
+    let used = store.thread_connections_used(scope, thread.id).await?;
+    let known = people.unwrap_or_default();
+    let (data, viewers) = store.audience_of_channel(scope, thread.creator_id, &used, known).await?;
+    let viewers = people.map(|_| viewers.as_slice());
+    Ok(audience::decide(&data, &audience::Recipient::SlackChannel { viewers, is_shared_outside }))
 }
 
 /// Writes a decision down for the attempt that comes next, and which bytes were made of it. `None`: nobody's rights were in

@@ -12,8 +12,7 @@ use domain::{
 use store::{ClaimedDelivery, DeliveryUser, Store, StoredResult, Thread, Turn};
 
 use crate::{
-    audience::{self, Recipient},
-    csv,
+    audience, csv,
     email::{ATTACHMENT_BYTES_MAX, CsvFile},
     message::{Excerpt, Message, PICTURES_MAX, Picture, Report, TABLE_ROWS_MAX},
     no_news::{CHECKS_MAX, NoNews},
@@ -146,8 +145,8 @@ impl Composer<'_> {
 
     /// How much `user` may see now of what rests on `thread`'s data.
     async fn audience(&self, user: &DeliveryUser, thread: &Thread) -> Result<Decision, Error> {
-        let to = Recipient::Person { user_id: user.id, channel: self.delivery.channel };
-        Ok(audience::decide(self.store, &self.delivery.scope, thread, &to).await?)
+        let (scope, channel) = (&self.delivery.scope, self.delivery.channel);
+        Ok(audience::of_person(self.store, scope, thread, user.id, channel).await?)
     }
 
     fn report(
@@ -268,8 +267,7 @@ impl Composer<'_> {
         let details = self.delivery.message.as_deref().unwrap_or_default();
         Composed {
             message: notice::slack_ended(details, self.public_url, self.delivery.created_at),
-            audience: Audience::Full,
-            audience_reason: "an admin of the workspace",
+            decision: None,
             attachment: None,
             conversation: "slack".to_owned(),
         }

@@ -30,6 +30,15 @@ impl AudienceFacts {
     }
 }
 
+/// Somebody in a Slack channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelPerson {
+    /// `U…`.
+    pub slack_user_id: String,
+    /// Whether they are a guest in Slack, or of another organisation.
+    pub is_outside: bool,
+}
+
 /// A member whom a message would go to, and by what ways.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AudiencePerson {
@@ -43,6 +52,8 @@ pub struct AudiencePerson {
     pub wants_email: bool,
     /// Whether they are told by a direct message in Slack.
     pub wants_slack: bool,
+    /// Whether it is known who they are in the connected Slack team.
+    pub is_linked: bool,
     /// Whether a server said that their address does not exist.
     pub is_address_dead: bool,
     /// Whether they may not be told any more.
@@ -57,6 +68,11 @@ impl Store {
         let rows = sqlx::query!(
             r#"SELECT member.user_id, app_user.name, app_user.email, member.deactivated_at IS NOT NULL AS "is_deactivated!",
                    coalesce(preference.email, true) AS "wants_email!", coalesce(preference.slack_dm, false) AS "wants_slack!",
+                   EXISTS (SELECT FROM slack_user
+                     JOIN slack_installation AS installation ON installation.workspace_id = slack_user.workspace_id
+                       AND installation.team_id = slack_user.team_id AND installation.state = 'active'
+                     WHERE slack_user.workspace_id = member.workspace_id AND slack_user.user_id = member.user_id)
+                       AS "is_linked!",
                    EXISTS (SELECT FROM mail_suppression AS dead WHERE dead.workspace_id = member.workspace_id
                      AND dead.address = app_user.email) AS "is_address_dead!"
                FROM member
@@ -78,6 +94,7 @@ impl Store {
                 email: row.email,
                 wants_email: row.wants_email,
                 wants_slack: row.wants_slack,
+                is_linked: row.is_linked,
                 is_address_dead: row.is_address_dead,
                 is_deactivated: row.is_deactivated,
             })
@@ -193,6 +210,53 @@ impl Store {
             }
         }
         Ok(AudienceFacts { data, viewers })
+    }
+}
+
+impl Store {
+    /// What decides how much those in a Slack channel see: the data behind, and each of `people` as a viewer of it, in their
+    /// order. Whoever is linked counts as the member they are.
+    pub async fn audience_of_channel(
+        &self,
+        scope: &Scope,
+        creator_id: UserId,
+        connection_ids: &[ConnectionId],
+        people: &[ChannelPerson],
+    ) -> Result<(DataBehind, Vec<Viewer>)> {
+        let links = self.linked_members(scope, people).await?;
+        let members: Vec<UserId> = links.values().copied().collect();
+        let facts = self.audience_facts(scope, creator_id, connection_ids, &members).await?;
+        let viewers = people
+            .iter()
+            .map(|person| match links.get(&person.slack_user_id) {
+                Some(user_id) => facts.viewer(*user_id),
+                None if person.is_outside => Viewer::without_rights(Standing::Outsider),
+                None => Viewer::without_rights(Standing::Colleague),
+            })
+            .collect();
+        Ok((facts.data, viewers))
+    }
+
+    /// The active members behind users of the connected team.
+    async fn linked_members(
+        &self,
+        scope: &Scope,
+        people: &[ChannelPerson],
+    ) -> Result<HashMap<String, UserId>> {
+        let mut tx = self.begin(scope).await?;
+        let ids: Vec<&str> = people.iter().map(|person| person.slack_user_id.as_str()).collect();
+        let rows = sqlx::query!(
+            "SELECT slack_user_id, slack_user.user_id FROM slack_user
+             JOIN slack_installation AS installation ON installation.workspace_id = slack_user.workspace_id
+               AND installation.team_id = slack_user.team_id AND installation.state = 'active'
+             JOIN member ON member.workspace_id = slack_user.workspace_id AND member.user_id = slack_user.user_id
+             WHERE slack_user.workspace_id = $1 AND slack_user_id = ANY ($2) AND member.deactivated_at IS NULL",
+            tx.workspace_id(),
+            &ids as &[&str]
+        )
+        .fetch_all(tx.db())
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.slack_user_id, row.user_id.into())).collect())
     }
 }
 

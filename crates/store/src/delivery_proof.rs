@@ -271,6 +271,22 @@ impl Store {
         }))
     }
 
+    /// Whose task or thread a delivery is about.
+    pub async fn delivery_creator(&self, scope: &Scope, id: DeliveryId) -> Result<Option<UserId>> {
+        let mut tx = self.begin(scope).await?;
+        let creator = sqlx::query_scalar!(
+            r#"SELECT coalesce(task.creator_id, thread.creator_id) AS "creator_id?" FROM delivery
+               LEFT JOIN task ON task.workspace_id = delivery.workspace_id AND task.id = delivery.task_id
+               LEFT JOIN thread ON thread.workspace_id = delivery.workspace_id AND thread.id = delivery.thread_id
+               WHERE delivery.workspace_id = $1 AND delivery.id = $2"#,
+            tx.workspace_id(),
+            id.as_uuid()
+        )
+        .fetch_optional(tx.db())
+        .await?;
+        Ok(creator.flatten().map(UserId::from))
+    }
+
     /// Queues a delivery's message once more, for the same recipient by the same way: a new delivery, decided and sent as any
     /// other. `Conflict::DeliveryUnfinished` while the first is on its way, `Conflict::DeliveryIsNotice` for word to a
     /// creator.

@@ -65,7 +65,7 @@ use std::{
     time::Duration,
 };
 
-pub use audience::{AudienceFacts, AudiencePerson};
+pub use audience::{AudienceFacts, AudiencePerson, ChannelPerson};
 pub use chart::*;
 use chrono::{DateTime, TimeDelta, Utc};
 pub use connection::*;
