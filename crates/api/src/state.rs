@@ -18,6 +18,7 @@ use crate::{
     overload::{Load, LoadLimits},
     password::Passwords,
     rate::RateLimits,
+    slack::SlackOptions,
 };
 
 /// How the API is set up.
@@ -43,6 +44,8 @@ pub struct ApiOptions {
     pub upload_files: usize,
     /// How much is served at once.
     pub load: LoadLimits,
+    /// The operator's Slack app; none: nobody can connect Slack.
+    pub slack: Option<SlackOptions>,
 }
 
 impl ApiOptions {
@@ -59,6 +62,7 @@ impl ApiOptions {
             upload_bytes: 512 << 20,
             upload_files: 100,
             load: LoadLimits::default(),
+            slack: None,
         }
     }
 }

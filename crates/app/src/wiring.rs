@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use notifier::{
     Notifier, NotifierOptions,
     email::Sender,
+    slack_inbox::{SlackInbox, SlackInboxOptions},
     transport::{Smtp, Transport, smtp::Patience},
 };
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -86,6 +87,25 @@ pub(crate) fn agent(config: &Config, store: &Store, warehouse: &Warehouse) -> Ag
         worker: format!("agent-{}", std::process::id()),
         concurrency: config.agent.concurrency,
     })
+}
+
+/// Slack's Web API, and the operator's app there.
+pub(crate) fn slack(config: &Config) -> Option<(slack::Client, slack::App)> {
+    let app = config.slack.as_ref()?;
+    let client = slack::Client::new(net::vendor_client(), app.base_url.clone());
+    let (client_id, client_secret) = (app.client_id.clone(), app.client_secret.clone());
+    Some((client, slack::App { client_id, client_secret }))
+}
+
+/// What works on what Slack sent; none where no app is set up.
+pub(crate) fn slack_inbox(config: &Config, store: &Store) -> Option<SlackInbox> {
+    let (client, app) = slack(config)?;
+    Some(SlackInbox::new(SlackInboxOptions::new(
+        store.clone(),
+        client,
+        app,
+        config.server.public_url.clone(),
+    )))
 }
 
 /// The notifier of this process.

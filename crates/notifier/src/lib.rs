@@ -14,6 +14,7 @@ pub mod no_news;
 pub mod notice;
 mod outcome;
 pub mod render;
+pub mod slack_inbox;
 pub mod transport;
 
 use std::{

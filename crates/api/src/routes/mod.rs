@@ -17,6 +17,7 @@ pub(crate) mod runs;
 pub(crate) mod schedules;
 pub(crate) mod session;
 pub(crate) mod sharing;
+pub(crate) mod slack;
 pub(crate) mod steps;
 pub(crate) mod target;
 pub(crate) mod tasks;
@@ -51,5 +52,6 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(results::router())
         .merge(charts::router())
         .merge(sharing::router())
+        .merge(slack::router())
         .merge(outbox::router())
 }
