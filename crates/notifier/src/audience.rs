@@ -7,6 +7,7 @@ use domain::{
 };
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use slack::{ChannelMember, ChannelMembers, MemberKind};
 use store::{ChannelPerson, ClaimedDelivery, ContentMark, NewDecision, Scope, Store, Thread};
 
 /// What is noted where nobody's rights were in question.
@@ -26,20 +27,51 @@ pub(crate) async fn of_person(
     Ok(audience::decide(&facts.data, &audience::Recipient::Person { viewer: &viewer, channel }))
 }
 
-/// Decides how much of it a Slack channel sees now, by who is in it, apps left out; `None` where that could not be read.
-/// `is_shared_outside`: another organisation is in it, or invited.
+/// Who is in a Slack channel, apps left out.
+#[derive(Clone, Debug)]
+pub(crate) struct ChannelPeople {
+    /// The people; `None` where they could not be read.
+    pub(crate) people: Option<Vec<ChannelPerson>>,
+    /// Whether another organisation is in it, or invited.
+    pub(crate) is_shared_outside: bool,
+}
+
+impl ChannelPeople {
+    /// As Slack told, and as was found otherwise.
+    pub(crate) fn of(members: &ChannelMembers, is_shared_outside: bool) -> Self {
+        let person = |member: &ChannelMember| ChannelPerson {
+            slack_user_id: member.id.clone(),
+            is_outside: member.kind != MemberKind::Own,
+        };
+        Self {
+            people: members.people.as_ref().map(|people| people.iter().map(person).collect()),
+            is_shared_outside: is_shared_outside || members.is_shared_outside,
+        }
+    }
+}
+
+/// Decides how much of it a Slack channel sees now, by who is in it.
 pub(crate) async fn of_slack_channel(
     store: &Store,
     scope: &Scope,
     thread: &Thread,
-    people: Option<&[ChannelPerson]>,
-    is_shared_outside: bool,
+    there: &ChannelPeople,
 ) -> Result<Decision, store::Error> {
     let used = store.thread_connections_used(scope, thread.id).await?;
-    let known = people.unwrap_or_default();
+    let known = there.people.as_deref().unwrap_or_default();
     let (data, viewers) = store.audience_of_channel(scope, thread.creator_id, &used, known).await?;
-    let viewers = people.map(|_| viewers.as_slice());
-    Ok(audience::decide(&data, &audience::Recipient::SlackChannel { viewers, is_shared_outside }))
+    let to = audience::Recipient::SlackChannel {
+        viewers: there.people.as_ref().map(|_| viewers.as_slice()),
+        is_shared_outside: there.is_shared_outside,
+    };
+    Ok(audience::decide(&data, &to))
+}
+
+/// Writes down that a recipient is deactivated.
+pub(crate) async fn note_deactivated(store: &Store, delivery: &ClaimedDelivery) -> Result<(), store::Error> {
+    let reason = "The recipient is deactivated.";
+    let decision = NewDecision { audience: Audience::Withheld, reason, record: None, content: None };
+    store.delivery_decide(&delivery.scope, &delivery.lease, &decision).await
 }
 
 /// Writes a decision down for the attempt that comes next, and which bytes were made of it. `None`: nobody's rights were in

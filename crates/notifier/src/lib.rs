@@ -1,8 +1,9 @@
 //! Deliveries: who may see how much, what it looks like, and how it gets there.
 //!
 //! A finished run has left one delivery row per recipient. [`Notifier`] claims rows, composes a message from what is stored
-//! ([`message`], [`notice`]), renders it ([`render`]), builds a mail ([`email`]) and hands it to a [`Transport`]. An attempt
-//! is committed before any byte leaves; whatever happens after that is written down as the attempt's outcome.
+//! ([`message`], [`notice`]), renders it ([`render`]), builds a mail ([`email`]) and hands it to a [`Transport`], or speaks to
+//! Slack ([`mod@slack`]). An attempt is committed before any byte leaves; whatever happens after that is written down as the
+//! attempt's outcome.
 
 mod audience;
 mod compose;
@@ -14,6 +15,7 @@ pub mod no_news;
 pub mod notice;
 mod outcome;
 pub mod render;
+pub mod slack;
 pub mod slack_inbox;
 pub mod transport;
 
@@ -23,6 +25,7 @@ use std::{
     time::Duration,
 };
 
+pub use crate::slack::Slack;
 use domain::delivery::DeliveryState;
 use rand::rngs::StdRng;
 use store::{ClaimedDelivery, Store};
@@ -48,6 +51,8 @@ pub struct NotifierOptions {
     pub public_url: String,
     /// Who sends.
     pub mail_from: Sender,
+    /// How Slack is reached.
+    pub slack: Slack,
     /// Draws the waits before retries.
     pub random: StdRng,
     /// The name of this process in the rows that it holds.
@@ -72,6 +77,7 @@ impl NotifierOptions {
             transport,
             public_url,
             mail_from,
+            slack: Slack::default(),
             random,
             worker: format!("notifier-{}", std::process::id()),
             parallel: 8,
@@ -86,6 +92,8 @@ pub struct Notifier {
     transport: Transport,
     public_url: String,
     mail_from: Sender,
+    slack: Slack,
+    slack_members: ::slack::MemberCache,
     random: Mutex<StdRng>,
     worker: String,
     parallel: u32,
@@ -100,6 +108,8 @@ impl Notifier {
             transport: options.transport,
             public_url: options.public_url.trim_end_matches('/').to_owned(),
             mail_from: options.mail_from,
+            slack: options.slack,
+            slack_members: ::slack::MemberCache::default(),
             random: Mutex::new(options.random),
             worker: options.worker,
             parallel: options.parallel.max(1),
@@ -197,6 +207,7 @@ impl Notifier {
                     tracing::warn!(state = state.as_str(), "not sent");
                 }
             }
+            Err(deliver::Error::PutOff) => {}
             Err(error) => {
                 let _entered = span.enter();
                 let source = error.source().map(ToString::to_string);

@@ -9,7 +9,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 
-use crate::{Client, Error, User};
+use crate::{Class, Client, Error, User};
 
 /// How long the members of a channel are kept.
 const CHANNEL_KEPT_FOR: TimeDelta = TimeDelta::minutes(3);
@@ -59,6 +59,8 @@ pub struct MemberCache(Mutex<Kept>);
 struct Kept {
     channels: HashMap<(String, String), (DateTime<Utc>, Arc<ChannelMembers>)>,
     people: HashMap<(String, String), (DateTime<Utc>, MemberKind)>,
+    /// Where the reading of a team's people was broken off, as when Slack wanted fewer calls: it goes on from there.
+    listed_to: HashMap<String, String>,
 }
 
 impl MemberCache {
@@ -121,16 +123,23 @@ impl MemberCache {
         team_id: &str,
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
-        let mut cursor = None;
         for _ in 0..PEOPLE_PAGES_MAX {
-            let page = client.users_list(token, cursor.as_deref()).await?;
+            let cursor = self.kept().listed_to.remove(team_id);
+            let page = match client.users_list(token, cursor.as_deref()).await {
+                Ok(page) => page,
+                Err(error) => {
+                    let is_over = !matches!(error.class(), Class::Retry { .. });
+                    if let Some(cursor) = cursor.filter(|_| !is_over) {
+                        self.kept().listed_to.insert(team_id.to_owned(), cursor);
+                    }
+                    return Err(error);
+                }
+            };
             for user in &page.items {
                 self.keep(team_id, user, now);
             }
-            cursor = page.next_cursor;
-            if cursor.is_none() {
-                break;
-            }
+            let Some(next) = page.next_cursor else { break };
+            self.kept().listed_to.insert(team_id.to_owned(), next);
         }
         Ok(())
     }

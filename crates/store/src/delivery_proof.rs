@@ -134,7 +134,8 @@ pub struct ProvenDecision {
 }
 
 impl Store {
-    /// Notes what was decided about how much the recipient may see, and what was made of it, for the attempt that comes next.
+    /// Notes what was decided about how much the recipient may see, and what was made of it, for the attempt that is
+    /// under way, or comes next.
     pub async fn delivery_decide(
         &self,
         scope: &Scope,
@@ -147,7 +148,7 @@ impl Store {
             "WITH decided AS (
                  UPDATE delivery SET audience = $4, audience_reason = $5
                  WHERE workspace_id = $1 AND id = $2 AND lease_token = $3
-                 RETURNING workspace_id, id, attempts + 1 AS attempt
+                 RETURNING workspace_id, id, CASE WHEN state = 'sending' THEN attempts ELSE attempts + 1 END AS attempt
              )
              INSERT INTO delivery_decision AS kept (workspace_id, delivery_id, attempt, decided_at, audience, reason, record,
                  content_sha256, content_bytes, content)

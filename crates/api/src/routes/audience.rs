@@ -8,7 +8,8 @@ use domain::{
     task::{Context, ContextKind, Notification, RECIPIENTS_MAX, SlackChannel, mentions},
 };
 use serde::{Deserialize, Serialize};
-use store::{AudienceFacts, AudiencePerson};
+use slack::MemberKind;
+use store::{AudienceFacts, AudiencePerson, ChannelPerson};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -18,6 +19,7 @@ use crate::{
     error::StoreResult,
     extract::{Json, Path},
     routes::connections::managed,
+    slack,
 };
 
 /// A task as it is being written: what its answer may rest on, and who would be told.
@@ -186,6 +188,10 @@ pub(crate) async fn task_audience(
     let of = |ids: &[UserId]| -> Vec<PersonAudience> {
         outcomes.iter().filter(|outcome| ids.contains(&outcome.id)).cloned().collect()
     };
+    let mut slack_channels = Vec::with_capacity(to.slack_channels.len());
+    for channel in to.slack_channels {
+        slack_channels.push(channel_outcome(&state, &caller, &connection_ids, channel).await?);
+    }
     Ok(axum::Json(TaskAudience {
         connections: facts
             .data
@@ -199,7 +205,7 @@ pub(crate) async fn task_audience(
             .into_iter()
             .map(|group| GroupAudience { id: group.id, members: of(&group.member_ids), name: group.name })
             .collect(),
-        slack_channels: to.slack_channels.into_iter().map(|channel| unseen(&facts, channel)).collect(),
+        slack_channels,
     }))
 }
 
@@ -247,13 +253,15 @@ fn outcome(facts: &AudienceFacts, person: &AudiencePerson) -> PersonAudience {
     if person.wants_email && !person.is_address_dead {
         channels.push(Channel::Email);
     }
-    if person.wants_slack {
+    if person.wants_slack && person.is_linked {
         channels.push(Channel::SlackDm);
     }
     let untold = if person.is_deactivated {
         Some("Is deactivated, and is not told.")
     } else if person.is_address_dead && channels.is_empty() {
         Some("Their mail server said that the address does not exist, so nothing is sent there.")
+    } else if channels.is_empty() && person.wants_slack {
+        Some("Wants to be told in Slack, and is not linked with an account there.")
     } else if channels.is_empty() {
         Some("Wants to be told neither by email nor in Slack.")
     } else {
@@ -277,15 +285,38 @@ fn outcome(facts: &AudienceFacts, person: &AudiencePerson) -> PersonAudience {
     }
 }
 
-/// A channel that cannot be looked into.
-fn unseen(facts: &AudienceFacts, channel: SlackChannel) -> ChannelAudience {
-    let to = Recipient::SlackChannel { viewers: None, is_shared_outside: false };
-    let decision = audience::decide(&facts.data, &to);
-    ChannelAudience {
+/// How much a channel would see, by who is in it now.
+async fn channel_outcome(
+    state: &ApiState,
+    caller: &Caller,
+    connection_ids: &[ConnectionId],
+    channel: SlackChannel,
+) -> Result<ChannelAudience> {
+    let members = slack::channels::members(state, caller, &channel.id).await?;
+    let known = members.as_ref().and_then(|members| members.people.as_ref());
+    let people: Vec<ChannelPerson> = known
+        .into_iter()
+        .flatten()
+        .map(|member| ChannelPerson {
+            slack_user_id: member.id.clone(),
+            is_outside: member.kind != MemberKind::Own,
+        })
+        .collect();
+    let (data, viewers) = state
+        .store
+        .audience_of_channel(&caller.scope, caller.user_id, connection_ids, &people)
+        .await
+        .or_refused("channel")?;
+    let to = Recipient::SlackChannel {
+        viewers: known.map(|_| viewers.as_slice()),
+        is_shared_outside: members.is_some_and(|members| members.is_shared_outside),
+    };
+    let decision = audience::decide(&data, &to);
+    Ok(ChannelAudience {
         id: channel.id,
         name: channel.name,
         audience: decision.audience,
         reason: decision.reason,
         people: decision.record.channel,
-    }
+    })
 }
