@@ -109,7 +109,7 @@ async fn run_roles(
             SchedulerOptions { tick: config.scheduler.tick, ..SchedulerOptions::default() },
         );
         let agent = wiring::agent(config, &store, &warehouse);
-        let notifier = wiring::notifier(config, &store)?;
+        let notifier = wiring::notifier(config, &store, &events)?;
         if let Some(inbox) = wiring::slack_inbox(config, &store) {
             spawn(&mut running, "slack inbox", &stopping, async move |stopping| {
                 inbox.run(stopping).await;

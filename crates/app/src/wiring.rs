@@ -17,7 +17,7 @@ use notifier::{
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 use secrecy::{ExposeSecret as _, SecretString};
-use store::Store;
+use store::{Events, Store};
 use warehouse::{ForbiddenDatabase, Warehouse, WarehouseOptions, WorkerCommand};
 
 use crate::{
@@ -109,7 +109,7 @@ pub(crate) fn slack_inbox(config: &Config, store: &Store) -> Option<SlackInbox> 
 }
 
 /// The notifier of this process.
-pub(crate) fn notifier(config: &Config, store: &Store) -> anyhow::Result<Notifier> {
+pub(crate) fn notifier(config: &Config, store: &Store, events: &Events) -> anyhow::Result<Notifier> {
     let transport = match &config.mail.smtp_url {
         Some(url) => Transport::Smtp(Smtp::new(url, Patience::default()).context("TIDINGS_SMTP_URL")?),
         None => Transport::Outbox,
@@ -118,5 +118,8 @@ pub(crate) fn notifier(config: &Config, store: &Store) -> anyhow::Result<Notifie
     #[expect(clippy::disallowed_methods, reason = "where the jitter of retries comes from")]
     let random = StdRng::from_rng(&mut rand::rng());
     let public_url = config.server.public_url.clone();
-    Ok(Notifier::new(NotifierOptions::new(store.clone(), transport, public_url, mail_from, random)))
+    let mut options = NotifierOptions::new(store.clone(), transport, public_url, mail_from, random);
+    options.slack = slack(config).map(|(client, app)| notifier::Slack { client, app });
+    options.events = Some(events.clone());
+    Ok(Notifier::new(options))
 }

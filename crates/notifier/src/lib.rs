@@ -28,8 +28,12 @@ use std::{
 pub use crate::slack::Slack;
 use domain::delivery::DeliveryState;
 use rand::rngs::StdRng;
-use store::{ClaimedDelivery, Store};
-use tokio::{task::JoinSet, time::MissedTickBehavior};
+use store::{ClaimedDelivery, Event, Events, Store};
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    task::JoinSet,
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 pub use transport::{Smtp, Transport};
@@ -51,8 +55,10 @@ pub struct NotifierOptions {
     pub public_url: String,
     /// Who sends.
     pub mail_from: Sender,
-    /// How Slack is reached.
-    pub slack: Slack,
+    /// How Slack is reached; `None` where no app is set up.
+    pub slack: Option<Slack>,
+    /// Tells of runs that end while someone waits, whose messages then go at once; `None` leaves them to the next look.
+    pub events: Option<Events>,
     /// Draws the waits before retries.
     pub random: StdRng,
     /// The name of this process in the rows that it holds.
@@ -77,7 +83,8 @@ impl NotifierOptions {
             transport,
             public_url,
             mail_from,
-            slack: Slack::default(),
+            slack: None,
+            events: None,
             random,
             worker: format!("notifier-{}", std::process::id()),
             parallel: 8,
@@ -92,8 +99,9 @@ pub struct Notifier {
     transport: Transport,
     public_url: String,
     mail_from: Sender,
-    slack: Slack,
+    slack: Option<Slack>,
     slack_members: ::slack::MemberCache,
+    events: Option<Events>,
     random: Mutex<StdRng>,
     worker: String,
     parallel: u32,
@@ -110,6 +118,7 @@ impl Notifier {
             mail_from: options.mail_from,
             slack: options.slack,
             slack_members: ::slack::MemberCache::default(),
+            events: options.events,
             random: Mutex::new(options.random),
             worker: options.worker,
             parallel: options.parallel.max(1),
@@ -123,12 +132,14 @@ impl Notifier {
         let mut under_way = JoinSet::new();
         let mut polls = tokio::time::interval(notifier.poll);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = notifier.events.as_ref().map(Events::subscribe);
         let mut rescues = tokio::time::interval(RESCUE_EVERY);
         rescues.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stopping.cancelled() => break,
                 _ = polls.tick() => {}
+                () = something_ended(&mut heard) => {}
                 _ = rescues.tick() => notifier.rescue().await,
                 Some(ended) = under_way.join_next() => log_panic(&ended),
             }
@@ -218,6 +229,18 @@ impl Notifier {
 
     fn random(&self) -> MutexGuard<'_, StdRng> {
         self.random.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for word that a run may have ended that someone waits for.
+async fn something_ended(heard: &mut Option<broadcast::Receiver<Event>>) {
+    loop {
+        let Some(receiver) = heard else { return std::future::pending().await };
+        match receiver.recv().await {
+            Ok(Event::ThreadChanged(_) | Event::Reconnected) | Err(RecvError::Lagged(_)) => return,
+            Ok(Event::RunReady | Event::RunStopAsked | Event::ThreadDelta { .. }) => {}
+            Err(RecvError::Closed) => *heard = None,
+        }
     }
 }
 

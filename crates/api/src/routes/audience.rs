@@ -1,5 +1,6 @@
 //! Who will see what: the policies, and what they mean for a task that is being written.
 
+use ::slack::MemberKind;
 use axum::extract::State;
 use domain::{
     ConnectionId, GroupId, UserId,
@@ -8,7 +9,6 @@ use domain::{
     task::{Context, ContextKind, Notification, RECIPIENTS_MAX, SlackChannel, mentions},
 };
 use serde::{Deserialize, Serialize};
-use slack::MemberKind;
 use store::{AudienceFacts, AudiencePerson, ChannelPerson};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};

@@ -1,7 +1,7 @@
 //! Slack channels that a task names: whether messages can be posted there, and who would read them.
 
+use ::slack::ChannelMembers;
 use domain::{Issue, task};
-use slack::ChannelMembers;
 
 use crate::{ApiState, Error, Result, auth::Caller, error::StoreResult, routes, slack};
 

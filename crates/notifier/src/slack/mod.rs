@@ -21,16 +21,8 @@ use slack::{App, Client};
 pub struct Slack {
     /// Its Web API.
     pub client: Client,
-    /// The operator's app, by which tokens are renewed; `None` where nobody can connect Slack.
-    pub app: Option<App>,
-}
-
-impl Default for Slack {
-    /// Slack itself, without an app.
-    fn default() -> Self {
-        let base_url = slack::DEFAULT_BASE_URL.parse().expect("an address that is written out");
-        Self { client: Client::new(net::vendor_client(), base_url), app: None }
-    }
+    /// The operator's app, by which tokens are renewed.
+    pub app: App,
 }
 
 /// Whether a delivery's reason says that its destination in Slack is at fault: nothing will arrive there until someone

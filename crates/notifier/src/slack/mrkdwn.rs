@@ -188,7 +188,11 @@ fn append_line(
 }
 
 /// Text in fixed width, in as many pieces as it takes, each below `head`.
-fn append_fixed_width<'a>(pieces: &mut Vec<Piece>, head: Option<&str>, lines: impl Iterator<Item = &'a str>) {
+fn append_fixed_width<'a>(
+    pieces: &mut Vec<Piece>,
+    head: Option<&'a str>,
+    lines: impl Iterator<Item = &'a str>,
+) {
     let fenced = |inner: &str| format!("```\n{inner}\n```");
     // A head that leaves no room for what it is the head of stands above the first rows only.
     let is_short = |head: &&str| head.chars().count() < PIECE_MAX / 2;

@@ -27,12 +27,9 @@ pub(super) enum Stop {
     /// It is not our turn for so long.
     #[error("it is not our turn in Slack")]
     Later(TimeDelta),
-    /// The workspace is not connected with Slack, or not any more.
+    /// The workspace is not connected with Slack, or not any more; or no app is set up here.
     #[error("Slack is not connected")]
     Disconnected,
-    /// Nobody runs a Slack app here that could renew the token.
-    #[error("no Slack app is set up here")]
-    NoApp,
     /// It cannot arrive there: a code of Slack's, or one in its manner.
     #[error("the destination refuses messages: {0}")]
     Destination(&'static str),
@@ -67,7 +64,6 @@ pub(super) fn judge(
             message: format!("Slack did not say whether it took the message: {error}."),
         },
         Stop::Disconnected => failed("slack_not_connected", "Slack is not connected to this workspace."),
-        Stop::NoApp => failed("slack_not_set_up", "No Slack app is set up on this server."),
         Stop::Destination(code) => failed(&format!("slack_{code}"), destination_sentence(code)),
         Stop::Slack(error) => match error.class() {
             Class::Retry { after: Some(wait) } => {

@@ -99,7 +99,8 @@ impl Notifier {
     async fn slack_place<'a>(&'a self, delivery: &'a ClaimedDelivery) -> Result<Option<Place<'a>>, Stop> {
         let (scope, lease) = (&delivery.scope, &delivery.lease);
         self.slack_refuse(delivery).await?;
-        let line = Line::open(&self.store, &self.slack, scope).await?;
+        let slack = self.slack.as_ref().ok_or(Stop::Disconnected)?;
+        let line = Line::open(&self.store, slack, scope).await?;
         let person = match &delivery.user {
             Some(user) if delivery.channel == Channel::SlackDm => {
                 self.store.slack_user_get(scope, user.id).await?.map(|linked| linked.slack_user_id)

@@ -36,15 +36,13 @@ async fn fresh(
     refused: Option<&SecretString>,
 ) -> Result<Option<SlackToken>, Stop> {
     let renew = |refresh_token: SecretString| async move {
-        let Some(app) = &slack.app else { return Err(None) };
-        slack.client.oauth_v2_refresh(app, &refresh_token).await.map(pair).map_err(Some)
+        slack.client.oauth_v2_refresh(&slack.app, &refresh_token).await.map(pair)
     };
     match store.slack_token_fresh(scope, refused, renew).await {
         Ok(token) => Ok(token),
         Err(SlackTokenError::Store(error)) => Err(error.into()),
         Err(SlackTokenError::Slow) => Err(Stop::Later(TimeDelta::seconds(30))),
-        Err(SlackTokenError::Renewal(None)) => Err(Stop::NoApp),
-        Err(SlackTokenError::Renewal(Some(error))) => match error.class() {
+        Err(SlackTokenError::Renewal(error)) => match error.class() {
             slack::Class::Installation => end(store, scope).await,
             _ => Err(Stop::Slack(error)),
         },
