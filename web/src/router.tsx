@@ -10,6 +10,7 @@ import { outboxMailRoute, outboxRoute } from "@/routes/outbox";
 import { rootRoute } from "@/routes/root";
 import { settingsRoute } from "@/routes/settings";
 import { signInRoute } from "@/routes/sign-in";
+import { slackRoute } from "@/routes/slack";
 import { editTaskRoute, newTaskRoute, taskRoute, tasksRoute } from "@/routes/tasks";
 import { threadRoute, threadsRoute } from "@/routes/threads";
 
@@ -29,6 +30,7 @@ const routeTree = rootRoute.addChildren([
     deliveryRoute,
     outboxRoute.addChildren([outboxMailRoute]),
     settingsRoute,
+    slackRoute,
   ]),
 ]);
 

@@ -94,7 +94,8 @@ impl Composer<'_> {
     /// What the delivery says to `reader`.
     pub(crate) async fn compose(&self, reader: Reader<'_>) -> Result<Composed, Error> {
         match self.delivery.kind {
-            DeliveryKind::Answer | DeliveryKind::Reply => self.answer(reader).await,
+            DeliveryKind::Answer => self.answer(reader).await,
+            DeliveryKind::Reply => self.reply(reader).await,
             DeliveryKind::Failure => self.failure_notice().await,
             DeliveryKind::Recovery => self.notice(Event::Recovered, None).await,
             DeliveryKind::StillRunning => {
@@ -108,6 +109,25 @@ impl Composer<'_> {
             DeliveryKind::Expired => self.notice(Event::Expired, None).await,
             DeliveryKind::SlackEnded => Ok(self.slack_ended()),
         }
+    }
+
+    /// What is said to a question that was asked in Slack. Of data that stays out of Slack, not even the headline is.
+    async fn reply(&self, reader: Reader<'_>) -> Result<Composed, Error> {
+        let thread_id = self.delivery.thread_id.ok_or(Error::Gone("the answer is gone"))?;
+        let scope = &self.delivery.scope;
+        if !self.store.thread_is_sensitive(scope, thread_id).await? {
+            return self.answer(reader).await;
+        }
+        let thread =
+            self.store.thread_get(scope, thread_id).await?.ok_or(Error::Gone("the thread is gone"))?;
+        let url = format!("{}/threads/{thread_id}", self.public_url);
+        Ok(Composed {
+            message: notice::kept_out_of_slack(&thread.title, url, self.delivery.created_at),
+            audience: Audience::LinkOnly,
+            audience_reason: "a connection that it used is kept out of Slack",
+            attachment: None,
+            conversation: format!("thread-{thread_id}"),
+        })
     }
 
     async fn answer(&self, reader: Reader<'_>) -> Result<Composed, Error> {

@@ -6,6 +6,7 @@ import { Page } from "@/components/ui/page";
 import { AudiencePolicy } from "./AudiencePolicy";
 import { NotificationPreferences } from "./NotificationPreferences";
 import { Profile } from "./Profile";
+import { SlackAccount } from "./SlackAccount";
 import { Tokens } from "./Tokens";
 
 export function SettingsPage() {
@@ -15,6 +16,7 @@ export function SettingsPage() {
       <div className="max-w-[42rem] space-y-12">
         <Profile />
         <NotificationPreferences />
+        <SlackAccount />
         <Tokens />
         {me?.role === "admin" ? <AudiencePolicy /> : null}
       </div>
