@@ -4,6 +4,7 @@ import { RouteError, RouteNotFound } from "@/components/route-states";
 import { queryClient, setOnSignedOut } from "@/query-client";
 import { appRoute } from "@/routes/app";
 import { connectionRoute, connectionsRoute, newConnectionRoute } from "@/routes/connections";
+import { deliveryRoute } from "@/routes/deliveries";
 import { homeRoute } from "@/routes/home";
 import { outboxMailRoute, outboxRoute } from "@/routes/outbox";
 import { rootRoute } from "@/routes/root";
@@ -26,6 +27,7 @@ const routeTree = rootRoute.addChildren([
     connectionsRoute,
     newConnectionRoute,
     connectionRoute,
+    deliveryRoute,
     outboxRoute.addChildren([outboxMailRoute]),
     settingsRoute,
     slackRoute,
