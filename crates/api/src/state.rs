@@ -76,6 +76,8 @@ pub struct ApiState {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: Arc<ApiOptions>,
     pub(crate) limits: Arc<RateLimits>,
+    /// Who is in Slack channels, as read a few minutes ago.
+    pub(crate) slack_members: Arc<slack::MemberCache>,
     pub(crate) load: Load,
     pub(crate) passwords: Passwords,
     pub(crate) metrics: Option<PrometheusHandle>,
@@ -99,6 +101,7 @@ impl ApiState {
             warehouse,
             events,
             limits: Arc::new(RateLimits::new(&options)),
+            slack_members: Arc::default(),
             load: Load::new(&options.load),
             options: Arc::new(options),
             clock,

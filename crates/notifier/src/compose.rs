@@ -4,8 +4,8 @@ use chrono::TimeDelta;
 use chrono_tz::Tz;
 use domain::{
     UserId,
-    access::{ConnectionAccess, Role},
     answer::Answer,
+    audience::Decision,
     condition::Condition,
     delivery::{Audience, DeliveryKind},
     run::RunReason,
@@ -13,6 +13,7 @@ use domain::{
 use store::{ClaimedDelivery, DeliveryUser, Store, StoredResult, Thread, Turn};
 
 use crate::{
+    audience::{self, ChannelPeople},
     csv,
     email::{ATTACHMENT_BYTES_MAX, CsvFile},
     message::{Excerpt, Message, PICTURES_MAX, Picture, Report, TABLE_ROWS_MAX},
@@ -43,10 +44,7 @@ pub(crate) enum Reader<'a> {
     /// One person.
     Person(&'a DeliveryUser),
     /// Everybody in a Slack channel.
-    Channel {
-        /// Whether people of another organisation are in it.
-        is_shared: bool,
-    },
+    Channel(&'a ChannelPeople),
 }
 
 impl Reader<'_> {
@@ -59,10 +57,8 @@ impl Reader<'_> {
 pub(crate) struct Composed {
     /// What it says.
     pub(crate) message: Message,
-    /// How much of everything that is.
-    pub(crate) audience: Audience,
-    /// Why that much.
-    pub(crate) audience_reason: &'static str,
+    /// How much of everything that is, and why; none for word to a task's creator, who sees it all.
+    pub(crate) decision: Option<Decision>,
     /// What goes along.
     pub(crate) attachment: Option<CsvFile>,
     /// What the mail belongs to: those of one task are read together.
@@ -98,7 +94,8 @@ impl Composer<'_> {
     /// What the delivery says to `reader`.
     pub(crate) async fn compose(&self, reader: Reader<'_>) -> Result<Composed, Error> {
         match self.delivery.kind {
-            DeliveryKind::Answer | DeliveryKind::Reply => self.answer(reader).await,
+            DeliveryKind::Answer => self.answer(reader).await,
+            DeliveryKind::Reply => self.reply(reader).await,
             DeliveryKind::Failure => self.failure_notice().await,
             DeliveryKind::Recovery => self.notice(Event::Recovered, None).await,
             DeliveryKind::StillRunning => {
@@ -114,16 +111,35 @@ impl Composer<'_> {
         }
     }
 
+    /// What is said to a question that was asked in Slack. Of data that stays out of Slack, not even the headline is.
+    async fn reply(&self, reader: Reader<'_>) -> Result<Composed, Error> {
+        let thread_id = self.delivery.thread_id.ok_or(Error::Gone("the answer is gone"))?;
+        let scope = &self.delivery.scope;
+        if !self.store.thread_is_sensitive(scope, thread_id).await? {
+            return self.answer(reader).await;
+        }
+        let thread =
+            self.store.thread_get(scope, thread_id).await?.ok_or(Error::Gone("the thread is gone"))?;
+        let url = format!("{}/threads/{thread_id}", self.public_url);
+        Ok(Composed {
+            message: notice::kept_out_of_slack(&thread.title, url, self.delivery.created_at),
+            audience: Audience::LinkOnly,
+            audience_reason: "a connection that it used is kept out of Slack",
+            attachment: None,
+            conversation: format!("thread-{thread_id}"),
+        })
+    }
+
     async fn answer(&self, reader: Reader<'_>) -> Result<Composed, Error> {
         let Some(source) = self.source().await? else { return self.without_answer().await };
         let conversation = match self.delivery.task_id {
             Some(task_id) => format!("task-{task_id}"),
             None => format!("thread-{}", source.thread.id),
         };
-        let (audience, audience_reason) = self.audience(reader, &source.thread).await?;
-        if audience != Audience::Full {
+        let decision = self.audience(reader, &source.thread).await?;
+        if decision.audience != Audience::Full {
             let message = Message::link_only(self.report(&source, reader, Vec::new(), Vec::new()));
-            return Ok(Composed { message, audience, audience_reason, attachment: None, conversation });
+            return Ok(Composed { message, decision: Some(decision), attachment: None, conversation });
         }
         let excerpts = self.excerpts(&source).await?;
         let pictures = self.pictures(&source.answer).await?;
@@ -142,7 +158,7 @@ impl Composer<'_> {
             }
             Attachment::None => None,
         };
-        Ok(Composed { message, audience, audience_reason, attachment, conversation })
+        Ok(Composed { message, decision: Some(decision), attachment, conversation })
     }
 
     async fn is_late(&self) -> Result<bool, Error> {
@@ -164,8 +180,7 @@ impl Composer<'_> {
         let url = format!("{}/threads/{thread_id}", self.public_url);
         Ok(Composed {
             message: notice::no_answer(&thread.title, reason, details, url, self.delivery.created_at),
-            audience: Audience::Full,
-            audience_reason: "who asked",
+            decision: None,
             attachment: None,
             conversation: format!("thread-{thread_id}"),
         })
@@ -187,33 +202,14 @@ impl Composer<'_> {
         Ok(Some(Source { thread, turn, answer, results }))
     }
 
-    /// How much `user` may see, by the default policy: members see all of a message, since the task's creator chose them;
-    /// guests only what they hold rights on, and so do channels with people from outside. Opening the thread takes rights in
-    /// any case.
-    async fn audience(&self, reader: Reader<'_>, thread: &Thread) -> Result<(Audience, &'static str), Error> {
-        let scope = &self.delivery.scope;
-        let user = match reader {
-            Reader::Person(user) => user,
-            Reader::Channel { is_shared: true } => {
-                return Ok((Audience::LinkOnly, "a channel shared with another organisation"));
+    /// How much `reader` may see now of what rests on `thread`'s data.
+    async fn audience(&self, reader: Reader<'_>, thread: &Thread) -> Result<Decision, Error> {
+        let (store, scope) = (self.store, &self.delivery.scope);
+        Ok(match reader {
+            Reader::Person(user) => {
+                audience::of_person(store, scope, thread, user.id, self.delivery.channel).await?
             }
-            Reader::Channel { is_shared: false } => {
-                return Ok((Audience::Full, "a channel that the creator chose"));
-            }
-        };
-        let Some(member) = self.store.member_get(scope, user.id).await? else {
-            return Ok((Audience::Withheld, "no member of the workspace"));
-        };
-        if user.id == thread.creator_id {
-            return Ok((Audience::Full, "the creator"));
-        }
-        let used = self.store.thread_connections_used(scope, thread.id).await?;
-        let denied =
-            self.store.connections_denied(scope, user.id, &used, ConnectionAccess::ViewResults).await?;
-        Ok(match (denied.is_empty(), member.role) {
-            (true, _) => (Audience::Full, "may see the results of every connection used"),
-            (false, Role::Guest) => (Audience::LinkOnly, "a guest without rights on a connection used"),
-            (false, _) => (Audience::Full, "a member whom the creator chose; cannot open the thread"),
+            Reader::Channel(there) => audience::of_slack_channel(store, scope, thread, there).await?,
         })
     }
 
@@ -324,8 +320,7 @@ impl Composer<'_> {
         };
         Ok(Composed {
             message: notice.message(),
-            audience: Audience::Full,
-            audience_reason: "the task's creator",
+            decision: None,
             attachment: None,
             conversation: format!("task-{task_id}"),
         })
@@ -336,8 +331,7 @@ impl Composer<'_> {
         let details = self.delivery.message.as_deref().unwrap_or_default();
         Composed {
             message: notice::slack_ended(details, self.public_url, self.delivery.created_at),
-            audience: Audience::Full,
-            audience_reason: "an admin of the workspace",
+            decision: None,
             attachment: None,
             conversation: "slack".to_owned(),
         }
@@ -361,7 +355,8 @@ impl Composer<'_> {
         let thread_id = self.delivery.thread_id.ok_or(Error::Gone("the run has no thread"))?;
         let thread =
             self.store.thread_get(scope, thread_id).await?.ok_or(Error::Gone("the thread is gone"))?;
-        let (audience, audience_reason) = self.audience(reader, &thread).await?;
+        let decision = self.audience(reader, &thread).await?;
+        let audience = decision.audience;
         let at = self.delivery.created_at;
         let checks = if audience == Audience::Full {
             // A week's length ago the last message was sent, or the last word of this kind.
@@ -388,8 +383,7 @@ impl Composer<'_> {
         };
         Ok(Composed {
             message: word.message(),
-            audience,
-            audience_reason,
+            decision: Some(decision),
             attachment: None,
             conversation: format!("task-{task_id}"),
         })
@@ -415,7 +409,7 @@ fn because(thread: &Thread, reader: Reader<'_>) -> String {
         return "You get this because the task is yours.".to_owned();
     }
     let creator = clip(&thread.creator_name, NAME_MAX);
-    if matches!(reader, Reader::Channel { .. }) {
+    if matches!(reader, Reader::Channel(_)) {
         return format!("{creator} has this sent here by Tidings.");
     }
     format!("You get this because {creator} chose you as a recipient in Tidings.")

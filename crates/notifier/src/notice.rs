@@ -187,6 +187,26 @@ pub fn no_answer(
     }
 }
 
+/// Word to someone who asked in Slack what was answered with data that stays out of it.
+pub fn kept_out_of_slack(title: &str, thread_url: String, at: DateTime<Utc>) -> Message {
+    let text = "It uses data that stays out of Slack.".to_owned();
+    Message {
+        title: clip(&inert_line(title), 150),
+        date: at.format("%a %-d %b %Y").to_string(),
+        banner: None,
+        headline: vec![Inline::Text("The answer is in Tidings.".to_owned())],
+        body: vec![Block::Paragraph(vec![Inline::Text(text)])],
+        pictures: Vec::new(),
+        pictures_left_out: 0,
+        table: None,
+        notes: Vec::new(),
+        provenance: vec![format!("{} (UTC)", at.format("%a %-d %b %Y, %H:%M"))],
+        action: Some(("Open the thread".to_owned(), thread_url)),
+        because: String::new(),
+        unsubscribe_url: None,
+    }
+}
+
 /// What to do about a failure.
 const fn advice(reason: RunReason) -> &'static str {
     match reason {

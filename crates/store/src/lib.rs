@@ -5,6 +5,7 @@
 //! (signing in, the queues) runs under a second role. Absent things are `None`, or [`Error::NotFound`] where they were to be
 //! changed.
 
+mod audience;
 mod audit;
 mod chart;
 mod connection;
@@ -12,7 +13,9 @@ mod connection_slot;
 mod credit;
 mod credit_wait;
 mod delivery;
+mod delivery_proof;
 mod due;
+mod due_runs;
 mod error;
 mod event;
 mod grant;
@@ -26,6 +29,7 @@ mod people;
 mod private_postgres;
 mod result;
 mod run;
+mod run_begin;
 mod run_check;
 mod run_claim;
 mod run_end;
@@ -66,12 +70,14 @@ use std::{
     time::Duration,
 };
 
+pub use audience::{AudienceFacts, AudiencePerson, ChannelPerson};
 pub use chart::*;
 use chrono::{DateTime, TimeDelta, Utc};
 pub use connection::*;
 pub use connection_slot::*;
 pub use credit::{CreditOverview, CreditPool, CreditUsage};
 pub use delivery::*;
+pub use delivery_proof::*;
 pub use due::DueClaim;
 pub use error::{Conflict, Error, Result};
 pub use event::{Event, Events};

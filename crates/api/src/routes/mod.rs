@@ -1,8 +1,10 @@
 //! One file per resource: its request and response types, its handlers and its `router()`.
 
+pub(crate) mod audience;
 pub(crate) mod charts;
 pub(crate) mod connections;
 pub(crate) mod credits;
+pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod grants;
 pub(crate) mod groups;
@@ -38,8 +40,10 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(connections::router())
         .merge(grants::router())
         .merge(credits::router())
+        .merge(audience::router())
         .merge(tasks::router())
         .merge(runs::router())
+        .merge(deliveries::router())
         .merge(oversight::router())
         .merge(schedules::router())
         .merge(threads::router())

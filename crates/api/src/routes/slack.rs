@@ -248,7 +248,12 @@ fn channel_id(text: &str) -> Option<&str> {
     is_id.then_some(id)
 }
 
-async fn channel(state: &ApiState, caller: &Caller, id: &str) -> Result<Option<store::SlackChannel>> {
+/// One channel, as seen a moment ago or as Slack tells it; none that the app may not see.
+pub(crate) async fn channel(
+    state: &ApiState,
+    caller: &Caller,
+    id: &str,
+) -> Result<Option<store::SlackChannel>> {
     let visible = |channel: &store::SlackChannel| channel.is_member || !channel.is_private;
     let known = state.store.slack_channel_get(&caller.scope, id).await.or_refused("channel")?;
     let now = state.store.now().await.or_refused("channel")?;

@@ -5,6 +5,7 @@ mod delivery;
 mod render;
 mod slack;
 mod slack_blocks;
+mod slack_inbox;
 mod smtp;
 mod support;
 mod world;
