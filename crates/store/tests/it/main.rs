@@ -5,6 +5,7 @@ mod connections;
 mod credits;
 mod deactivation;
 mod deliveries;
+mod due_start;
 mod ends;
 mod events;
 mod idempotency;
