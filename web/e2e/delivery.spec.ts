@@ -69,14 +69,22 @@ describe("who sees what, and the proof of it", () => {
     await judgeAtWidths("settings-audience");
   });
 
-  it("leads from the timeline to the proof of a delivery", async () => {
+  it("leads from the answer and from the Outbox to the proof of a delivery", async () => {
     await page.goto("/tasks");
     await page.getByRole("link", { name: TITLE, exact: true }).click();
     await page.getByRole("button", { name: "Run now" }).click();
     await page.waitForURL(/\/threads\//);
     await page.getByTestId("answer-1").waitFor({ timeout: 60_000 });
+    await page
+      .getByText(/^Messages:/)
+      .getByRole("link")
+      .click();
+    await page.waitForURL(/\/deliveries\//);
     await page.goto("/outbox");
-    await page.getByRole("link", { name: new RegExp(TITLE) }).first().click();
+    await page
+      .getByRole("link", { name: new RegExp(TITLE) })
+      .first()
+      .click();
     await page.getByRole("link", { name: "Delivery", exact: true }).click();
     await page.getByRole("heading", { name: new RegExp(`^To ${PERSON.name}`) }).waitFor();
     await page.getByText("The task’s creator.", { exact: false }).waitFor();

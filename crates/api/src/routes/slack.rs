@@ -253,6 +253,7 @@ pub(crate) async fn channel(
     state: &ApiState,
     caller: &Caller,
     id: &str,
+    fresh_for: TimeDelta,
 ) -> Result<Option<store::SlackChannel>> {
     let visible = |channel: &store::SlackChannel| channel.is_member || !channel.is_private;
     let known = state.store.slack_channel_get(&caller.scope, id).await.or_refused("channel")?;
