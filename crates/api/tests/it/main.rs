@@ -1,9 +1,11 @@
 //! The API as a client sees it: the real router over a real database, a real engine and real files.
 
+mod audience;
 mod authorization;
 mod conditions;
 mod connections;
 mod credits;
+mod deliveries;
 mod documents;
 mod harness;
 mod idempotency;

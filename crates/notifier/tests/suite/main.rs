@@ -1,5 +1,6 @@
 //! The notifier's tests: what messages look like, and how they travel.
 
+mod audience;
 mod browser;
 mod delivery;
 mod render;
