@@ -20,6 +20,7 @@ import { EditConnection } from "./EditConnection";
 import { Freshness } from "./Freshness";
 import { Grants } from "./Grants";
 import { SchemaBrowser } from "./SchemaBrowser";
+import { Sensitive } from "./Sensitive";
 import { TestMark } from "./TestMark";
 import { ACCESS_WORDS, placeInWords, TYPE_WORDS } from "./words";
 
@@ -98,6 +99,7 @@ function OneConnection({ connection }: { connection: DataConnection }) {
             />
           </Section>
           <Freshness connection={connection} />
+          <Sensitive connection={connection} mayManage={mayManage} />
           {mayManage ? <Grants connectionId={connection.id} /> : null}
         </div>
       </div>
