@@ -18,6 +18,7 @@ use crate::{
     run_begin::FIRST_SEQ,
     run_message::{self, AnsweredRun, Audience},
     run_queue, run_wait,
+    slack_turn::{self, EndedTurn},
 };
 
 /// What became of a run that failed.
@@ -318,9 +319,14 @@ async fn record(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<()> {
     }
     let mut threads = Vec::with_capacity(endings.len());
     let mut answered = Vec::new();
+    let mut asked = Vec::new();
     for run in write_ends(tx, endings).await? {
         let Ending { workspace_id, run_id, end } = &endings[run.index];
         threads.extend(run.thread.map(|(id, _)| ThreadId::from(id)));
+        if let (None, Some(thread)) = (run.task_id, run.thread) {
+            let (workspace_id, run_id) = (*workspace_id, *run_id);
+            asked.push(EndedTurn { workspace_id, run_id, thread, told: end.told() });
+        }
         let Some((task_id, notification)) = run.task_id.zip(run.notification) else { continue };
         if end.answer.is_some() && run.is_scheduled && run.was_skipping_stale {
             run_wait::end_stale_streak(tx, *workspace_id, task_id).await?;
@@ -338,6 +344,7 @@ async fn record(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<()> {
         }
     }
     run_message::send(tx, DeliveryKind::Answer, &answered).await?;
+    slack_turn::reply(tx, &asked).await?;
     event::tell_threads_changed(tx, &threads).await
 }
 

@@ -11,6 +11,7 @@ mod events;
 mod idempotency;
 mod people;
 mod sign_in;
+mod slack;
 mod tasks;
 mod tenancy;
 mod threads;

@@ -1,16 +1,24 @@
+import { useQuery } from "@tanstack/react-query";
+
+import { meQuery } from "@/api/queries/session";
 import { Page } from "@/components/ui/page";
 
+import { AudiencePolicy } from "./AudiencePolicy";
 import { NotificationPreferences } from "./NotificationPreferences";
 import { Profile } from "./Profile";
+import { SlackAccount } from "./SlackAccount";
 import { Tokens } from "./Tokens";
 
 export function SettingsPage() {
+  const { data: me } = useQuery(meQuery);
   return (
     <Page title="Settings" width="read">
       <div className="max-w-[42rem] space-y-12">
         <Profile />
         <NotificationPreferences />
+        <SlackAccount />
         <Tokens />
+        {me?.role === "admin" ? <AudiencePolicy /> : null}
       </div>
     </Page>
   );
