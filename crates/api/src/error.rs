@@ -232,6 +232,8 @@ const fn conflict_reason(conflict: Conflict) -> &'static str {
         Conflict::RunFinished => "run_finished",
         Conflict::CreatorDeactivated => "creator_deactivated",
         Conflict::RequestReplaced => "request_replaced",
+        Conflict::WebhookOff => "webhook_off",
+        Conflict::WebhookBusy => "webhook_busy",
         Conflict::Duplicate => "duplicate",
     }
 }

@@ -29,6 +29,8 @@ use crate::{ApiState, error::ErrorBody, routes, routes::events};
         (name = "tasks", description = "Saved questions, their schedules and occurrences."),
         (name = "runs", description = "Executions and their deliveries."),
         (name = "threads", description = "Analyses by the agent."),
+        (name = "destinations", description = "Places that messages do not reach."),
+        (name = "webhooks", description = "Addresses that are told of runs, deliveries and tasks."),
         (name = "outbox", description = "Mails that the dev transport kept."),
     ),
 )]

@@ -16,7 +16,7 @@ use crate::{
     email::{ATTACHMENT_BYTES_MAX, CsvFile},
     message::{Excerpt, Message, PICTURES_MAX, Picture, Report, TABLE_ROWS_MAX},
     no_news::{CHECKS_MAX, NoNews},
-    notice::{Event, Notice},
+    notice::{Event, KeptNotice, Notice},
     render::inert::clip,
 };
 
@@ -91,6 +91,7 @@ impl Composer<'_> {
             DeliveryKind::StaleData => self.stale_notice().await,
             DeliveryKind::Expiring => self.notice(Event::Expiring, None).await,
             DeliveryKind::Expired => self.notice(Event::Expired, None).await,
+            DeliveryKind::Notice => self.kept_notice(user).await,
         }
     }
 
@@ -279,6 +280,35 @@ impl Composer<'_> {
             audience_reason: "the task's creator",
             attachment: None,
             conversation: format!("task-{task_id}"),
+        })
+    }
+
+    /// A notice that is kept for the page, in the same words.
+    async fn kept_notice(&self, user: &DeliveryUser) -> Result<Composed, Error> {
+        let found = self.store.notice_of_delivery(&self.delivery.scope, self.delivery.lease.delivery_id).await?;
+        let kept = found.ok_or(Error::Gone("the notice is gone"))?;
+        let (label, page) = match kept.task_id {
+            Some(task_id) => ("Open the task", format!("tasks/{task_id}")),
+            None => ("Open the settings", "settings".to_owned()),
+        };
+        let message = KeptNotice {
+            headline: &kept.headline,
+            advice: &kept.advice,
+            details: kept.details.as_deref(),
+            action: (label, format!("{}/{page}", self.public_url)),
+            because: match kept.task_id {
+                Some(_) => "You get this because the task is yours.",
+                None => "You get this because you are an admin.",
+            },
+            at: kept.created_at,
+            zone: zone(&user.timezone),
+        };
+        Ok(Composed {
+            message: message.message(),
+            audience: Audience::Full,
+            audience_reason: "word to this person alone",
+            attachment: None,
+            conversation: kept.task_id.map_or_else(|| format!("notice-{}", kept.id), |id| format!("task-{id}")),
         })
     }
 

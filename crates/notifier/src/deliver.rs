@@ -102,7 +102,6 @@ impl Notifier {
             Channel::SlackChannel | Channel::SlackDm => {
                 return Ok(failed("slack_not_connected", "Slack is not connected to this workspace."));
             }
-            Channel::Webhook => return Ok(failed("webhooks_unavailable", "Webhooks are not set up.")),
         }
         let Some(user) = &delivery.user else { return Ok(failed("no_recipient", "The recipient is gone.")) };
         if user.is_deactivated {

@@ -14,6 +14,7 @@ pub mod notice;
 mod outcome;
 pub mod render;
 pub mod transport;
+pub mod webhook;
 
 use std::{
     error::Error as _,

@@ -72,6 +72,10 @@ pub enum Conflict {
     CreatorDeactivated,
     /// The request's idempotency key was given to a later request, which acts in its place.
     RequestReplaced,
+    /// The webhook is switched off.
+    WebhookOff,
+    /// The event is still being sent.
+    WebhookBusy,
     /// A unique constraint that no caller tells apart.
     Duplicate,
 }
@@ -91,6 +95,8 @@ impl fmt::Display for Conflict {
             Self::RunFinished => "the run has ended",
             Self::CreatorDeactivated => "the task's creator is deactivated",
             Self::RequestReplaced => "a later request with the same Idempotency-Key acts in this one's place",
+            Self::WebhookOff => "the webhook is switched off",
+            Self::WebhookBusy => "the event is still being sent",
             Self::Duplicate => "it exists already",
         })
     }

@@ -16,7 +16,7 @@ use crate::{
     event,
     notice::{self, Notice},
     run_message::{self, AnsweredRun, Audience},
-    run_queue, run_wait,
+    run_queue, run_wait, webhook_event,
 };
 
 /// What became of a run that failed.
@@ -317,8 +317,12 @@ async fn record(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<()> {
     }
     let mut threads = Vec::with_capacity(endings.len());
     let mut answered = Vec::new();
+    let mut for_webhooks = Vec::new();
     for run in write_ends(tx, endings).await? {
         let Ending { workspace_id, run_id, end } = &endings[run.index];
+        if run.has_webhooks {
+            for_webhooks.push((*workspace_id, *run_id));
+        }
         threads.extend(run.thread.map(|(id, _)| ThreadId::from(id)));
         let Some((task_id, notification)) = run.task_id.zip(run.notification) else { continue };
         if end.answer.is_some() && run.is_scheduled && run.was_skipping_stale {
@@ -337,6 +341,7 @@ async fn record(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<()> {
         }
     }
     run_message::send(tx, DeliveryKind::Answer, &answered).await?;
+    webhook_event::runs_ended(tx, &for_webhooks).await?;
     event::tell_threads_changed(tx, &threads).await
 }
 
@@ -353,6 +358,8 @@ struct Ended {
     was_failing: bool,
     /// Whether its last occurrence was skipped for stale data.
     was_skipping_stale: bool,
+    /// Whether its workspace has webhooks.
+    has_webhooks: bool,
 }
 
 /// Ends runs, turns and threads in one statement, each row written once.
@@ -403,7 +410,9 @@ async fn write_ends(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<Vec<Ended>> {
            SELECT ended.place AS "place!", ended.trigger = 'schedule' AS "is_scheduled!", ended.task_id, ended.thread_id,
                ended.turn_no, ended.test_to, turns.place IS NOT NULL AS "has_turn!", task.notification AS "notification?",
                coalesce(task.failing, false) AS "was_failing!",
-               coalesce(task.skipping_stale, false) AS "was_skipping_stale!"
+               coalesce(task.skipping_stale, false) AS "was_skipping_stale!",
+               EXISTS (SELECT FROM webhook_endpoint WHERE webhook_endpoint.workspace_id = ended.workspace_id)
+                   AS "has_webhooks!"
            FROM ended
            LEFT JOIN turns ON turns.place = ended.place
            LEFT JOIN task ON task.workspace_id = ended.workspace_id AND task.id = ended.task_id"#,
@@ -440,6 +449,7 @@ async fn write_ends(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<Vec<Ended>> {
         notification: row.notification,
         was_failing: row.was_failing,
         was_skipping_stale: row.was_skipping_stale,
+        has_webhooks: row.has_webhooks,
     });
     Ok(ended.collect())
 }

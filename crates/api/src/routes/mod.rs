@@ -3,13 +3,16 @@
 pub(crate) mod charts;
 pub(crate) mod connections;
 pub(crate) mod credits;
+pub(crate) mod destinations;
 pub(crate) mod events;
 pub(crate) mod grants;
 pub(crate) mod groups;
 pub(crate) mod me;
+pub(crate) mod notices;
 pub(crate) mod outbox;
 pub(crate) mod oversight;
 pub(crate) mod people;
+pub(crate) mod quiet;
 pub(crate) mod results;
 pub(crate) mod runs;
 pub(crate) mod schedules;
@@ -21,6 +24,7 @@ pub(crate) mod tasks;
 pub(crate) mod threads;
 pub(crate) mod tokens;
 pub(crate) mod uploads;
+pub(crate) mod webhooks;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -31,6 +35,8 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(session::router())
         .merge(me::router())
+        .merge(quiet::router())
+        .merge(notices::router())
         .merge(tokens::router())
         .merge(people::router())
         .merge(groups::router())
@@ -48,4 +54,6 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(charts::router())
         .merge(sharing::router())
         .merge(outbox::router())
+        .merge(destinations::router())
+        .merge(webhooks::router())
 }
