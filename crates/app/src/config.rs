@@ -1,7 +1,7 @@
 //! Settings: a documented default file, overlaid by a file, then by the environment, checked before anything opens.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -45,6 +45,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("TIDINGS_SMTP_URL", "mail.smtp_url"),
     ("TIDINGS_SMTP_URL_FILE", "mail.smtp_url_file"),
     ("TIDINGS_MAIL_FROM", "mail.from"),
+    ("TIDINGS_WEBHOOK_ADDRESSES", "webhooks.allowed_addresses"),
     ("TIDINGS_MODEL_PROVIDER", "model.provider"),
     ("TIDINGS_MODEL_BASE_URL", "model.base_url"),
     ("TIDINGS_MODEL_NAME", "model.name"),
@@ -66,6 +67,7 @@ pub(crate) struct Config {
     pub(crate) database: Database,
     pub(crate) data: Data,
     pub(crate) mail: Mail,
+    pub(crate) webhooks: Webhooks,
     pub(crate) model: Model,
     pub(crate) scheduler: Scheduler,
     pub(crate) agent: Agent,
@@ -107,6 +109,13 @@ pub(crate) struct Mail {
     /// `None`: the dev transport, shown under "Outbox".
     pub(crate) smtp_url: Option<SecretString>,
     pub(crate) from: String,
+}
+
+/// Where webhooks may lead.
+#[derive(Debug)]
+pub(crate) struct Webhooks {
+    /// Besides the open internet.
+    pub(crate) allowed_addresses: Vec<IpAddr>,
 }
 
 /// Who answers.
@@ -166,6 +175,7 @@ struct Written {
     database: WrittenDatabase,
     data: WrittenData,
     mail: WrittenMail,
+    webhooks: WrittenWebhooks,
     model: WrittenModel,
     scheduler: WrittenScheduler,
     agent: WrittenAgent,
@@ -213,6 +223,12 @@ struct WrittenMail {
     smtp_url: String,
     smtp_url_file: String,
     from: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenWebhooks {
+    allowed_addresses: String,
 }
 
 #[derive(Deserialize)]
@@ -350,6 +366,12 @@ impl Written {
                 "TIDINGS_SMTP_URL must start with smtp:// or smtps://"
             );
         }
+        let allowed_addresses = self.webhooks.allowed_addresses.split(',').map(str::trim);
+        let allowed_addresses = allowed_addresses
+            .filter(|address| !address.is_empty())
+            .map(|address| address.parse().with_context(|| format!("`{address}` is no IP address")))
+            .collect::<anyhow::Result<Vec<IpAddr>>>()
+            .context("TIDINGS_WEBHOOK_ADDRESSES")?;
         let is_json = match self.log.format.as_str() {
             "text" => false,
             "json" => true,
@@ -370,6 +392,7 @@ impl Written {
             },
             data: Data { files_allowed: files_allowed.collect(), secret_key_file, dir },
             mail: Mail { smtp_url, from: self.mail.from },
+            webhooks: Webhooks { allowed_addresses },
             model: self.model.check()?,
             scheduler: Scheduler {
                 tick: std::time::Duration::from_millis(self.scheduler.tick_millis),
@@ -562,6 +585,7 @@ mod tests {
             ("TIDINGS_REQUESTS_AT_ONCE", "0"),
             ("TIDINGS_BODY_SECONDS", "61"),
             ("TIDINGS_STREAMS", "many"),
+            ("TIDINGS_WEBHOOK_ADDRESSES", "10.0.0.1, intranet"),
             ("TIDINGS_REQUEST_WAIT_MILLIS", "30001"),
             ("TIDINGS_DATABASE_WAIT_MILLIS", "99"),
             ("TIDINGS_DATABASE_MAX_CONNECTIONS", "7"),

@@ -110,6 +110,7 @@ async fn run_roles(
         );
         let agent = wiring::agent(config, &store, &warehouse);
         let notifier = wiring::notifier(config, &store)?;
+        let webhooks = wiring::webhooks(config, &store);
         let heard = events.clone();
         spawn(&mut running, "scheduler", &stopping, async move |stopping| {
             scheduler.run(stopping).await;
@@ -120,6 +121,7 @@ async fn run_roles(
             Ok(())
         });
         spawn(&mut running, "notifier", &stopping, async move |stopping| notifier.run(stopping).await);
+        spawn(&mut running, "webhooks", &stopping, async move |stopping| webhooks.run(stopping).await);
     }
     if let Some(listener) = listener {
         let state = api_state(config, &api_store, warehouse, events)
@@ -173,6 +175,7 @@ fn api_state(config: &Config, store: &Store, warehouse: Warehouse, events: Event
     options.runs_per_minute = config.server.runs_per_minute;
     options.load = config.server.load;
     options.has_outbox = config.mail.smtp_url.is_none();
+    options.webhook_addresses.clone_from(&config.webhooks.allowed_addresses);
     options.model = wiring::model(config).name();
     #[expect(clippy::disallowed_methods, reason = "where the randomness of sessions and tokens comes from")]
     let random = StdRng::from_rng(&mut rand::rng());

@@ -21,6 +21,8 @@ words! {
         Answer = "answer",
         /// Nothing was sent for a week because the task's condition did not hold: to its creator and all its recipients.
         NoNews = "no_news",
+        /// What came of a question asked in Slack: into the Slack thread that asked.
+        Reply = "reply",
         /// A run failed: to the task's creator, once per streak of failures.
         Failure = "failure",
         /// After failures a run succeeded again: to the creator.
@@ -35,6 +37,8 @@ words! {
         Expired = "expired",
         /// Any other word to a person about their task, as it is kept for the page.
         Notice = "notice",
+        /// Slack is no longer connected, and no admin of ours did that: to the workspace's admins.
+        SlackEnded = "slack_ended",
     }
 }
 

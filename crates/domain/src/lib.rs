@@ -17,6 +17,7 @@ pub mod invalid;
 pub mod notice;
 pub mod run;
 pub mod schedule;
+pub mod slack;
 pub mod step;
 pub mod table;
 pub mod task;
@@ -27,6 +28,7 @@ pub use clock::Clock;
 pub use credits::Credits;
 pub use id::{
     ChartId, ConnectionId, CreditEntryId, DeliveryId, DestinationId, GroupId, NoticeId, ResultId, RunId, SessionId,
-    TaskId, ThreadId, TokenId, UserId, WebhookEndpointId, WebhookMessageId, WebhookSecretId, WorkspaceId,
+    SlackInstallationId, TaskId, ThreadId, TokenId, UserId, WebhookEndpointId, WebhookMessageId, WebhookSecretId,
+    WorkspaceId,
 };
 pub use invalid::{Invalid, Issue};

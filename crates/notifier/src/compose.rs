@@ -16,7 +16,7 @@ use crate::{
     email::{ATTACHMENT_BYTES_MAX, CsvFile},
     message::{Excerpt, Message, PICTURES_MAX, Picture, Report, TABLE_ROWS_MAX},
     no_news::{CHECKS_MAX, NoNews},
-    notice::{Event, KeptNotice, Notice},
+    notice::{self, Event, KeptNotice, Notice},
     render::inert::clip,
 };
 
@@ -79,7 +79,7 @@ impl Composer<'_> {
     /// What the delivery says to `user`.
     pub(crate) async fn compose(&self, user: &DeliveryUser) -> Result<Composed, Error> {
         match self.delivery.kind {
-            DeliveryKind::Answer => self.answer(user).await,
+            DeliveryKind::Answer | DeliveryKind::Reply => self.answer(user).await,
             DeliveryKind::Failure => self.failure_notice().await,
             DeliveryKind::Recovery => self.notice(Event::Recovered, None).await,
             DeliveryKind::StillRunning => {
@@ -92,6 +92,7 @@ impl Composer<'_> {
             DeliveryKind::Expiring => self.notice(Event::Expiring, None).await,
             DeliveryKind::Expired => self.notice(Event::Expired, None).await,
             DeliveryKind::Notice => self.kept_notice(user).await,
+            DeliveryKind::SlackEnded => Ok(self.slack_ended()),
         }
     }
 
@@ -289,7 +290,7 @@ impl Composer<'_> {
         let kept = found.ok_or(Error::Gone("the notice is gone"))?;
         let (label, page) = match kept.task_id {
             Some(task_id) => ("Open the task", format!("tasks/{task_id}")),
-            None => ("Open the settings", "settings".to_owned()),
+            None => ("Open the webhooks", "admin/webhooks".to_owned()),
         };
         let message = KeptNotice {
             headline: &kept.headline,
@@ -310,6 +311,18 @@ impl Composer<'_> {
             attachment: None,
             conversation: kept.task_id.map_or_else(|| format!("notice-{}", kept.id), |id| format!("task-{id}")),
         })
+    }
+
+    /// Word to an admin, about no task.
+    fn slack_ended(&self) -> Composed {
+        let details = self.delivery.message.as_deref().unwrap_or_default();
+        Composed {
+            message: notice::slack_ended(details, self.public_url, self.delivery.created_at),
+            audience: Audience::Full,
+            audience_reason: "an admin of the workspace",
+            attachment: None,
+            conversation: "slack".to_owned(),
+        }
     }
 
     /// Word of an occurrence that was skipped for stale data: its run knows the day and what was found.

@@ -74,6 +74,28 @@ impl Notice<'_> {
     }
 }
 
+/// Word to an admin that Slack is no longer connected: `details` say which team, and why.
+pub fn slack_ended(details: &str, public_url: &str, at: DateTime<Utc>) -> Message {
+    let advice = "Until an admin connects it again, nothing goes into Slack: messages for channels and direct messages fail, and \
+                  replies there are not heard. Email is not affected, and no task was changed.";
+    let paragraph = |text: String| Block::Paragraph(vec![Inline::Text(text)]);
+    Message {
+        title: "Slack is disconnected".to_owned(),
+        date: at.format("%a %-d %b %Y").to_string(),
+        banner: None,
+        headline: vec![Inline::Text("Slack is no longer connected to this workspace.".to_owned())],
+        body: vec![paragraph(advice.to_owned()), Block::Quote(vec![paragraph(inert(&clip(details, 1_000)))])],
+        pictures: Vec::new(),
+        pictures_left_out: 0,
+        table: None,
+        notes: Vec::new(),
+        provenance: vec![format!("{} (UTC)", at.format("%a %-d %b %Y, %H:%M"))],
+        action: Some(("Open Slack’s page".to_owned(), format!("{public_url}/admin/slack"))),
+        because: "You get this because you are an admin of the workspace.".to_owned(),
+        unsubscribe_url: None,
+    }
+}
+
 /// Any other word to a person, as it is kept for the page.
 #[derive(Clone, Debug)]
 pub struct KeptNotice<'a> {
@@ -127,6 +149,20 @@ mod tests {
 
     use super::*;
     use crate::render::markdown::words;
+
+    #[test]
+    fn admins_read_which_team_is_gone_and_what_to_do() {
+        let at = "2026-03-01T23:30:00Z".parse().expect("an instant");
+        let told = slack_ended(
+            "Slack team “Northwind”: The app was removed in Slack.",
+            "https://tidings.example",
+            at,
+        );
+        assert_eq!(words(&told.headline), "Slack is no longer connected to this workspace.");
+        assert_eq!(told.body.len(), 2, "advice, and which team");
+        let (_, address) = told.action.expect("a button");
+        assert_eq!(address, "https://tidings.example/admin/slack");
+    }
 
     fn notice(event: Event, details: &str) -> Message {
         Notice {

@@ -76,6 +76,12 @@ pub enum Conflict {
     WebhookOff,
     /// The event is still being sent.
     WebhookBusy,
+    /// The Slack team is connected with another workspace.
+    SlackTeamTaken,
+    /// The workspace is connected with another Slack team.
+    SlackOtherTeam,
+    /// The Slack user is linked with another member.
+    SlackUserTaken,
     /// A unique constraint that no caller tells apart.
     Duplicate,
 }
@@ -97,6 +103,11 @@ impl fmt::Display for Conflict {
             Self::RequestReplaced => "a later request with the same Idempotency-Key acts in this one's place",
             Self::WebhookOff => "the webhook is switched off",
             Self::WebhookBusy => "the event is still being sent",
+            Self::SlackTeamTaken => "this Slack team is connected with another workspace",
+            Self::SlackOtherTeam => {
+                "this workspace is connected with another Slack team: disconnect that one first"
+            }
+            Self::SlackUserTaken => "this Slack user is linked with another member",
             Self::Duplicate => "it exists already",
         })
     }
@@ -140,6 +151,8 @@ impl From<sqlx::Error> for Error {
             Some("member_group_name_unique") => Conflict::GroupNameTaken,
             Some("workspace_slug_unique") => Conflict::SlugTaken,
             Some("member_pk") => Conflict::AlreadyMember,
+            Some("slack_installation_team_unique") => Conflict::SlackTeamTaken,
+            Some("slack_user_slack_id_unique") => Conflict::SlackUserTaken,
             _ => Conflict::Duplicate,
         })
     }

@@ -217,7 +217,11 @@ pub(crate) async fn send(tx: &mut Tx, notice: &Notice) -> Result<()> {
         DeliveryKind::StaleData => (Event::StaleData(task.occurrence_date), NoticeKind::StaleData),
         DeliveryKind::Expiring => (Event::Expiring, NoticeKind::Expiring),
         DeliveryKind::Expired => (Event::Expired, NoticeKind::Expired),
-        DeliveryKind::Answer | DeliveryKind::NoNews | DeliveryKind::Notice => return Ok(()),
+        DeliveryKind::Answer
+        | DeliveryKind::NoNews
+        | DeliveryKind::Reply
+        | DeliveryKind::SlackEnded
+        | DeliveryKind::Notice => return Ok(()),
     };
     let zone = task.timezone.and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC);
     let details = match event {

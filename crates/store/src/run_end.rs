@@ -16,7 +16,9 @@ use crate::{
     event,
     notice::{self, Notice},
     run_message::{self, AnsweredRun, Audience},
-    run_queue, run_wait, webhook_event,
+    run_queue, run_wait,
+    slack_turn::{self, EndedTurn},
+    webhook_event,
 };
 
 /// What became of a run that failed.
@@ -318,12 +320,17 @@ async fn record(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<()> {
     let mut threads = Vec::with_capacity(endings.len());
     let mut answered = Vec::new();
     let mut for_webhooks = Vec::new();
+    let mut asked = Vec::new();
     for run in write_ends(tx, endings).await? {
         let Ending { workspace_id, run_id, end } = &endings[run.index];
         if run.has_webhooks {
             for_webhooks.push((*workspace_id, *run_id));
         }
         threads.extend(run.thread.map(|(id, _)| ThreadId::from(id)));
+        if let (None, Some(thread)) = (run.task_id, run.thread) {
+            let (workspace_id, run_id) = (*workspace_id, *run_id);
+            asked.push(EndedTurn { workspace_id, run_id, thread, told: end.told() });
+        }
         let Some((task_id, notification)) = run.task_id.zip(run.notification) else { continue };
         if end.answer.is_some() && run.is_scheduled && run.was_skipping_stale {
             run_wait::end_stale_streak(tx, *workspace_id, task_id).await?;
@@ -342,6 +349,7 @@ async fn record(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<()> {
     }
     run_message::send(tx, DeliveryKind::Answer, &answered).await?;
     webhook_event::runs_ended(tx, &for_webhooks).await?;
+    slack_turn::reply(tx, &asked).await?;
     event::tell_threads_changed(tx, &threads).await
 }
 
