@@ -5,7 +5,8 @@ CREATE TABLE notice (
     user_id uuid NOT NULL,
     kind text NOT NULL CONSTRAINT notice_kind_word CHECK (kind IN
         ('failure', 'recovery', 'still_running', 'stale_data', 'expiring', 'expired', 'delivery_failure',
-         'delivery_recovery', 'destination_paused', 'group_without_members', 'webhook_off')),
+         'delivery_recovery', 'destination_paused', 'group_without_members', 'webhook_off',
+         'slack_ended')),
     task_id uuid,
     run_id uuid,
     headline text NOT NULL,

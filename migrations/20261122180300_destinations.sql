@@ -53,7 +53,7 @@ BEGIN
         EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO tidings_app', tenanted);
     END LOOP;
 END $$;
-GRANT SELECT ON destination TO tidings_worker;
+GRANT SELECT, UPDATE, DELETE ON destination TO tidings_worker;
 GRANT SELECT, INSERT ON destination_creator TO tidings_worker;
 -- A dead address that is to be tried again is no longer suppressed.
 GRANT DELETE ON mail_suppression TO tidings_app;

@@ -5,12 +5,14 @@ import { queryClient, setOnSignedOut } from "@/query-client";
 import { appRoute } from "@/routes/app";
 import { connectionRoute, connectionsRoute, newConnectionRoute } from "@/routes/connections";
 import { homeRoute } from "@/routes/home";
+import { noticesRoute } from "@/routes/notices";
 import { outboxMailRoute, outboxRoute } from "@/routes/outbox";
 import { rootRoute } from "@/routes/root";
 import { settingsRoute } from "@/routes/settings";
 import { signInRoute } from "@/routes/sign-in";
 import { editTaskRoute, newTaskRoute, taskRoute, tasksRoute } from "@/routes/tasks";
 import { threadRoute, threadsRoute } from "@/routes/threads";
+import { webhooksRoute } from "@/routes/webhooks";
 
 const routeTree = rootRoute.addChildren([
   signInRoute,
@@ -26,7 +28,9 @@ const routeTree = rootRoute.addChildren([
     newConnectionRoute,
     connectionRoute,
     outboxRoute.addChildren([outboxMailRoute]),
+    noticesRoute,
     settingsRoute,
+    webhooksRoute,
   ]),
 ]);
 

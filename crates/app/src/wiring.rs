@@ -13,8 +13,8 @@ use net::GuardedClient;
 use notifier::{
     Notifier, NotifierOptions,
     email::Sender,
-    webhook::Webhooks,
     transport::{Smtp, Transport, smtp::Patience},
+    webhook::Webhooks,
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 use secrecy::{ExposeSecret as _, SecretString};

@@ -14,14 +14,23 @@ pub enum Fault {
     None,
 }
 
-/// What the reason of a failed delivery says about its place.
+/// What the reason of a failed delivery says about its place. Slack's own codes bear its name in front.
 pub fn fault(reason: &str) -> Fault {
     match reason {
-        "address_dead" | "invalid_address" | "is_archived" | "not_in_channel" | "channel_not_found"
-        | "ekm_access_denied" | "user_not_found" | "users_not_found" | "cannot_dm_bot" | "user_disabled" => Fault::Certain,
-        // Slack has several of them, by what a channel restricts.
-        _ if reason.starts_with("restricted_action") => Fault::Certain,
-        "refused" | "mailbox_full" | "message_too_large" | "outcome_unknown" => Fault::Likely,
+        "address_dead"
+        | "invalid_address"
+        | "slack_is_archived"
+        | "slack_not_in_channel"
+        | "slack_channel_not_found"
+        | "slack_ekm_access_denied"
+        | "slack_user_not_found"
+        | "slack_users_not_found"
+        | "slack_user_not_visible"
+        | "slack_user_disabled"
+        | "slack_cannot_dm_bot" => Fault::Certain,
+        // There are several of them, by what a channel restricts.
+        _ if reason.starts_with("slack_restricted_action") => Fault::Certain,
+        "refused" | "mailbox_full" | "outcome_unknown" => Fault::Likely,
         _ => Fault::None,
     }
 }
@@ -29,9 +38,10 @@ pub fn fault(reason: &str) -> Fault {
 /// A reason in words: what happened, and what to do about it.
 pub fn words(reason: &str) -> (&'static str, &'static str) {
     match reason {
-        "address_dead" => {
-            ("The mail server says that the address does not exist.", "Have the address corrected, or take the person off.")
-        }
+        "address_dead" => (
+            "The mail server says that the address does not exist.",
+            "Have the address corrected, or take the person off.",
+        ),
         "invalid_address" => ("The address is none that mail can be sent to.", "Have the address corrected."),
         "refused" => (
             "The mail server refused the message.",
@@ -45,28 +55,38 @@ pub fn words(reason: &str) -> (&'static str, &'static str) {
         "server_unavailable" => {
             ("The mail server could not be reached for a day.", "There is nothing to do unless this goes on.")
         }
-        "outcome_unknown" => (
-            "Whether it arrived could not be found out.",
-            "Ask the recipient before you send it again.",
-        ),
-        "is_archived" => ("The channel is archived.", "Take it out of the archive, or choose another one in the task."),
-        "not_in_channel" => {
-            ("The app was removed from the channel.", "Invite it there again, or choose another channel in the task.")
+        "outcome_unknown" => {
+            ("Whether it arrived could not be found out.", "Ask the recipient before you send it again.")
         }
-        "channel_not_found" => (
+        "slack_is_archived" => {
+            ("The channel is archived.", "Take it out of the archive, or choose another one in the task.")
+        }
+        "slack_not_in_channel" => (
+            "The app was removed from the channel.",
+            "Invite it there again, or choose another channel in the task.",
+        ),
+        "slack_channel_not_found" => (
             "Slack knows no such channel, or the app may not see it.",
             "Invite the app there, or choose another channel in the task.",
         ),
-        "user_not_found" | "users_not_found" | "user_disabled" => {
+        "slack_user_not_found" | "slack_users_not_found" | "slack_user_not_visible" | "slack_user_disabled" => {
             ("Slack does not know the person any more.", "They can link their account again in the settings.")
         }
-        "cannot_dm_bot" => ("The linked Slack account is a bot's.", "Link a person's account in the settings."),
-        "slack_not_connected" | "account_inactive" | "token_revoked" | "invalid_auth" | "not_authed" => {
+        "slack_cannot_dm_bot" => {
+            ("The linked Slack account is a bot's.", "Link a person's account in the settings.")
+        }
+        "slack_not_linked" => (
+            "The person has not linked their Slack account.",
+            "Further messages go by email. They can link it in the settings.",
+        ),
+        "slack_not_connected" | "slack_account_inactive" | "slack_token_revoked" | "slack_invalid_auth"
+        | "slack_not_authed" => {
             ("Slack is not connected to this workspace.", "An admin can connect it again.")
         }
-        _ if reason.starts_with("restricted_action") => {
-            ("The channel lets only some people post.", "Ask its owner to let the app post, or choose another one.")
-        }
+        _ if reason.starts_with("slack_restricted_action") => (
+            "The channel lets only some people post.",
+            "Ask its owner to let the app post, or choose another one.",
+        ),
         _ => ("It could not be delivered.", "The run's page shows what was answered."),
     }
 }
@@ -77,12 +97,24 @@ mod tests {
 
     #[test]
     fn what_nobody_but_the_place_can_mend_is_its_fault() {
-        for reason in ["is_archived", "not_in_channel", "restricted_action_thread_only_channel", "address_dead"] {
+        for reason in [
+            "slack_is_archived",
+            "slack_not_in_channel",
+            "slack_restricted_action_thread_only_channel",
+            "address_dead",
+        ] {
             assert_eq!(fault(reason), Fault::Certain, "{reason}");
         }
         assert_eq!(fault("refused"), Fault::Likely);
         // An outage of ours or of the server between must not pause every address.
-        for reason in ["server_unavailable", "refused_by_policy", "slack_not_connected", "token_revoked", "internal"] {
+        for reason in [
+            "server_unavailable",
+            "refused_by_policy",
+            "slack_not_connected",
+            "slack_token_revoked",
+            "slack_unavailable",
+            "internal",
+        ] {
             assert_eq!(fault(reason), Fault::None, "{reason}");
         }
     }

@@ -27,8 +27,8 @@ pub mod webhook;
 pub use clock::Clock;
 pub use credits::Credits;
 pub use id::{
-    ChartId, ConnectionId, CreditEntryId, DeliveryId, DestinationId, GroupId, NoticeId, ResultId, RunId, SessionId,
-    SlackInstallationId, TaskId, ThreadId, TokenId, UserId, WebhookEndpointId, WebhookMessageId, WebhookSecretId,
-    WorkspaceId,
+    ChartId, ConnectionId, CreditEntryId, DeliveryId, DestinationId, GroupId, NoticeId, ResultId, RunId,
+    SessionId, SlackInstallationId, TaskId, ThreadId, TokenId, UserId, WebhookEndpointId, WebhookMessageId,
+    WebhookSecretId, WorkspaceId,
 };
 pub use invalid::{Invalid, Issue};

@@ -30,6 +30,8 @@ words! {
         GroupWithoutMembers = "group_without_members",
         /// A webhook is sent nothing more. To admins.
         WebhookOff = "webhook_off",
+        /// Slack is no longer connected. To admins.
+        SlackEnded = "slack_ended",
     }
 }
 
@@ -195,6 +197,14 @@ pub fn group_words(title: &str, group: Option<&str>) -> Words {
             headline: format!("“{title}” names a group that was deleted."),
             advice: "Choose other recipients in the task.".to_owned(),
         },
+    }
+}
+
+/// Slack is no longer connected, and no admin of ours did that.
+pub fn slack_words() -> Words {
+    Words {
+        headline: "Slack is no longer connected to this workspace.".to_owned(),
+        advice: "Until an admin connects it again, nothing goes into Slack, and replies there are not heard.".to_owned(),
     }
 }
 

@@ -192,7 +192,8 @@ mod tests {
         {
             let url = format!("http://{host}:{port}/").parse().expect("a URL");
             let request = client.request(reqwest::Method::GET, url).build().expect("a request");
-            let accepting = async { tokio::time::timeout(Duration::from_secs(5), listener.accept()).await.is_ok() };
+            let accepting =
+                async { tokio::time::timeout(Duration::from_secs(5), listener.accept()).await.is_ok() };
             let reached = tokio::select! {
                 _ = client.send(request) => false,
                 reached = accepting => reached,

@@ -286,7 +286,8 @@ impl Composer<'_> {
 
     /// A notice that is kept for the page, in the same words.
     async fn kept_notice(&self, user: &DeliveryUser) -> Result<Composed, Error> {
-        let found = self.store.notice_of_delivery(&self.delivery.scope, self.delivery.lease.delivery_id).await?;
+        let found =
+            self.store.notice_of_delivery(&self.delivery.scope, self.delivery.lease.delivery_id).await?;
         let kept = found.ok_or(Error::Gone("the notice is gone"))?;
         let (label, page) = match kept.task_id {
             Some(task_id) => ("Open the task", format!("tasks/{task_id}")),
@@ -309,7 +310,9 @@ impl Composer<'_> {
             audience: Audience::Full,
             audience_reason: "word to this person alone",
             attachment: None,
-            conversation: kept.task_id.map_or_else(|| format!("notice-{}", kept.id), |id| format!("task-{id}")),
+            conversation: kept
+                .task_id
+                .map_or_else(|| format!("notice-{}", kept.id), |id| format!("task-{id}")),
         })
     }
 

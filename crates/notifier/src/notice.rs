@@ -69,7 +69,9 @@ impl Notice<'_> {
     const fn label(&self) -> &'static str {
         match self.event {
             Event::Expiring | Event::Expired => "Extend the task",
-            Event::Failed(_) | Event::Recovered | Event::StillRunning(_) | Event::StaleData(_) => "Open the task",
+            Event::Failed(_) | Event::Recovered | Event::StillRunning(_) | Event::StaleData(_) => {
+                "Open the task"
+            }
         }
     }
 }

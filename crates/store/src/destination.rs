@@ -417,7 +417,10 @@ async fn tell(
 }
 
 async fn title(tx: &mut Tx, workspace_id: Uuid, task_id: Uuid) -> Result<String> {
-    let title =
-        sqlx::query_scalar!("SELECT title FROM task WHERE workspace_id = $1 AND id = $2", workspace_id, task_id);
+    let title = sqlx::query_scalar!(
+        "SELECT title FROM task WHERE workspace_id = $1 AND id = $2",
+        workspace_id,
+        task_id
+    );
     Ok(title.fetch_one(tx.db()).await?)
 }

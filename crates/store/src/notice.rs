@@ -245,7 +245,8 @@ pub(crate) async fn tell(tx: &mut Tx, word: &Word) -> Result<()> {
     keep_and_send(tx, word, DeliveryKind::Notice, None).await
 }
 
-async fn keep_and_send(tx: &mut Tx, word: &Word, kind: DeliveryKind, message: Option<&str>) -> Result<()> {
+/// Keeps a notice for the page. Answers its id; none where it is told already, or its reader is deactivated.
+pub(crate) async fn keep(tx: &mut Tx, word: &Word) -> Result<Option<NoticeId>> {
     let now: DateTime<Utc> = tx.now;
     let id = NoticeId::new(now);
     let kept = sqlx::query!(
@@ -267,9 +268,12 @@ async fn keep_and_send(tx: &mut Tx, word: &Word, kind: DeliveryKind, message: Op
     )
     .execute(tx.db())
     .await?;
-    if kept.rows_affected() == 0 {
-        return Ok(());
-    }
+    Ok((kept.rows_affected() == 1).then_some(id))
+}
+
+async fn keep_and_send(tx: &mut Tx, word: &Word, kind: DeliveryKind, message: Option<&str>) -> Result<()> {
+    let Some(id) = keep(tx, word).await? else { return Ok(()) };
+    let now: DateTime<Utc> = tx.now;
     let Some(channel) = way(tx, word).await? else { return Ok(()) };
     sqlx::query!(
         "INSERT INTO delivery (workspace_id, id, kind, task_id, run_id, thread_id, turn_no, channel, user_id, label, state,

@@ -319,7 +319,11 @@ async fn tell_admins(tx: &mut Tx, url: &str, reason: OffReason) -> Result<()> {
     let host = url.split('/').nth(2).unwrap_or_default();
     let words = webhook_words(host, reason == OffReason::Gone);
     for user_id in admins {
-        let word = Word { kind: NoticeKind::WebhookOff, words: words.clone(), ..Word::to(tx.workspace_id(), user_id) };
+        let word = Word {
+            kind: NoticeKind::WebhookOff,
+            words: words.clone(),
+            ..Word::to(tx.workspace_id(), user_id)
+        };
         notice::tell(tx, &word).await?;
     }
     Ok(())

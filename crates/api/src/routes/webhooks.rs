@@ -253,8 +253,7 @@ pub(crate) async fn webhook_rotate(
         return Err(Error::field("overlapHours", format!("must be a number from 0 to {OVERLAP_HOURS_MAX}")));
     }
     let secret = state.new_webhook_secret();
-    let rotated =
-        state.store.webhook_rotate(&caller.scope, id, &secret, TimeDelta::hours(hours)).await;
+    let rotated = state.store.webhook_rotate(&caller.scope, id, &secret, TimeDelta::hours(hours)).await;
     Ok(axum::Json(with_secret(rotated.or_refused("webhook")?, &secret)))
 }
 
@@ -267,7 +266,8 @@ pub(crate) async fn webhook_test(
     Path(id): Path<WebhookEndpointId>,
 ) -> Result<(StatusCode, axum::Json<WebhookTestStarted>)> {
     caller.require_admin()?;
-    let message_id = state.store.webhook_test(&caller.scope, id, caller.user_id).await.or_refused("webhook")?;
+    let message_id =
+        state.store.webhook_test(&caller.scope, id, caller.user_id).await.or_refused("webhook")?;
     Ok((StatusCode::ACCEPTED, axum::Json(WebhookTestStarted { message_id })))
 }
 
@@ -304,11 +304,7 @@ pub(crate) async fn webhook_resend(
 
 /// What can be told about an address before it is connected to. What its name leads to is looked at on each connection.
 fn check_url(issues: &mut Issues, url: &str, allowed: &[IpAddr]) {
-    issues.require(
-        url.chars().count() <= URL_MAX,
-        "url",
-        &format!("must have at most {URL_MAX} characters"),
-    );
+    issues.require(url.chars().count() <= URL_MAX, "url", &format!("must have at most {URL_MAX} characters"));
     let Ok(url) = url.parse::<axum::http::Uri>() else {
         issues.require(false, "url", "is not an address such as `https://hooks.example.com/tidings`");
         return;

@@ -18,6 +18,7 @@ mod robustness;
 mod sessions;
 mod tasks;
 mod threads;
+mod webhooks;
 
 /// Not a test: the process that reads files, when the warehouse starts this binary for it.
 #[test]

@@ -136,7 +136,10 @@ impl Webhooks {
             let reply = match self.request(&event).await {
                 Ok(reply) => reply,
                 Err(error) => {
-                    tracing::error!(error = &*error as &dyn std::error::Error, "the event could not be signed");
+                    tracing::error!(
+                        error = &*error as &dyn std::error::Error,
+                        "the event could not be signed"
+                    );
                     Reply::none("The event could not be signed.")
                 }
             };
@@ -179,10 +182,11 @@ impl Webhooks {
             Ok(mut response) => {
                 let status = response.status();
                 let wants_wait = matches!(status.as_u16(), 429 | 503);
-                let retry_after =
-                    response.headers().get("retry-after").filter(|_| wants_wait).and_then(|value| {
-                        read_retry_after(value.to_str().ok()?, event.claimed_at)
-                    });
+                let retry_after = response
+                    .headers()
+                    .get("retry-after")
+                    .filter(|_| wants_wait)
+                    .and_then(|value| read_retry_after(value.to_str().ok()?, event.claimed_at));
                 let mut body = Vec::new();
                 while let Ok(Some(chunk)) = response.chunk().await {
                     body.extend_from_slice(&chunk);
