@@ -56,8 +56,8 @@ function Place({ place }: { place: Destination }) {
             </span>
           ) : (
             <span className="text-warn">
-              {place.failures === 1 ? "One message lost" : `${String(place.failures)} messages lost in a row`}, the first{" "}
-              <Time at={place.failingSince} look="relative" />
+              {place.failures === 1 ? "One message lost" : `${String(place.failures)} messages lost in a row`}, the
+              first <Time at={place.failingSince} look="relative" />
             </span>
           )}
         </p>

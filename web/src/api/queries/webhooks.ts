@@ -39,9 +39,7 @@ export async function deleteWebhook(id: string): Promise<void> {
 
 /** The new secret is in this answer and never again. */
 export function rotateWebhook(id: string, overlapHours: number): Promise<WebhookWithSecret> {
-  return unwrap(
-    client.POST("/api/v1/webhooks/{id}/rotate", { params: { path: { id } }, body: { overlapHours } }),
-  );
+  return unwrap(client.POST("/api/v1/webhooks/{id}/rotate", { params: { path: { id } }, body: { overlapHours } }));
 }
 
 export async function testWebhook(id: string): Promise<void> {

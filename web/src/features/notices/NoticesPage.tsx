@@ -19,7 +19,9 @@ export function NoticesPage() {
     <Page title="Notices" width="read" lead="What went wrong with your tasks and their messages, and what works again.">
       {error && !notices ? <LoadError error={error} what="Your notices" onRetry={() => void refetch()} /> : null}
       {!notices && !error ? <SkeletonRows label="Loading notices" /> : null}
-      {notices?.length === 0 ? <p className="border-t py-3 text-ink-2">Nothing. All your tasks do what they should.</p> : null}
+      {notices?.length === 0 ? (
+        <p className="border-t py-3 text-ink-2">Nothing. All your tasks do what they should.</p>
+      ) : null}
       {notices && notices.length > 0 ? (
         <ul className="border-t">
           {notices.map((notice) => (

@@ -16,7 +16,8 @@ export function SecretDialog({ secret, onClose }: { secret: string; onClose: () 
       }
     >
       <p className="text-ink-2">
-        Give it to what receives the messages, which checks their signatures with it. Copy it now: it is not shown again.
+        Give it to what receives the messages, which checks their signatures with it. Copy it now: it is not shown
+        again.
       </p>
       <div className="mt-3 flex items-center gap-2">
         <input
