@@ -231,6 +231,8 @@ const fn conflict_reason(conflict: Conflict) -> &'static str {
         Conflict::TaskExpired => "task_expired",
         Conflict::RunFinished => "run_finished",
         Conflict::CreatorDeactivated => "creator_deactivated",
+        Conflict::DeliveryUnfinished => "delivery_unfinished",
+        Conflict::DeliveryIsNotice => "delivery_is_notice",
         Conflict::RequestReplaced => "request_replaced",
         Conflict::WebhookOff => "webhook_off",
         Conflict::WebhookBusy => "webhook_busy",

@@ -16,7 +16,7 @@ use crate::{
     auth::Caller,
     error::{Failure, StoreResult},
     extract::body_error,
-    routes::{connections, credits, groups, tasks, threads},
+    routes::{connections, credits, deliveries, groups, tasks, threads},
 };
 
 const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -44,6 +44,7 @@ const OPERATIONS: [(&str, &str); 11] = [
     ("task_create", "/api/v1/tasks"),
     ("task_duplicate", "/api/v1/tasks/{id}/duplicate"),
     ("task_run", "/api/v1/tasks/{id}/run"),
+    ("delivery_send_again", "/api/v1/deliveries/{id}/send-again"),
     ("thread_create", "/api/v1/threads"),
     ("thread_follow_up", "/api/v1/threads/{id}/followup"),
     ("webhook_create", WEBHOOKS_PATH),
@@ -118,6 +119,7 @@ async fn retell(state: &ApiState, caller: &Caller, path: &str, effect: &Effect) 
         "task.create" if path.ends_with("/duplicate") => tasks::duplicated(state, caller, id.into()).await,
         "task.create" => tasks::created(state, caller, id.into()).await,
         "task.run" => tasks::started(state, caller, &effect.details).await,
+        "delivery.send_again" => Ok(deliveries::queued(id.into()).into_response()),
         "thread.ask" => threads::asked(state, caller, id.into()).await,
         "thread.followup" => Ok(threads::continued(state, id.into()).into_response()),
         "group.create" => groups::created(state, caller, id.into()).await,

@@ -33,6 +33,7 @@ use crate::{ApiState, error::ErrorBody, routes, routes::events};
         (name = "threads", description = "Analyses by the agent."),
         (name = "destinations", description = "Places that messages do not reach."),
         (name = "webhooks", description = "Addresses that are told of runs, deliveries and tasks."),
+        (name = "slack", description = "Connecting Slack, its channels, and one's own account there."),
         (name = "outbox", description = "Mails that the dev transport kept."),
     ),
 )]

@@ -19,6 +19,7 @@ use crate::{
     overload::{Load, LoadLimits},
     password::Passwords,
     rate::RateLimits,
+    slack::SlackOptions,
 };
 
 /// How the API is set up.
@@ -46,6 +47,8 @@ pub struct ApiOptions {
     pub upload_files: usize,
     /// How much is served at once.
     pub load: LoadLimits,
+    /// The operator's Slack app; none: nobody can connect Slack.
+    pub slack: Option<SlackOptions>,
 }
 
 impl ApiOptions {
@@ -63,6 +66,7 @@ impl ApiOptions {
             webhook_addresses: Vec::new(),
             upload_files: 100,
             load: LoadLimits::default(),
+            slack: None,
         }
     }
 }
@@ -76,6 +80,8 @@ pub struct ApiState {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: Arc<ApiOptions>,
     pub(crate) limits: Arc<RateLimits>,
+    /// Who is in Slack channels, as read a few minutes ago.
+    pub(crate) slack_members: Arc<slack::MemberCache>,
     pub(crate) load: Load,
     pub(crate) passwords: Passwords,
     pub(crate) metrics: Option<PrometheusHandle>,
@@ -99,6 +105,7 @@ impl ApiState {
             warehouse,
             events,
             limits: Arc::new(RateLimits::new(&options)),
+            slack_members: Arc::default(),
             load: Load::new(&options.load),
             options: Arc::new(options),
             clock,

@@ -74,6 +74,27 @@ words! {
     }
 }
 
+impl Audience {
+    /// The one of the two that shows less.
+    #[must_use]
+    pub fn tighter(self, other: Self) -> Self {
+        if self.openness() <= other.openness() { self } else { other }
+    }
+
+    /// Whether this shows less than `other`.
+    pub const fn is_tighter_than(self, other: Self) -> bool {
+        self.openness() < other.openness()
+    }
+
+    const fn openness(self) -> u8 {
+        match self {
+            Self::Withheld => 0,
+            Self::LinkOnly => 1,
+            Self::Full => 2,
+        }
+    }
+}
+
 /// The base wait before attempt `attempt + 1`, given that attempt `attempt` (from 1) failed: 5 s, 30 s, 2 min, 5 min, 15 min,
 /// 30 min, then 1 h each. The notifier draws a point in `0..=base` (full jitter). Nothing is tried after 24 hours.
 pub const fn retry_delay(attempt: u32) -> chrono::Duration {

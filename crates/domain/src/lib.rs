@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod answer;
+pub mod audience;
 pub mod check;
 pub mod clock;
 pub mod condition;

@@ -74,7 +74,7 @@ impl Event {
                     _ => "could not run",
                 };
                 let body =
-                    [reason.sentence(), advice(reason), "You will hear of this task again once it works."];
+                    [reason.sentence(), reason.advice(), "You will hear of this task again once it works."];
                 Words {
                     headline: format!("“{title}” {what}."),
                     advice: body.join(" ").replace("  ", " "),
@@ -111,32 +111,6 @@ impl Event {
                     .to_owned(),
             },
         }
-    }
-}
-
-/// What to do about a failure.
-const fn advice(reason: RunReason) -> &'static str {
-    match reason {
-        RunReason::ReauthenticationRequired => "Connect it again on the page “Data”.",
-        RunReason::BlockedByCredits => {
-            "Its window closed without any. An admin can grant some; it runs again as planned."
-        }
-        RunReason::AccessLost => "Ask whoever manages it, or remove it from the task.",
-        RunReason::ConnectionDeleted => "Choose another one in the task.",
-        RunReason::ConnectionFailed => "Test it on the page “Data”.",
-        RunReason::ConnectionBusy => "Whoever manages it can let more queries run at once.",
-        RunReason::InvalidContext => "Look at both in the editor and save the task again.",
-        RunReason::LimitReached => "Ask for less in one task.",
-        RunReason::DeliveryFailed => "The task's page shows whom it did not reach, and why.",
-        RunReason::ModelUnavailable | RunReason::Downtime | RunReason::StaleData | RunReason::Internal => {
-            "There is nothing to do unless this goes on."
-        }
-        RunReason::Deadline | RunReason::StillRunning | RunReason::Superseded => "It runs again as planned.",
-        RunReason::Paused
-        | RunReason::Expired
-        | RunReason::CreatorDeactivated
-        | RunReason::CancelledByUser
-        | RunReason::TaskDeleted => "",
     }
 }
 

@@ -98,6 +98,57 @@ pub fn slack_ended(details: &str, public_url: &str, at: DateTime<Utc>) -> Messag
     }
 }
 
+/// Word to someone who asked a question that got no answer.
+pub fn no_answer(
+    title: &str,
+    reason: RunReason,
+    details: Option<&str>,
+    thread_url: String,
+    at: DateTime<Utc>,
+) -> Message {
+    let paragraph = |text: String| Block::Paragraph(vec![Inline::Text(text)]);
+    let sentence = reason.sentence();
+    let mut body = vec![paragraph([sentence, reason.advice()].join(" ").trim_end().to_owned())];
+    if let Some(details) = details.filter(|details| *details != sentence && !details.trim().is_empty()) {
+        body.push(Block::Quote(vec![paragraph(inert(&clip(details, 1_000)))]));
+    }
+    Message {
+        title: clip(&inert_line(title), 150),
+        date: at.format("%a %-d %b %Y").to_string(),
+        banner: None,
+        headline: vec![Inline::Text("There is no answer to this.".to_owned())],
+        body,
+        pictures: Vec::new(),
+        pictures_left_out: 0,
+        table: None,
+        notes: Vec::new(),
+        provenance: vec![format!("{} (UTC)", at.format("%a %-d %b %Y, %H:%M"))],
+        action: Some(("Open the thread".to_owned(), thread_url)),
+        because: String::new(),
+        unsubscribe_url: None,
+    }
+}
+
+/// Word to someone who asked in Slack what was answered with data that stays out of it.
+pub fn kept_out_of_slack(title: &str, thread_url: String, at: DateTime<Utc>) -> Message {
+    let text = "It uses data that stays out of Slack.".to_owned();
+    Message {
+        title: clip(&inert_line(title), 150),
+        date: at.format("%a %-d %b %Y").to_string(),
+        banner: None,
+        headline: vec![Inline::Text("The answer is in Tidings.".to_owned())],
+        body: vec![Block::Paragraph(vec![Inline::Text(text)])],
+        pictures: Vec::new(),
+        pictures_left_out: 0,
+        table: None,
+        notes: Vec::new(),
+        provenance: vec![format!("{} (UTC)", at.format("%a %-d %b %Y, %H:%M"))],
+        action: Some(("Open the thread".to_owned(), thread_url)),
+        because: String::new(),
+        unsubscribe_url: None,
+    }
+}
+
 /// Any other word to a person, as it is kept for the page.
 #[derive(Clone, Debug)]
 pub struct KeptNotice<'a> {

@@ -247,10 +247,15 @@ pub fn parse_envelope(body: &[u8]) -> Result<Envelope, serde_json::Error> {
     serde_json::from_slice(body)
 }
 
-/// Reads an interaction's body, a form whose `payload` is JSON. `None` when there is no payload.
+/// The JSON in an interaction's body, a form. `None` when there is no payload.
+pub fn interaction_payload(body: &[u8]) -> Option<String> {
+    let (_, payload) = url::form_urlencoded::parse(body).find(|(name, _)| name == "payload")?;
+    Some(payload.into_owned())
+}
+
+/// Reads an interaction's body. `None` when there is no payload.
 pub fn parse_interaction(body: &[u8]) -> Option<Result<Interaction, serde_json::Error>> {
-    let payload = url::form_urlencoded::parse(body).find(|(name, _)| name == "payload")?;
-    Some(serde_json::from_str(&payload.1))
+    Some(serde_json::from_str(&interaction_payload(body)?))
 }
 
 /// The bare text of what was said: without the mention of our bot, and with `&`, `<`, `>` as they were typed.

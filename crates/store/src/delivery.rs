@@ -364,30 +364,6 @@ impl Store {
         Ok(attempt.unsigned_abs())
     }
 
-    /// Notes what was decided about how much the recipient may see, and why.
-    pub async fn delivery_audience(
-        &self,
-        scope: &Scope,
-        lease: &DeliveryLease,
-        audience: Audience,
-        reason: &str,
-    ) -> Result<()> {
-        let mut tx = self.begin(scope).await?;
-        let done = sqlx::query!(
-            "UPDATE delivery SET audience = $4, audience_reason = $5
-             WHERE workspace_id = $1 AND id = $2 AND lease_token = $3",
-            tx.workspace_id(),
-            lease.delivery_id.as_uuid(),
-            lease.token,
-            audience.as_str(),
-            reason
-        )
-        .execute(tx.db())
-        .await?;
-        one_row(&done, Error::LeaseLost)?;
-        tx.commit().await
-    }
-
     /// Notes what became of a delivery, and lets go of it. A retry that would come too late is a failure.
     pub async fn delivery_finish(
         &self,

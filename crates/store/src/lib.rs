@@ -5,6 +5,7 @@
 //! (signing in, the queues) runs under a second role. Absent things are `None`, or [`Error::NotFound`] where they were to be
 //! changed.
 
+mod audience;
 mod audit;
 mod chart;
 mod connection;
@@ -13,7 +14,9 @@ mod credit;
 mod credit_wait;
 mod delivery;
 mod destination;
+mod delivery_proof;
 mod due;
+mod due_runs;
 mod error;
 mod event;
 mod grant;
@@ -27,6 +30,7 @@ mod people;
 mod private_postgres;
 mod result;
 mod run;
+mod run_begin;
 mod run_check;
 mod run_claim;
 mod run_end;
@@ -38,10 +42,13 @@ mod scope;
 pub mod secret;
 mod session;
 mod sign_in;
+mod slack_button;
 mod slack_channel;
 mod slack_event;
 mod slack_installation;
+mod slack_lane;
 mod slack_oauth;
+mod slack_post;
 mod slack_thread;
 mod slack_token;
 mod slack_turn;
@@ -67,6 +74,7 @@ use std::{
     time::Duration,
 };
 
+pub use audience::{AudienceFacts, AudiencePerson, ChannelPerson};
 pub use chart::*;
 use chrono::{DateTime, TimeDelta, Utc};
 pub use connection::*;
@@ -74,6 +82,7 @@ pub use connection_slot::*;
 pub use credit::{CreditOverview, CreditPool, CreditUsage};
 pub use delivery::*;
 pub use destination::{Destination, DestinationsOf};
+pub use delivery_proof::*;
 pub use due::DueClaim;
 pub use error::{Conflict, Error, Result};
 pub use event::{Event, Events};
@@ -97,10 +106,13 @@ pub use run_wait::AfterHold;
 pub use scope::{Actor, Scope};
 pub use session::*;
 pub use sign_in::*;
+pub use slack_button::*;
 pub use slack_channel::*;
 pub use slack_event::*;
 pub use slack_installation::*;
+pub use slack_lane::{SLACK_CHANNEL_REST, SlackChannelCheck, SlackLaneTake, SlackRate};
 pub use slack_oauth::*;
+pub use slack_post::*;
 pub use slack_thread::*;
 pub use slack_token::*;
 pub use slack_turn::*;

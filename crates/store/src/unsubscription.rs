@@ -155,7 +155,8 @@ impl Store {
 async fn keep_quiet(tx: &mut Tx, task_id: Uuid, user_id: Uuid) -> Result<bool> {
     let done = sqlx::query!(
         "INSERT INTO task_unsubscription (workspace_id, task_id, user_id, created_at) VALUES ($1, $2, $3, $4)
-         ON CONFLICT DO NOTHING",
+         ON CONFLICT (workspace_id, task_id, user_id) DO UPDATE SET until = NULL
+         WHERE task_unsubscription.until IS NOT NULL",
         tx.workspace_id(),
         task_id,
         user_id,

@@ -5,6 +5,7 @@ import {
   CalendarClock,
   ChevronsUpDown,
   Database,
+  Hash,
   LogOut,
   Mail,
   Menu as MenuIcon,
@@ -28,7 +29,7 @@ const CommandPalette = lazy(() =>
 const isMac = /mac|iphone|ipad/i.test(navigator.userAgent);
 
 interface Destination {
-  to: "/tasks" | "/threads" | "/data" | "/outbox" | "/notices" | "/settings";
+  to: "/tasks" | "/threads" | "/data" | "/outbox" | "/notices" | "/admin/slack" | "/settings";
   label: string;
   icon: ReactNode;
 }
@@ -39,6 +40,7 @@ const DESTINATIONS: Destination[] = [
   { to: "/data", label: "Data", icon: <Database /> },
   { to: "/outbox", label: "Outbox", icon: <Mail /> },
   { to: "/notices", label: "Notices", icon: <Bell /> },
+  { to: "/admin/slack", label: "Slack", icon: <Hash /> },
   { to: "/settings", label: "Settings", icon: <Settings /> },
 ];
 
@@ -78,7 +80,11 @@ export function AppShell() {
 
 function useDestinations(): Destination[] {
   const { data: me } = useQuery(meQuery);
-  return DESTINATIONS.filter(({ to }) => to !== "/outbox" || me?.features.outbox);
+  return DESTINATIONS.filter(({ to }) => {
+    if (to === "/outbox") return me?.features.outbox;
+    if (to === "/admin/slack") return me?.role === "admin";
+    return true;
+  });
 }
 
 function Home() {

@@ -16,6 +16,7 @@ mod pages;
 mod preview;
 mod robustness;
 mod sessions;
+mod slack;
 mod tasks;
 mod threads;
 mod webhooks;

@@ -32,14 +32,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "bench",
         ],
     ),
-    ("testkit", &["domain", "store"]),
+    ("testkit", &["domain", "store", "net"]),
     ("bench", &["domain", "store", "net", "warehouse", "chart", "scheduler", "agent"]),
 ];
 
 /// A library, and who alone may name it. Tests may name any.
 const ONLY: &[(&str, &[&str])] = &[
     ("sqlx", &["store", "testkit", "bench"]),
-    ("axum", &["api", "app"]),
+    ("axum", &["api", "app", "testkit"]),
     ("duckdb", &["warehouse"]),
     ("tokio-postgres", &["warehouse"]),
     ("lettre", &["notifier"]),

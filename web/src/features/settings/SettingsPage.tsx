@@ -5,8 +5,10 @@ import { meQuery } from "@/api/queries/session";
 import { NotReached } from "@/components/not-reached";
 import { Page, Section } from "@/components/ui/page";
 
+import { AudiencePolicy } from "./AudiencePolicy";
 import { NotificationPreferences } from "./NotificationPreferences";
 import { Profile } from "./Profile";
+import { SlackAccount } from "./SlackAccount";
 import { Tokens } from "./Tokens";
 
 export function SettingsPage() {
@@ -16,8 +18,10 @@ export function SettingsPage() {
       <div className="max-w-[42rem] space-y-12">
         <Profile />
         <NotificationPreferences />
+        <SlackAccount />
         <NotReached />
         <Tokens />
+        {me?.role === "admin" ? <AudiencePolicy /> : null}
         {me?.role === "admin" ? <ForAdmins /> : null}
       </div>
     </Page>
