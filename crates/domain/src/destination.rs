@@ -69,7 +69,10 @@ pub fn words(reason: &str) -> (&'static str, &'static str) {
             "Slack knows no such channel, or the app may not see it.",
             "Invite the app there, or choose another channel in the task.",
         ),
-        "slack_user_not_found" | "slack_users_not_found" | "slack_user_not_visible" | "slack_user_disabled" => {
+        "slack_user_not_found"
+        | "slack_users_not_found"
+        | "slack_user_not_visible"
+        | "slack_user_disabled" => {
             ("Slack does not know the person any more.", "They can link their account again in the settings.")
         }
         "slack_cannot_dm_bot" => {
@@ -79,7 +82,10 @@ pub fn words(reason: &str) -> (&'static str, &'static str) {
             "The person has not linked their Slack account.",
             "Further messages go by email. They can link it in the settings.",
         ),
-        "slack_not_connected" | "slack_account_inactive" | "slack_token_revoked" | "slack_invalid_auth"
+        "slack_not_connected"
+        | "slack_account_inactive"
+        | "slack_token_revoked"
+        | "slack_invalid_auth"
         | "slack_not_authed" => {
             ("Slack is not connected to this workspace.", "An admin can connect it again.")
         }

@@ -178,7 +178,8 @@ pub fn group_words(title: &str, group: Option<&str>) -> Words {
 pub fn slack_words() -> Words {
     Words {
         headline: "Slack is no longer connected to this workspace.".to_owned(),
-        advice: "Until an admin connects it again, nothing goes into Slack, and replies there are not heard.".to_owned(),
+        advice: "Until an admin connects it again, nothing goes into Slack, and replies there are not heard."
+            .to_owned(),
     }
 }
 

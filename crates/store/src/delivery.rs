@@ -574,7 +574,10 @@ pub(crate) async fn finish(
         run_id: held.run_id,
     };
     match state {
-        DeliveryState::Sent if held.has_destinations => destination::recovered(tx, &ended).await?,
+        DeliveryState::Sent if held.has_destinations => {
+            let workspace_id = tx.workspace_id();
+            destination::arrived(tx, &[workspace_id], &[id.as_uuid()]).await?;
+        }
         DeliveryState::Failed => {
             destination::failed(tx, &ended, reason.unwrap_or_default(), message.as_deref()).await?;
             if held.has_webhooks {

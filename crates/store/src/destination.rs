@@ -238,7 +238,8 @@ pub(crate) async fn failed(tx: &mut Tx, ended: &Ended, reason: &str, message: Op
     }
     let news = if is_paused_now { Reach::Paused(reason) } else { Reach::Failed(reason) };
     let is_first = concern(tx, row.id, ended, fault, reason).await?;
-    let told: Vec<_> = concerned(tx, row.id).await?;
+    let workspace_id = tx.workspace_id();
+    let told = concerned(tx, workspace_id, row.id).await?;
     for (user_id, task_id, is_told) in told {
         let is_new = is_paused_now || is_first == Some(user_id);
         if is_new && is_told {
@@ -249,26 +250,51 @@ pub(crate) async fn failed(tx: &mut Tx, ended: &Ended, reason: &str, message: Op
     Ok(())
 }
 
-/// A message arrived: whoever was told that none did is told so.
-pub(crate) async fn recovered(tx: &mut Tx, ended: &Ended) -> Result<()> {
-    let Some(target) = target(tx, ended).await? else { return Ok(()) };
-    let found = sqlx::query_scalar!(
-        "SELECT id FROM destination WHERE workspace_id = $1 AND channel = $2 AND target = $3 FOR UPDATE",
-        tx.workspace_id(),
-        ended.channel.as_str(),
-        target
+/// Messages arrived: whoever was told that none did is told so, and their places are forgotten. One statement where, as
+/// nearly always, none of the places had failed.
+pub(crate) async fn arrived(tx: &mut Tx, workspace_ids: &[Uuid], delivery_ids: &[Uuid]) -> Result<()> {
+    let found = sqlx::query!(
+        "SELECT destination.workspace_id, destination.id, destination.channel, destination.label
+         FROM unnest($1::uuid[], $2::uuid[]) AS sent (workspace_id, id)
+         JOIN delivery ON delivery.workspace_id = sent.workspace_id AND delivery.id = sent.id
+         JOIN destination ON destination.workspace_id = delivery.workspace_id AND destination.channel = delivery.channel
+             AND destination.target = CASE delivery.channel
+                 WHEN 'email' THEN (SELECT email FROM app_user WHERE app_user.id = delivery.user_id)
+                 WHEN 'slack_dm' THEN delivery.user_id::text ELSE delivery.slack_channel_id END
+         ORDER BY destination.workspace_id, destination.id FOR UPDATE OF destination",
+        workspace_ids,
+        delivery_ids
     )
-    .fetch_optional(tx.db())
+    .fetch_all(tx.db())
     .await?;
-    let Some(id) = found else { return Ok(()) };
-    for (user_id, task_id, is_told) in concerned(tx, id).await? {
-        if is_told {
-            tell(tx, Reach::Recovered, ended, user_id, task_id, None, None).await?;
+    let mut last = None;
+    for place in found {
+        // Two messages to one place.
+        if last.replace(place.id) == Some(place.id) {
+            continue;
         }
-    }
-    sqlx::query!("DELETE FROM destination WHERE workspace_id = $1 AND id = $2", tx.workspace_id(), id)
+        let channel = word("destination", "channel", place.id, &place.channel)?;
+        for (user_id, task_id, is_told) in concerned(tx, place.workspace_id, place.id).await? {
+            if !is_told {
+                continue;
+            }
+            let title = title(tx, place.workspace_id, task_id).await?;
+            let word = Word {
+                kind: NoticeKind::DeliveryRecovery,
+                task_id: Some(task_id),
+                words: Reach::Recovered.words(&title, channel, &place.label),
+                ..Word::to(place.workspace_id, user_id)
+            };
+            notice::tell(tx, &word).await?;
+        }
+        sqlx::query!(
+            "DELETE FROM destination WHERE workspace_id = $1 AND id = $2",
+            place.workspace_id,
+            place.id
+        )
         .execute(tx.db())
         .await?;
+    }
     Ok(())
 }
 
@@ -376,11 +402,11 @@ async fn concern(
 }
 
 /// The creators whom a place's failures concern, each with a task and whether they were told.
-async fn concerned(tx: &mut Tx, destination_id: Uuid) -> Result<Vec<(Uuid, Uuid, bool)>> {
+async fn concerned(tx: &mut Tx, workspace_id: Uuid, destination_id: Uuid) -> Result<Vec<(Uuid, Uuid, bool)>> {
     let rows = sqlx::query!(
         "SELECT user_id, task_id, is_told FROM destination_creator
          WHERE workspace_id = $1 AND destination_id = $2 ORDER BY user_id",
-        tx.workspace_id(),
+        workspace_id,
         destination_id
     )
     .fetch_all(tx.db())
@@ -399,10 +425,10 @@ async fn tell(
 ) -> Result<()> {
     let workspace_id = tx.workspace_id();
     let title = title(tx, workspace_id, task_id).await?;
-    let (kind, failed) = match news {
-        Reach::Failed(_) => (NoticeKind::DeliveryFailure, Some(ended)),
-        Reach::Paused(_) => (NoticeKind::DestinationPaused, Some(ended)),
-        Reach::Recovered => (NoticeKind::DeliveryRecovery, None),
+    let kind = match news {
+        Reach::Failed(_) => NoticeKind::DeliveryFailure,
+        Reach::Paused(_) => NoticeKind::DestinationPaused,
+        Reach::Recovered => NoticeKind::DeliveryRecovery,
     };
     let word = Word {
         kind,
@@ -410,7 +436,7 @@ async fn tell(
         run_id,
         words: news.words(&title, ended.channel, &ended.label),
         details: details.map(str::to_owned),
-        failed: failed.map(|ended| FailedWay { channel: ended.channel, user_id: ended.user_id }),
+        failed: Some(FailedWay { channel: ended.channel, user_id: ended.user_id }),
         ..Word::to(workspace_id, user_id)
     };
     notice::tell(tx, &word).await

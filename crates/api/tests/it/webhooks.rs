@@ -21,8 +21,10 @@ pub(crate) async fn rotten_channel(api: &Api) -> String {
     api.world.succeed(run).await;
     for delivery in store.delivery_claim("test", 100).await.expect("a claim") {
         if delivery.channel == Channel::SlackChannel {
-            let outcome =
-                DeliveryOutcome::Failed { reason: "slack_is_archived".into(), message: "slack_is_archived".into() };
+            let outcome = DeliveryOutcome::Failed {
+                reason: "slack_is_archived".into(),
+                message: "slack_is_archived".into(),
+            };
             store.delivery_finish(&delivery.scope, &delivery.lease, &outcome).await.expect("an end");
         }
     }
