@@ -107,7 +107,7 @@ impl Composer<'_> {
             DeliveryKind::StaleData => self.stale_notice().await,
             DeliveryKind::Expiring => self.notice(Event::Expiring, None).await,
             DeliveryKind::Expired => self.notice(Event::Expired, None).await,
-            DeliveryKind::Notice => self.kept_notice(user).await,
+            DeliveryKind::Notice => self.kept_notice(reader).await,
             DeliveryKind::SlackEnded => Ok(self.slack_ended()),
         }
     }
@@ -124,8 +124,7 @@ impl Composer<'_> {
         let url = format!("{}/threads/{thread_id}", self.public_url);
         Ok(Composed {
             message: notice::kept_out_of_slack(&thread.title, url, self.delivery.created_at),
-            audience: Audience::LinkOnly,
-            audience_reason: "a connection that it used is kept out of Slack",
+            decision: None,
             attachment: None,
             conversation: format!("thread-{thread_id}"),
         })
@@ -328,7 +327,8 @@ impl Composer<'_> {
     }
 
     /// A notice that is kept for the page, in the same words.
-    async fn kept_notice(&self, user: &DeliveryUser) -> Result<Composed, Error> {
+    async fn kept_notice(&self, reader: Reader<'_>) -> Result<Composed, Error> {
+        let Reader::Person(user) = reader else { return Err(Error::Gone("a notice goes to one person")) };
         let found =
             self.store.notice_of_delivery(&self.delivery.scope, self.delivery.lease.delivery_id).await?;
         let kept = found.ok_or(Error::Gone("the notice is gone"))?;
@@ -350,8 +350,7 @@ impl Composer<'_> {
         };
         Ok(Composed {
             message: message.message(),
-            audience: Audience::Full,
-            audience_reason: "word to this person alone",
+            decision: None,
             attachment: None,
             conversation: kept
                 .task_id

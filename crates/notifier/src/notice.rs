@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 pub use domain::notice::Event;
-use domain::notice::Words;
+use domain::{notice::Words, run::RunReason};
 
 use crate::{
     message::Message,
@@ -198,7 +198,6 @@ impl KeptNotice<'_> {
 #[cfg(test)]
 mod tests {
     use chrono::NaiveDate;
-    use domain::run::RunReason;
 
     use super::*;
     use crate::render::markdown::words;
