@@ -128,7 +128,7 @@ async fn wait_is_over(world: &World) {
     world.execute("UPDATE webhook_message SET available_at = now() WHERE state = 'pending'").await;
 }
 
-/// Shown to fail where the body is made anew, where the id is the attempt's, and where another text is signed.
+/// Must fail where the body is made anew, where the id is the attempt's, and where another text is signed.
 #[tokio::test]
 async fn the_published_library_verifies_every_attempt_under_one_id() {
     let world = world().await;
@@ -168,7 +168,7 @@ async fn the_published_library_verifies_every_attempt_under_one_id() {
     assert_eq!(sent[0].attempts[0].answer.as_deref(), Some("said"));
 }
 
-/// Shown to fail where only the newest secret signs.
+/// Must fail where only the newest secret signs.
 #[tokio::test]
 async fn both_secrets_verify_while_a_receiver_changes_over_and_only_the_new_one_after() {
     let world = world().await;
@@ -188,7 +188,7 @@ async fn both_secrets_verify_while_a_receiver_changes_over_and_only_the_new_one_
     assert!(!received[1].verifies(&old) && received[1].verifies(new.expose_secret()));
 }
 
-/// Shown to fail with a client that is not guarded, and with one that follows redirects.
+/// Must fail with a client that is not guarded, and with one that follows redirects.
 #[tokio::test]
 async fn no_private_address_is_reached_and_no_redirect_followed() {
     let world = world().await;

@@ -72,7 +72,7 @@ fn slack_channel(id: &str) -> SlackChannel {
     SlackChannel { id: id.into(), name: format!("#{}", id.to_lowercase()) }
 }
 
-/// Shown to fail where `run_message` asks for no obstacle: messages to people whom Slack does not reach.
+/// Must fail where `run_message` asks for no obstacle: messages to people whom Slack does not reach.
 #[tokio::test]
 async fn each_is_told_by_the_way_that_they_prefer_and_by_mail_where_slack_does_not_reach_them() {
     let world = World::new().await;
@@ -139,7 +139,7 @@ async fn each_is_told_by_the_way_that_they_prefer_and_by_mail_where_slack_does_n
     );
 }
 
-/// Shown to fail where deactivated members are left out of the statement, as they once were.
+/// Must fail where deactivated members are left out of the statement, as they once were.
 #[tokio::test]
 async fn a_deactivated_recipient_is_reported_with_the_reason() {
     let world = World::new().await;
@@ -157,7 +157,7 @@ async fn a_deactivated_recipient_is_reported_with_the_reason() {
     );
 }
 
-/// Shown to fail without the notice's subject: the creator is told with every run.
+/// Must fail without the notice's subject: the creator is told with every run.
 #[tokio::test]
 async fn a_group_that_reaches_nobody_is_told_to_the_creator_once() {
     let world = World::new().await;
@@ -192,7 +192,7 @@ async fn a_group_that_reaches_nobody_is_told_to_the_creator_once() {
     assert_eq!(notices(&world, world.user).await.len(), 3);
 }
 
-/// Shown to fail where `destination::failed` never pauses, and where `run_message` does not look for paused places.
+/// Must fail where `destination::failed` never pauses, and where `run_message` does not look for paused places.
 #[tokio::test]
 async fn a_rotten_channel_is_paused_and_not_the_task() {
     let world = World::new().await;
@@ -254,7 +254,7 @@ async fn a_rotten_channel_is_paused_and_not_the_task() {
     );
 }
 
-/// Shown to fail with `FAULTS_MAX` of 4 and of 2, and where every failure is told.
+/// Must fail with `FAULTS_MAX` of 4 and of 2, and where every failure is told.
 #[tokio::test]
 async fn a_place_that_refuses_three_messages_in_a_row_is_paused_and_told_of_once_a_streak() {
     let world = World::new().await;
@@ -288,7 +288,7 @@ async fn a_place_that_refuses_three_messages_in_a_row_is_paused_and_told_of_once
     assert!(claimed.iter().all(|one| one.kind != DeliveryKind::Answer), "nothing more goes there");
 }
 
-/// Shown to fail where `concern` tells of every place.
+/// Must fail where `concern` tells of every place.
 #[tokio::test]
 async fn an_outage_pauses_nobody_and_is_told_once_for_all_recipients() {
     let world = World::new().await;
@@ -341,7 +341,7 @@ async fn another_creator_is_told_when_their_own_message_is_held_back_and_nobody_
     assert_eq!(notices(&world, bob).await, []);
 }
 
-/// Shown to fail where `notice::way` does not look at what failed.
+/// Must fail where `notice::way` does not look at what failed.
 #[tokio::test]
 async fn word_of_a_failure_goes_by_the_other_way() {
     let world = World::new().await;

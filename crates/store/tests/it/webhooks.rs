@@ -46,7 +46,7 @@ fn body(claimed: &ClaimedWebhook) -> Value {
     serde_json::from_str(&claimed.payload).expect("JSON")
 }
 
-/// Shown to fail where `run_end` does not ask for webhooks, and where `finish` of a delivery does not.
+/// Must fail where `run_end` does not ask for webhooks, and where `finish` of a delivery does not.
 #[tokio::test]
 async fn each_event_is_written_with_what_it_tells_of_and_names_things_by_id_alone() {
     let world = World::new().await;
@@ -111,7 +111,7 @@ async fn an_endpoint_is_told_only_what_it_asked_for_and_nothing_while_it_is_off(
     assert_eq!(claim(&world).await.len(), 1);
 }
 
-/// Shown to fail where a claim makes a new id, or where a rescue does not hand the event back.
+/// Must fail where a claim makes a new id, or where a rescue does not hand the event back.
 #[tokio::test]
 async fn an_event_is_tried_under_one_id_until_a_day_is_over() {
     let world = World::new().await;
@@ -164,7 +164,7 @@ async fn an_event_is_tried_under_one_id_until_a_day_is_over() {
     assert_eq!(world.number("SELECT count(*) FROM webhook_attempt").await, 0);
 }
 
-/// Shown to fail where `note_failure` compares with six days, and where a success does not end the streak.
+/// Must fail where `note_failure` compares with six days, and where a success does not end the streak.
 #[tokio::test]
 async fn an_endpoint_that_fails_for_five_days_is_switched_off_and_admins_are_told() {
     let world = World::new().await;
@@ -226,7 +226,7 @@ async fn an_endpoint_that_says_it_is_gone_is_switched_off_at_once_and_a_test_is_
     assert_eq!(read.off_reason, Some(OffReason::Gone));
 }
 
-/// Shown to fail where the old secret's end is not looked at.
+/// Must fail where the old secret's end is not looked at.
 #[tokio::test]
 async fn an_old_secret_is_used_beside_the_new_one_until_its_end_and_both_are_sealed() {
     let world = World::new().await;
@@ -255,7 +255,7 @@ async fn an_old_secret_is_used_beside_the_new_one_until_its_end_and_both_are_sea
     assert_eq!(world.number("SELECT count(*) FROM webhook_secret").await, 0);
 }
 
-/// Shown to fail without the limit on each endpoint in the claim.
+/// Must fail without the limit on each endpoint in the claim.
 #[tokio::test]
 async fn a_slow_endpoint_does_not_hold_up_another() {
     let world = World::new().await;
