@@ -18,7 +18,7 @@ use crate::{
     email::{ATTACHMENT_BYTES_MAX, CsvFile},
     message::{Excerpt, Message, PICTURES_MAX, Picture, Report, TABLE_ROWS_MAX},
     no_news::{CHECKS_MAX, NoNews},
-    notice::{self, Event, Notice},
+    notice::{self, Event, KeptNotice, Notice},
     render::inert::clip,
 };
 
@@ -107,6 +107,7 @@ impl Composer<'_> {
             DeliveryKind::StaleData => self.stale_notice().await,
             DeliveryKind::Expiring => self.notice(Event::Expiring, None).await,
             DeliveryKind::Expired => self.notice(Event::Expired, None).await,
+            DeliveryKind::Notice => self.kept_notice(reader).await,
             DeliveryKind::SlackEnded => Ok(self.slack_ended()),
         }
     }
@@ -123,8 +124,7 @@ impl Composer<'_> {
         let url = format!("{}/threads/{thread_id}", self.public_url);
         Ok(Composed {
             message: notice::kept_out_of_slack(&thread.title, url, self.delivery.created_at),
-            audience: Audience::LinkOnly,
-            audience_reason: "a connection that it used is kept out of Slack",
+            decision: None,
             attachment: None,
             conversation: format!("thread-{thread_id}"),
         })
@@ -323,6 +323,38 @@ impl Composer<'_> {
             decision: None,
             attachment: None,
             conversation: format!("task-{task_id}"),
+        })
+    }
+
+    /// A notice that is kept for the page, in the same words.
+    async fn kept_notice(&self, reader: Reader<'_>) -> Result<Composed, Error> {
+        let Reader::Person(user) = reader else { return Err(Error::Gone("a notice goes to one person")) };
+        let found =
+            self.store.notice_of_delivery(&self.delivery.scope, self.delivery.lease.delivery_id).await?;
+        let kept = found.ok_or(Error::Gone("the notice is gone"))?;
+        let (label, page) = match kept.task_id {
+            Some(task_id) => ("Open the task", format!("tasks/{task_id}")),
+            None => ("Open the webhooks", "admin/webhooks".to_owned()),
+        };
+        let message = KeptNotice {
+            headline: &kept.headline,
+            advice: &kept.advice,
+            details: kept.details.as_deref(),
+            action: (label, format!("{}/{page}", self.public_url)),
+            because: match kept.task_id {
+                Some(_) => "You get this because the task is yours.",
+                None => "You get this because you are an admin.",
+            },
+            at: kept.created_at,
+            zone: zone(&user.timezone),
+        };
+        Ok(Composed {
+            message: message.message(),
+            decision: None,
+            attachment: None,
+            conversation: kept
+                .task_id
+                .map_or_else(|| format!("notice-{}", kept.id), |id| format!("task-{id}")),
         })
     }
 

@@ -105,7 +105,6 @@ impl Notifier {
         let scope = &delivery.scope;
         match delivery.channel {
             Channel::Email | Channel::SlackChannel | Channel::SlackDm => {}
-            Channel::Webhook => return Ok(failed("webhooks_unavailable", "Webhooks are not set up.")),
         }
         let Some(user) = &delivery.user else { return Ok(failed("no_recipient", "The recipient is gone.")) };
         if user.is_deactivated {

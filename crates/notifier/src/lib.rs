@@ -18,6 +18,7 @@ pub mod render;
 pub mod slack;
 pub mod slack_inbox;
 pub mod transport;
+pub mod webhook;
 
 use std::{
     error::Error as _,

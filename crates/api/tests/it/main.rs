@@ -21,6 +21,7 @@ mod sessions;
 mod slack;
 mod tasks;
 mod threads;
+mod webhooks;
 
 /// Not a test: the process that reads files, when the warehouse starts this binary for it.
 #[test]

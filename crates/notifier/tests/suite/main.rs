@@ -9,4 +9,5 @@ mod slack_blocks;
 mod slack_inbox;
 mod smtp;
 mod support;
+mod webhooks;
 mod world;
