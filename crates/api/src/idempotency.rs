@@ -35,7 +35,7 @@ const TOKENS_PATH: &str = "/api/v1/tokens";
 const WEBHOOKS_PATH: &str = "/api/v1/webhooks";
 
 /// Operations that take a key, with their paths: every POST that creates or runs.
-const OPERATIONS: [(&str, &str); 11] = [
+const OPERATIONS: [(&str, &str); 12] = [
     ("token_create", TOKENS_PATH),
     ("group_create", "/api/v1/groups"),
     ("data_connection_create", "/api/v1/data-connections"),
