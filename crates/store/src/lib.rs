@@ -17,6 +17,7 @@ mod error;
 mod event;
 mod grant;
 mod group;
+mod handover;
 mod idempotency;
 mod notice;
 mod occurrence;
@@ -46,6 +47,7 @@ mod thread_share;
 mod time;
 mod token;
 mod transaction;
+mod turn_open;
 mod unsubscription;
 pub mod vault;
 mod workspace;
@@ -66,6 +68,7 @@ pub use error::{Conflict, Error, Result};
 pub use event::{Event, Events};
 pub use grant::*;
 pub use group::*;
+pub use handover::{Handed, HandedRuns, Handover};
 pub use idempotency::{Effect, Idempotency, IdempotencyHold};
 pub use outbox_mail::{NewOutboxMail, OutboxMail};
 pub use page::{Cursor, Page, Paged};
@@ -83,7 +86,10 @@ pub use run_wait::AfterHold;
 pub use scope::{Actor, Scope};
 pub use session::*;
 pub use sign_in::*;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{
+    Connection as _,
+    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+};
 pub use step::*;
 pub use task::*;
 pub use task_oversight::TaskOversight;
@@ -92,6 +98,7 @@ pub use thread_share::ThreadShare;
 pub use time::{SteppedClock, Time};
 pub use token::*;
 pub(crate) use transaction::Tx;
+pub use turn_open::TurnOpening;
 pub use unsubscription::Unsubscription;
 pub use vault::Vault;
 pub use workspace::*;
@@ -117,6 +124,8 @@ pub struct StoreOptions {
     pub run_lease: TimeDelta,
     /// The same for a delivery.
     pub delivery_lease: TimeDelta,
+    /// Where runs are handed to a worker of this process; its stores share one.
+    pub handover: Handover,
 }
 
 impl StoreOptions {
@@ -132,6 +141,7 @@ impl StoreOptions {
             spread: domain::schedule::SPREAD,
             run_lease: TimeDelta::seconds(60),
             delivery_lease: TimeDelta::seconds(60),
+            handover: Handover::default(),
         }
     }
 }
@@ -149,6 +159,7 @@ pub struct Store {
     run_lease: TimeDelta,
     delivery_lease: TimeDelta,
     claim_memory: Arc<Mutex<ClaimMemory>>,
+    handover: Handover,
 }
 
 impl Store {
@@ -180,6 +191,7 @@ impl Store {
             run_lease: options.run_lease,
             delivery_lease: options.delivery_lease,
             claim_memory: Arc::default(),
+            handover: options.handover,
         })
     }
 
@@ -219,6 +231,9 @@ impl Store {
     }
 }
 
+/// A connection that lay idle for longer is tried before it is used: its server may be gone.
+const TRIED_AFTER: Duration = Duration::from_secs(1);
+
 async fn pool(
     connect: &PgConnectOptions,
     set_role: &'static str,
@@ -228,6 +243,16 @@ async fn pool(
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(wait)
+        // Trying each one each time costs a round trip before every statement.
+        .test_before_acquire(false)
+        .before_acquire(|connection, known| {
+            Box::pin(async move {
+                if known.idle_for > TRIED_AFTER {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 sqlx::query(set_role).execute(connection).await?;

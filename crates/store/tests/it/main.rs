@@ -7,6 +7,7 @@ mod deactivation;
 mod deliveries;
 mod ends;
 mod events;
+mod handover;
 mod idempotency;
 mod people;
 mod sign_in;
