@@ -52,9 +52,9 @@ impl Handover {
     /// A free place, if there is one.
     pub(crate) fn place(&self) -> Option<Place> {
         let Desk { worker, places, door } = self.desk().clone()?;
-        let place = places.try_acquire_owned().ok()?;
+        let permit = places.try_acquire_owned().ok()?;
         let door = door.try_reserve_owned().ok()?;
-        Some(Place { worker, since: Instant::now(), place, door })
+        Some(Place { worker, since: Instant::now(), permit, door })
     }
 
     fn desk(&self) -> std::sync::MutexGuard<'_, Option<Desk>> {
@@ -88,15 +88,15 @@ impl HandedRuns {
 pub(crate) struct Place {
     pub(crate) worker: Arc<str>,
     since: Instant,
-    place: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
     door: mpsc::OwnedPermit<Handed>,
 }
 
 impl Place {
     /// Hands a run over. Its lease is committed.
     pub(crate) fn give(self, run: ClaimedRun) {
-        let Self { since, place, door, .. } = self;
-        door.send(Handed { run, since, place });
+        let Self { since, permit, door, .. } = self;
+        door.send(Handed { run, since, place: permit });
     }
 }
 

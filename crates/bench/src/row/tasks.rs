@@ -113,7 +113,7 @@ pub(super) async fn ask(address: SocketAddr, time: Duration) -> anyhow::Result<F
 /// An answer without tasks would be quick, and worth nothing.
 fn check(body: &[u8]) -> anyhow::Result<()> {
     let list: Value = serde_json::from_slice(body)?;
-    let tasks = list["data"].as_array().map_or(0, Vec::len);
-    ensure!(tasks > 0 && tasks <= ROWS as usize, "{tasks} tasks were listed: {list}");
+    let tasks = list["values"].as_array().map_or(0, Vec::len);
+    ensure!(tasks > 0 && tasks <= ROWS as usize, "{tasks} tasks were listed");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Workspaces take turns: what one has waiting does not decide how soon another is served.
 //!
-//! Each test was seen to fail with its mechanism off, which the test names.
+//! Each test was seen to fail with its mechanism off, which it names.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ fn served(claims: &[Vec<ClaimedRun>]) -> BTreeMap<WorkspaceId, usize> {
 
 /// One claim takes one run of each of four workspaces, though those of the first have waited longest: where little waits.
 ///
-/// With waiting runs taken by their age alone, the first workspace gets all four.
+/// With a run's place in its own workspace left out of the order of turns, one workspace gets all four.
 #[tokio::test]
 async fn a_claim_takes_from_all_workspaces_where_little_waits() {
     let world = crowded(4, 8).await;
@@ -55,7 +55,7 @@ async fn a_claim_takes_from_all_workspaces_where_little_waits() {
 
 /// The same where more waits than one claim looks at.
 ///
-/// With waiting runs taken by their age alone, the first workspace gets all four.
+/// With neither shares of a claim nor rounds, one workspace gets all four.
 #[tokio::test]
 async fn a_claim_takes_from_all_workspaces_of_a_backlog() {
     let world = crowded(4, 50).await;
@@ -66,7 +66,7 @@ async fn a_claim_takes_from_all_workspaces_of_a_backlog() {
 /// Claims that take fewer runs than there are workspaces go on where the last one ended: after six claims of two, each of six
 /// workspaces was served twice.
 ///
-/// With each claim beginning at the same workspace, two of them are served and four are not.
+/// With the last workspace forgotten between claims, two of them get four each and two of them nothing.
 #[tokio::test]
 async fn claims_go_on_behind_the_workspace_that_was_served_last() {
     for runs in [4, 40] {

@@ -66,7 +66,6 @@ async fn a_free_worker_has_a_run_with_its_commit() {
     }
 }
 
-/// Without the count of runs under way, a third run is handed over; without the look at the credits, one that cannot be paid.
 #[tokio::test]
 async fn what_may_not_start_is_queued() {
     let world = World::new().await;
