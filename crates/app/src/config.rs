@@ -1,7 +1,7 @@
 //! Settings: a documented default file, overlaid by a file, then by the environment, checked before anything opens.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -45,6 +45,13 @@ const VARIABLES: &[(&str, &str)] = &[
     ("TIDINGS_SMTP_URL", "mail.smtp_url"),
     ("TIDINGS_SMTP_URL_FILE", "mail.smtp_url_file"),
     ("TIDINGS_MAIL_FROM", "mail.from"),
+    ("TIDINGS_WEBHOOK_ADDRESSES", "webhooks.allowed_addresses"),
+    ("TIDINGS_SLACK_CLIENT_ID", "slack.client_id"),
+    ("TIDINGS_SLACK_CLIENT_SECRET", "slack.client_secret"),
+    ("TIDINGS_SLACK_CLIENT_SECRET_FILE", "slack.client_secret_file"),
+    ("TIDINGS_SLACK_SIGNING_SECRET", "slack.signing_secret"),
+    ("TIDINGS_SLACK_SIGNING_SECRET_FILE", "slack.signing_secret_file"),
+    ("TIDINGS_SLACK_BASE_URL", "slack.base_url"),
     ("TIDINGS_MODEL_PROVIDER", "model.provider"),
     ("TIDINGS_MODEL_BASE_URL", "model.base_url"),
     ("TIDINGS_MODEL_NAME", "model.name"),
@@ -66,6 +73,9 @@ pub(crate) struct Config {
     pub(crate) database: Database,
     pub(crate) data: Data,
     pub(crate) mail: Mail,
+    pub(crate) webhooks: Webhooks,
+    /// `None`: nobody can connect Slack.
+    pub(crate) slack: Option<Slack>,
     pub(crate) model: Model,
     pub(crate) scheduler: Scheduler,
     pub(crate) agent: Agent,
@@ -107,6 +117,24 @@ pub(crate) struct Mail {
     /// `None`: the dev transport, shown under "Outbox".
     pub(crate) smtp_url: Option<SecretString>,
     pub(crate) from: String,
+}
+
+/// Where webhooks may lead.
+#[derive(Debug)]
+pub(crate) struct Webhooks {
+    /// Besides the open internet.
+    pub(crate) allowed_addresses: Vec<IpAddr>,
+}
+
+/// The operator's Slack app.
+#[derive(Clone, Debug)]
+pub(crate) struct Slack {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: SecretString,
+    /// What Slack signs its requests to us with.
+    pub(crate) signing_secret: SecretString,
+    /// Where Slack's Web API is.
+    pub(crate) base_url: url::Url,
 }
 
 /// Who answers.
@@ -166,6 +194,8 @@ struct Written {
     database: WrittenDatabase,
     data: WrittenData,
     mail: WrittenMail,
+    webhooks: WrittenWebhooks,
+    slack: WrittenSlack,
     model: WrittenModel,
     scheduler: WrittenScheduler,
     agent: WrittenAgent,
@@ -213,6 +243,23 @@ struct WrittenMail {
     smtp_url: String,
     smtp_url_file: String,
     from: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenWebhooks {
+    allowed_addresses: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenSlack {
+    client_id: String,
+    client_secret: String,
+    client_secret_file: String,
+    signing_secret: String,
+    signing_secret_file: String,
+    base_url: String,
 }
 
 #[derive(Deserialize)]
@@ -350,6 +397,12 @@ impl Written {
                 "TIDINGS_SMTP_URL must start with smtp:// or smtps://"
             );
         }
+        let allowed_addresses = self.webhooks.allowed_addresses.split(',').map(str::trim);
+        let allowed_addresses = allowed_addresses
+            .filter(|address| !address.is_empty())
+            .map(|address| address.parse().with_context(|| format!("`{address}` is no IP address")))
+            .collect::<anyhow::Result<Vec<IpAddr>>>()
+            .context("TIDINGS_WEBHOOK_ADDRESSES")?;
         let is_json = match self.log.format.as_str() {
             "text" => false,
             "json" => true,
@@ -370,6 +423,8 @@ impl Written {
             },
             data: Data { files_allowed: files_allowed.collect(), secret_key_file, dir },
             mail: Mail { smtp_url, from: self.mail.from },
+            webhooks: Webhooks { allowed_addresses },
+            slack: self.slack.check()?,
             model: self.model.check()?,
             scheduler: Scheduler {
                 tick: std::time::Duration::from_millis(self.scheduler.tick_millis),
@@ -415,6 +470,33 @@ impl WrittenServer {
             streams: self.streams,
             streams_per_user: self.streams_per_user,
         })
+    }
+}
+
+impl WrittenSlack {
+    /// All of an app, or none of it.
+    fn check(self) -> anyhow::Result<Option<Slack>> {
+        let client_secret =
+            secret("TIDINGS_SLACK_CLIENT_SECRET", self.client_secret, &self.client_secret_file)?;
+        let signing_secret =
+            secret("TIDINGS_SLACK_SIGNING_SECRET", self.signing_secret, &self.signing_secret_file)?;
+        let base_url: url::Url = self
+            .base_url
+            .parse()
+            .ok()
+            .filter(|url: &url::Url| matches!(url.scheme(), "http" | "https") && url.path().ends_with('/'))
+            .with_context(|| {
+                format!("TIDINGS_SLACK_BASE_URL: `{}` is no address that ends with a slash", self.base_url)
+            })?;
+        let client_id = Some(self.client_id).filter(|id| !id.is_empty());
+        let (client_id, client_secret, signing_secret) = match (client_id, client_secret, signing_secret) {
+            (None, None, None) => return Ok(None),
+            (Some(id), Some(client), Some(signing)) => (id, client, signing),
+            (None, ..) => bail!("TIDINGS_SLACK_CLIENT_ID is needed beside the app's secrets"),
+            (_, None, _) => bail!("TIDINGS_SLACK_CLIENT_SECRET is needed beside the app's id"),
+            (.., None) => bail!("TIDINGS_SLACK_SIGNING_SECRET is needed beside the app's id"),
+        };
+        Ok(Some(Slack { client_id, client_secret, signing_secret, base_url }))
     }
 }
 
@@ -535,6 +617,26 @@ mod tests {
     }
 
     #[test]
+    fn a_slack_app_is_whole_or_absent() {
+        let app = [
+            ("TIDINGS_SLACK_CLIENT_ID", "1.2"),
+            ("TIDINGS_SLACK_CLIENT_SECRET", "canary-one"),
+            ("TIDINGS_SLACK_SIGNING_SECRET", "canary-two"),
+        ];
+        let data = ("TIDINGS_DATA_DIR", "/data");
+        assert!(load(&[data]).expect("valid settings").slack.is_none());
+        let config = load(&[data, app[0], app[1], app[2]]).expect("valid settings");
+        assert!(!format!("{config:?}").contains("canary"), "a secret shows when printed");
+        assert_eq!(config.slack.expect("an app").base_url.as_str(), "https://slack.com/api/");
+        for missing in 0..3 {
+            let mut given = vec![data];
+            given.extend(app.iter().enumerate().filter(|(index, _)| *index != missing).map(|(_, one)| *one));
+            let error = load(&given).expect_err("a refusal");
+            assert!(format!("{error:#}").contains(app[missing].0), "{error:#}");
+        }
+    }
+
+    #[test]
     fn prices_are_a_table_of_models() {
         let config = load(&[("TIDINGS_DATA_DIR", "/data")]).expect("valid settings");
         assert_eq!(config.model.prices, [], "nothing costs anything");
@@ -557,11 +659,13 @@ mod tests {
             ("TIDINGS_LEASE_SECONDS", "601"),
             ("TIDINGS_MODEL_PROVIDER", "psychic"),
             ("TIDINGS_SMTP_URL", "mail.example:25"),
+            ("TIDINGS_SLACK_BASE_URL", "https://slack.example/api"),
             ("DATABASE_URL", "mysql://x"),
             ("TIDINGS_LOG_FORMAT", "xml"),
             ("TIDINGS_REQUESTS_AT_ONCE", "0"),
             ("TIDINGS_BODY_SECONDS", "61"),
             ("TIDINGS_STREAMS", "many"),
+            ("TIDINGS_WEBHOOK_ADDRESSES", "10.0.0.1, intranet"),
             ("TIDINGS_REQUEST_WAIT_MILLIS", "30001"),
             ("TIDINGS_DATABASE_WAIT_MILLIS", "99"),
             ("TIDINGS_DATABASE_MAX_CONNECTIONS", "7"),

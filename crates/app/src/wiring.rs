@@ -9,14 +9,17 @@ use agent::{
     price::{Price, Prices},
 };
 use anyhow::Context as _;
+use net::GuardedClient;
 use notifier::{
     Notifier, NotifierOptions,
     email::Sender,
+    slack_inbox::{SlackInbox, SlackInboxOptions},
     transport::{Smtp, Transport, smtp::Patience},
+    webhook::Webhooks,
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 use secrecy::{ExposeSecret as _, SecretString};
-use store::Store;
+use store::{Events, Store};
 use warehouse::{ForbiddenDatabase, Warehouse, WarehouseOptions, WorkerCommand};
 
 use crate::{
@@ -88,8 +91,34 @@ pub(crate) fn agent(config: &Config, store: &Store, warehouse: &Warehouse) -> Ag
     })
 }
 
+/// The sender of webhooks of this process.
+pub(crate) fn webhooks(config: &Config, store: &Store) -> Webhooks {
+    #[expect(clippy::disallowed_methods, reason = "where the jitter of retries comes from")]
+    let random = StdRng::from_rng(&mut rand::rng());
+    Webhooks::new(store.clone(), GuardedClient::allowing(config.webhooks.allowed_addresses.clone()), random)
+}
+
+/// Slack's Web API, and the operator's app there.
+pub(crate) fn slack(config: &Config) -> Option<(slack::Client, slack::App)> {
+    let app = config.slack.as_ref()?;
+    let client = slack::Client::new(net::vendor_client(), app.base_url.clone());
+    let (client_id, client_secret) = (app.client_id.clone(), app.client_secret.clone());
+    Some((client, slack::App { client_id, client_secret }))
+}
+
+/// What works on what Slack sent; none where no app is set up.
+pub(crate) fn slack_inbox(config: &Config, store: &Store) -> Option<SlackInbox> {
+    let (client, app) = slack(config)?;
+    Some(SlackInbox::new(SlackInboxOptions::new(
+        store.clone(),
+        client,
+        app,
+        config.server.public_url.clone(),
+    )))
+}
+
 /// The notifier of this process.
-pub(crate) fn notifier(config: &Config, store: &Store) -> anyhow::Result<Notifier> {
+pub(crate) fn notifier(config: &Config, store: &Store, events: &Events) -> anyhow::Result<Notifier> {
     let transport = match &config.mail.smtp_url {
         Some(url) => Transport::Smtp(Smtp::new(url, Patience::default()).context("TIDINGS_SMTP_URL")?),
         None => Transport::Outbox,
@@ -98,5 +127,8 @@ pub(crate) fn notifier(config: &Config, store: &Store) -> anyhow::Result<Notifie
     #[expect(clippy::disallowed_methods, reason = "where the jitter of retries comes from")]
     let random = StdRng::from_rng(&mut rand::rng());
     let public_url = config.server.public_url.clone();
-    Ok(Notifier::new(NotifierOptions::new(store.clone(), transport, public_url, mail_from, random)))
+    let mut options = NotifierOptions::new(store.clone(), transport, public_url, mail_from, random);
+    options.slack = slack(config).map(|(client, app)| notifier::Slack { client, app });
+    options.events = Some(events.clone());
+    Ok(Notifier::new(options))
 }

@@ -16,8 +16,8 @@ use store::{ClaimedDelivery, DeliveryOutcome, DeliveryUser};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::{
-    Notifier,
-    compose::{self, Composed, Composer},
+    Notifier, audience,
+    compose::{self, Composed, Composer, Reader},
     email::{self, Email, Letter},
     outcome::judge,
     transport,
@@ -35,6 +35,9 @@ pub(crate) enum Error {
     /// The lease could not be renewed in time.
     #[error("the lease could not be renewed")]
     LeaseLapsed,
+    /// It was put back until its turn: nothing is wrong.
+    #[error("it is not its turn")]
+    PutOff,
 }
 
 /// What to do with a claimed delivery.
@@ -48,6 +51,9 @@ impl Notifier {
     /// Brings one claimed delivery to an outcome, and answers its state.
     pub(crate) async fn deliver(&self, delivery: &ClaimedDelivery) -> Result<DeliveryState, Error> {
         fail_point!("notifier::delivery_claimed");
+        if matches!(delivery.channel, Channel::SlackChannel | Channel::SlackDm) {
+            return self.deliver_to_slack(delivery).await;
+        }
         let (scope, lease) = (&delivery.scope, &delivery.lease);
         let email = match self.plan(delivery).await? {
             Plan::Send(email) => *email,
@@ -73,7 +79,7 @@ impl Notifier {
 
     /// Records an attempt's outcome, again and again while the lease may hold: a database that is out of reach for a moment
     /// must not turn a mail that was taken into one that nobody knows of, to be sent again.
-    async fn record(
+    pub(crate) async fn record(
         &self,
         delivery: &ClaimedDelivery,
         outcome: &DeliveryOutcome,
@@ -98,16 +104,11 @@ impl Notifier {
     async fn plan(&self, delivery: &ClaimedDelivery) -> Result<Plan, Error> {
         let scope = &delivery.scope;
         match delivery.channel {
-            Channel::Email => {}
-            Channel::SlackChannel | Channel::SlackDm => {
-                return Ok(failed("slack_not_connected", "Slack is not connected to this workspace."));
-            }
-            Channel::Webhook => return Ok(failed("webhooks_unavailable", "Webhooks are not set up.")),
+            Channel::Email | Channel::SlackChannel | Channel::SlackDm => {}
         }
         let Some(user) = &delivery.user else { return Ok(failed("no_recipient", "The recipient is gone.")) };
         if user.is_deactivated {
-            let reason = "the recipient is deactivated";
-            self.store.delivery_audience(scope, &delivery.lease, Audience::Withheld, reason).await?;
+            audience::note_deactivated(&self.store, delivery).await?;
             return Ok(Plan::End(DeliveryOutcome::Withheld { reason: "recipient_deactivated".to_owned() }));
         }
         if self.store.mail_is_suppressed(scope, &user.email).await? {
@@ -117,21 +118,28 @@ impl Notifier {
             return Ok(suppressed("unsubscribed"));
         }
         let composer = Composer { store: &self.store, public_url: &self.public_url, delivery };
-        let composed = match composer.compose(user).await {
+        let composed = match composer.compose(Reader::Person(user)).await {
             Ok(composed) => composed,
             Err(compose::Error::Gone(what)) => return Ok(failed("gone", what)),
             Err(compose::Error::Store(error)) => return Err(error.into()),
         };
-        let (audience, reason) = (composed.audience, composed.audience_reason);
-        self.store.delivery_audience(scope, &delivery.lease, audience, reason).await?;
-        if audience == Audience::Withheld {
-            return Ok(Plan::End(DeliveryOutcome::Withheld { reason: "not_allowed".to_owned() }));
-        }
-        Ok(match self.email(delivery, user, composed) {
-            Ok(email) => Plan::Send(Box::new(email)),
-            Err(error @ email::Error::Address(_)) => failed("invalid_address", &error.to_string()),
-            Err(error @ email::Error::Build(_)) => failed("internal", &error.to_string()),
-        })
+        let decision = composed.decision.clone();
+        let is_withheld = decision.as_ref().is_some_and(|decision| decision.audience == Audience::Withheld);
+        let planned = if is_withheld {
+            Plan::End(DeliveryOutcome::Withheld { reason: "not_allowed".to_owned() })
+        } else {
+            match self.email(delivery, user, composed) {
+                Ok(email) => Plan::Send(Box::new(email)),
+                Err(error @ email::Error::Address(_)) => failed("invalid_address", &error.to_string()),
+                Err(error @ email::Error::Build(_)) => failed("internal", &error.to_string()),
+            }
+        };
+        let content = match &planned {
+            Plan::Send(email) => Some(audience::mark(&email.source, None)),
+            Plan::End(_) => None,
+        };
+        audience::note(&self.store, delivery, decision.as_ref(), content.as_ref()).await?;
+        Ok(planned)
     }
 
     fn email(
@@ -156,7 +164,7 @@ impl Notifier {
 
     /// Whether the recipient has unsubscribed since the delivery was queued. Notices to a creator, and tests that they asked
     /// for, come in any case.
-    async fn is_unsubscribed(&self, delivery: &ClaimedDelivery) -> Result<bool, Error> {
+    pub(crate) async fn is_unsubscribed(&self, delivery: &ClaimedDelivery) -> store::Result<bool> {
         if !matches!(delivery.kind, DeliveryKind::Answer | DeliveryKind::NoNews) {
             return Ok(false);
         }
@@ -170,14 +178,14 @@ impl Notifier {
         })
     }
 
-    async fn is_test(&self, delivery: &ClaimedDelivery, run_id: RunId) -> Result<bool, Error> {
+    async fn is_test(&self, delivery: &ClaimedDelivery, run_id: RunId) -> store::Result<bool> {
         let run = self.store.run_get(&delivery.scope, run_id).await?;
         Ok(run.is_some_and(|run| run.trigger == RunTrigger::Test))
     }
 
     /// Awaits `work` and renews the lease four times in its length meanwhile. Gives up when the lease is lost, or could not be
     /// renewed for two thirds of its length: someone else may hold it by then.
-    async fn while_held<T>(
+    pub(crate) async fn while_held<T>(
         &self,
         delivery: &ClaimedDelivery,
         leased_at: Instant,

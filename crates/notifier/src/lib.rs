@@ -1,9 +1,11 @@
 //! Deliveries: who may see how much, what it looks like, and how it gets there.
 //!
 //! A finished run has left one delivery row per recipient. [`Notifier`] claims rows, composes a message from what is stored
-//! ([`message`], [`notice`]), renders it ([`render`]), builds a mail ([`email`]) and hands it to a [`Transport`]. An attempt
-//! is committed before any byte leaves; whatever happens after that is written down as the attempt's outcome.
+//! ([`message`], [`notice`]), renders it ([`render`]), builds a mail ([`email`]) and hands it to a [`Transport`], or speaks to
+//! Slack ([`mod@slack`]). An attempt is committed before any byte leaves; whatever happens after that is written down as the
+//! attempt's outcome.
 
+mod audience;
 mod compose;
 pub mod csv;
 mod deliver;
@@ -13,7 +15,10 @@ pub mod no_news;
 pub mod notice;
 mod outcome;
 pub mod render;
+pub mod slack;
+pub mod slack_inbox;
 pub mod transport;
+pub mod webhook;
 
 use std::{
     error::Error as _,
@@ -21,10 +26,15 @@ use std::{
     time::Duration,
 };
 
+pub use crate::slack::Slack;
 use domain::delivery::DeliveryState;
 use rand::rngs::StdRng;
-use store::{ClaimedDelivery, Store};
-use tokio::{task::JoinSet, time::MissedTickBehavior};
+use store::{ClaimedDelivery, Event, Events, Store};
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    task::JoinSet,
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 pub use transport::{Smtp, Transport};
@@ -46,6 +56,10 @@ pub struct NotifierOptions {
     pub public_url: String,
     /// Who sends.
     pub mail_from: Sender,
+    /// How Slack is reached; `None` where no app is set up.
+    pub slack: Option<Slack>,
+    /// Tells of runs that end while someone waits, whose messages then go at once; `None` leaves them to the next look.
+    pub events: Option<Events>,
     /// Draws the waits before retries.
     pub random: StdRng,
     /// The name of this process in the rows that it holds.
@@ -70,6 +84,8 @@ impl NotifierOptions {
             transport,
             public_url,
             mail_from,
+            slack: None,
+            events: None,
             random,
             worker: format!("notifier-{}", std::process::id()),
             parallel: 8,
@@ -84,6 +100,9 @@ pub struct Notifier {
     transport: Transport,
     public_url: String,
     mail_from: Sender,
+    slack: Option<Slack>,
+    slack_members: ::slack::MemberCache,
+    events: Option<Events>,
     random: Mutex<StdRng>,
     worker: String,
     parallel: u32,
@@ -98,6 +117,9 @@ impl Notifier {
             transport: options.transport,
             public_url: options.public_url.trim_end_matches('/').to_owned(),
             mail_from: options.mail_from,
+            slack: options.slack,
+            slack_members: ::slack::MemberCache::default(),
+            events: options.events,
             random: Mutex::new(options.random),
             worker: options.worker,
             parallel: options.parallel.max(1),
@@ -111,12 +133,14 @@ impl Notifier {
         let mut under_way = JoinSet::new();
         let mut polls = tokio::time::interval(notifier.poll);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = notifier.events.as_ref().map(Events::subscribe);
         let mut rescues = tokio::time::interval(RESCUE_EVERY);
         rescues.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stopping.cancelled() => break,
                 _ = polls.tick() => {}
+                () = something_ended(&mut heard) => {}
                 _ = rescues.tick() => notifier.rescue().await,
                 Some(ended) = under_way.join_next() => log_panic(&ended),
             }
@@ -195,6 +219,7 @@ impl Notifier {
                     tracing::warn!(state = state.as_str(), "not sent");
                 }
             }
+            Err(deliver::Error::PutOff) => {}
             Err(error) => {
                 let _entered = span.enter();
                 let source = error.source().map(ToString::to_string);
@@ -205,6 +230,18 @@ impl Notifier {
 
     fn random(&self) -> MutexGuard<'_, StdRng> {
         self.random.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for word that a run may have ended that someone waits for.
+async fn something_ended(heard: &mut Option<broadcast::Receiver<Event>>) {
+    loop {
+        let Some(receiver) = heard else { return std::future::pending().await };
+        match receiver.recv().await {
+            Ok(Event::ThreadChanged(_) | Event::Reconnected) | Err(RecvError::Lagged(_)) => return,
+            Ok(Event::RunReady | Event::RunStopAsked | Event::ThreadDelta { .. }) => {}
+            Err(RecvError::Closed) => *heard = None,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chrono::TimeDelta;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::Instant,
@@ -49,12 +50,12 @@ impl Handover {
         HandedRuns { received }
     }
 
-    /// A free place, if there is one.
-    pub(crate) fn place(&self) -> Option<Place> {
+    /// A free place, if there is one. Its run will be leased for so long.
+    pub(crate) fn place(&self, lease: TimeDelta) -> Option<Place> {
         let Desk { worker, places, door } = self.desk().clone()?;
         let permit = places.try_acquire_owned().ok()?;
         let door = door.try_reserve_owned().ok()?;
-        Some(Place { worker, since: Instant::now(), permit, door })
+        Some(Place { worker, lease, since: Instant::now(), permit, door })
     }
 
     fn desk(&self) -> std::sync::MutexGuard<'_, Option<Desk>> {
@@ -87,6 +88,7 @@ impl HandedRuns {
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) worker: Arc<str>,
+    pub(crate) lease: TimeDelta,
     since: Instant,
     permit: OwnedSemaphorePermit,
     door: mpsc::OwnedPermit<Handed>,

@@ -5,6 +5,7 @@
 //! (signing in, the queues) runs under a second role. Absent things are `None`, or [`Error::NotFound`] where they were to be
 //! changed.
 
+mod audience;
 mod audit;
 mod chart;
 mod connection;
@@ -12,7 +13,10 @@ mod connection_slot;
 mod credit;
 mod credit_wait;
 mod delivery;
+mod delivery_proof;
+mod destination;
 mod due;
+mod due_runs;
 mod error;
 mod event;
 mod grant;
@@ -27,6 +31,7 @@ mod people;
 mod private_postgres;
 mod result;
 mod run;
+mod run_begin;
 mod run_check;
 mod run_claim;
 mod run_end;
@@ -38,6 +43,17 @@ mod scope;
 pub mod secret;
 mod session;
 mod sign_in;
+mod slack_button;
+mod slack_channel;
+mod slack_event;
+mod slack_installation;
+mod slack_lane;
+mod slack_oauth;
+mod slack_post;
+mod slack_thread;
+mod slack_token;
+mod slack_turn;
+mod slack_user;
 mod step;
 mod task;
 mod task_oversight;
@@ -50,6 +66,9 @@ mod transaction;
 mod turn_open;
 mod unsubscription;
 pub mod vault;
+mod webhook;
+mod webhook_event;
+mod webhook_queue;
 mod workspace;
 
 use std::{
@@ -57,12 +76,15 @@ use std::{
     time::Duration,
 };
 
+pub use audience::{AudienceFacts, AudiencePerson, ChannelPerson};
 pub use chart::*;
 use chrono::{DateTime, TimeDelta, Utc};
 pub use connection::*;
 pub use connection_slot::*;
 pub use credit::{CreditOverview, CreditPool, CreditUsage};
 pub use delivery::*;
+pub use delivery_proof::*;
+pub use destination::{Destination, DestinationsOf};
 pub use due::DueClaim;
 pub use error::{Conflict, Error, Result};
 pub use event::{Event, Events};
@@ -70,6 +92,7 @@ pub use grant::*;
 pub use group::*;
 pub use handover::{Handed, HandedRuns, Handover};
 pub use idempotency::{Effect, Idempotency, IdempotencyHold};
+pub use notice::PageNotice;
 pub use outbox_mail::{NewOutboxMail, OutboxMail};
 pub use page::{Cursor, Page, Paged};
 pub use people::*;
@@ -86,6 +109,17 @@ pub use run_wait::AfterHold;
 pub use scope::{Actor, Scope};
 pub use session::*;
 pub use sign_in::*;
+pub use slack_button::*;
+pub use slack_channel::*;
+pub use slack_event::*;
+pub use slack_installation::*;
+pub use slack_lane::{SLACK_CHANNEL_REST, SlackChannelCheck, SlackLaneTake, SlackRate};
+pub use slack_oauth::*;
+pub use slack_post::*;
+pub use slack_thread::*;
+pub use slack_token::*;
+pub use slack_turn::*;
+pub use slack_user::*;
 use sqlx::{
     Connection as _,
     postgres::{PgConnectOptions, PgPool, PgPoolOptions},
@@ -99,8 +133,10 @@ pub use time::{SteppedClock, Time};
 pub use token::*;
 pub(crate) use transaction::Tx;
 pub use turn_open::TurnOpening;
-pub use unsubscription::Unsubscription;
+pub use unsubscription::{QuietTask, Unsubscription};
 pub use vault::Vault;
+pub use webhook::*;
+pub use webhook_queue::{ClaimedWebhook, WebhookAnswer, WebhookLease};
 pub use workspace::*;
 
 /// How to reach the database, and what the store needs beside it.

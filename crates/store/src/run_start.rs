@@ -2,7 +2,7 @@
 //! once, so that there is something to watch. A worker of this process with a free place has the run with its commit
 //! (`handover.rs`); else workers are told of it.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     ConnectionId, RunId, TaskId, ThreadId, UserId,
     run::RunTrigger,
@@ -47,7 +47,7 @@ pub struct NewQuestion {
 impl Store {
     /// Runs a task now, beside its schedule; `test_to` makes it a test that only this member is told of.
     pub async fn task_run(&self, scope: &Scope, id: TaskId, test_to: Option<UserId>) -> Result<StartedRun> {
-        let place = self.handover.place();
+        let place = self.handover.place(self.run_lease);
         let mut tx = self.begin(scope).await?;
         let task = hold_task(&mut tx, id, place.is_some()).await?;
         let trigger = if test_to.is_some() { RunTrigger::Test } else { RunTrigger::Manual };
@@ -65,11 +65,11 @@ impl Store {
             timezone: task.timezone,
             connection_ids: task.connection_ids,
         };
-        let handed = self.insert(&mut tx, &start, place.filter(|_| task.may_be_leased)).await?;
+        let made = insert(&mut tx, &start, place.filter(|_| task.may_be_leased)).await?;
         let details = json!({ "runId": start.run_id, "test": test_to.is_some() });
         audit::record(&mut tx, scope.actor(), "task.run", id.as_uuid(), details).await?;
         tx.commit().await?;
-        Ok(start.made(handed))
+        Ok(made.hand_over())
     }
 
     /// Asks a question in a new thread. `Invalid` for connections that the asker may not query.
@@ -79,19 +79,11 @@ impl Store {
         creator_id: UserId,
         question: &NewQuestion,
     ) -> Result<StartedRun> {
-        let place = self.handover.place();
+        let place = self.handover.place(self.run_lease);
         let mut tx = self.begin(scope).await?;
-        people::demand_active(&mut tx, creator_id).await?;
-        demand_queryable(&mut tx, creator_id, &question.connection_ids).await?;
-        let may_be_leased = place.is_some() && may_lease(&mut tx).await?;
-        let thread_id = ThreadId::new(tx.now);
-        let start =
-            Start::of_question(tx.now, thread_id, creator_id, 1, title_of(&question.prompt), question);
-        let handed = self.insert(&mut tx, &start, place.filter(|_| may_be_leased)).await?;
-        let details = json!({ "runId": start.run_id });
-        audit::record(&mut tx, scope.actor(), "thread.ask", thread_id.as_uuid(), details).await?;
+        let made = ask_with(&mut tx, scope.actor(), creator_id, question, place).await?;
         tx.commit().await?;
-        Ok(start.made(handed))
+        Ok(made.hand_over())
     }
 
     /// Asks a further question in a thread. `Conflict::ThreadBusy` while it works on the last one.
@@ -101,122 +93,185 @@ impl Store {
         thread_id: ThreadId,
         question: &NewQuestion,
     ) -> Result<StartedRun> {
-        let place = self.handover.place();
+        let place = self.handover.place(self.run_lease);
         let mut tx = self.begin(scope).await?;
-        let thread = sqlx::query!(
-            "SELECT creator_id, status, last_turn_no, connection_ids, title FROM thread
-             WHERE workspace_id = $1 AND id = $2 FOR NO KEY UPDATE",
-            tx.workspace_id(),
-            thread_id.as_uuid()
-        )
-        .fetch_optional(tx.db())
-        .await?
-        .ok_or(Error::NotFound)?;
-        if thread.status == "running" {
-            return Err(Conflict::ThreadBusy.into());
-        }
-        let creator_id = UserId::from(thread.creator_id);
-        people::demand_active(&mut tx, creator_id).await?;
-        demand_queryable(&mut tx, creator_id, &question.connection_ids).await?;
-        let turn_no = thread.last_turn_no.unsigned_abs() + 1;
-        let mut connection_ids = thread.connection_ids;
-        for id in question.connection_ids.iter().map(|id| id.as_uuid()) {
-            if !connection_ids.contains(&id) {
-                connection_ids.push(id);
-            }
-        }
-        sqlx::query!(
-            "UPDATE thread SET status = 'running', last_turn_no = $3, connection_ids = $4, updated_at = $5
-             WHERE workspace_id = $1 AND id = $2",
-            tx.workspace_id(),
-            thread_id.as_uuid(),
-            turn_no as i32,
-            &connection_ids,
-            tx.now
-        )
-        .execute(tx.db())
-        .await?;
-        let may_be_leased = place.is_some() && may_lease(&mut tx).await?;
-        let mut start = Start::of_question(tx.now, thread_id, creator_id, turn_no, thread.title, question);
-        start.connection_ids = connection_ids;
-        let handed = self.insert(&mut tx, &start, place.filter(|_| may_be_leased)).await?;
-        let details = json!({ "runId": start.run_id, "turnNo": turn_no });
-        audit::record(&mut tx, scope.actor(), "thread.followup", thread_id.as_uuid(), details).await?;
-        event::tell_thread_changed(&mut tx, thread_id).await?;
+        let made = follow_up_with(&mut tx, scope.actor(), thread_id, question, place).await?;
         tx.commit().await?;
-        Ok(start.made(handed))
+        Ok(made.hand_over())
     }
+}
 
-    /// Makes the run, its turn, and where that is the first one its thread. With a place, and where the workspace has room and
-    /// something to spend, the run is leased to the place's worker; else workers are told of it. The caller has asked whether
-    /// it may be leased (`may_lease`).
-    async fn insert(
-        &self,
-        tx: &mut Tx,
-        start: &Start,
-        place: Option<Place>,
-    ) -> Result<Option<(Place, ClaimedRun)>> {
-        let token = sqlx::query_scalar!(
-            r#"WITH lease AS MATERIALIZED (
-                   SELECT gen_random_uuid() AS token FROM workspace
-                   WHERE id = $1 AND $2::text IS NOT NULL
-                     AND max_concurrent_runs > (SELECT count(*) FROM run_queue WHERE workspace_id = $1 AND lease_token IS NOT NULL)
-                     AND NOT coalesce((SELECT sum(amount_micro) <= 0 FROM credit_balance WHERE workspace_id = $1), false)
-               ), leased AS MATERIALIZED (
-                   SELECT (SELECT token FROM lease) AS token
-               ), of_thread AS (
-                   INSERT INTO thread (workspace_id, id, creator_id, task_id, title, source, status, last_turn_no,
-                       connection_ids, created_at, updated_at)
-                   SELECT $1, $8, $6, $5, $10, $11, 'running', 1, $14, $4, $4 WHERE $9 = 1
-               ), of_turn AS (
-                   INSERT INTO turn (workspace_id, thread_id, turn_no, run_id, prompt, status, as_of, timezone, created_at,
-                       started_at)
-                   SELECT $1, $8, $9, $3, $12, CASE WHEN token IS NULL THEN 'queued' ELSE 'running' END, $4, $13, $4,
-                       CASE WHEN token IS NOT NULL THEN $4::timestamptz END
-                   FROM leased
-               ), of_run AS (
-                   INSERT INTO run (workspace_id, id, task_id, creator_id, trigger, status, attempt, thread_id, turn_no, test_to,
-                       created_at, started_at)
-                   SELECT $1, $3, $5, $6, $7, CASE WHEN token IS NULL THEN 'queued' ELSE 'running' END,
-                       CASE WHEN token IS NULL THEN 0 ELSE 1 END, $8, $9, $15, $4,
-                       CASE WHEN token IS NOT NULL THEN $4::timestamptz END
-                   FROM leased
-               ), queued AS (
-                   INSERT INTO run_queue (workspace_id, run_id, task_id, creator_id, urgent, test, available_at, listed_at,
-                       lease_token, lease_until, worker)
-                   SELECT $1, $3, $5, $6, true, $7 = 'test', $4, $4, token,
-                       CASE WHEN token IS NOT NULL THEN $16::timestamptz END, CASE WHEN token IS NOT NULL THEN $2 END
-                   FROM leased
-               ), told AS MATERIALIZED (
-                   SELECT CASE WHEN token IS NULL THEN pg_notify($17, '') END FROM leased
-               )
-               SELECT token FROM leased, told"#,
-            tx.workspace_id(),
-            place.as_ref().map(|place| &*place.worker),
-            start.run_id.as_uuid(),
-            tx.now,
-            start.task_id.map(TaskId::as_uuid),
-            start.creator_id.as_uuid(),
-            start.trigger.as_str(),
-            start.thread_id.as_uuid(),
-            start.turn_no as i32,
-            start.title,
-            start.source.as_str(),
-            start.prompt,
-            start.timezone,
-            &start.connection_ids,
-            start.test_to.map(UserId::as_uuid),
-            tx.now + self.run_lease,
-            event::RUN_CHANNEL
-        )
-        .fetch_one(tx.db())
-        .await?;
-        let workspace_id = tx.workspace_id().into();
-        Ok(place.zip(token).map(|(place, token)| {
-            let lease = RunLease { workspace_id, run_id: start.run_id, token };
-            (place, start.claimed(lease, tx.now))
-        }))
+/// A run that was made, and whom it is handed to once that is committed.
+struct Made {
+    started: StartedRun,
+    handed: Option<(Place, ClaimedRun)>,
+}
+
+impl Made {
+    /// What was committed: hands the run over if it was leased.
+    fn hand_over(self) -> StartedRun {
+        if let Some((place, run)) = self.handed {
+            place.give(run);
+        }
+        self.started
     }
+}
+
+/// Asks a question in a new thread. Workers are told of its run.
+pub(crate) async fn ask(
+    tx: &mut Tx,
+    actor: Actor,
+    creator_id: UserId,
+    question: &NewQuestion,
+) -> Result<StartedRun> {
+    Ok(ask_with(tx, actor, creator_id, question, None).await?.started)
+}
+
+async fn ask_with(
+    tx: &mut Tx,
+    actor: Actor,
+    creator_id: UserId,
+    question: &NewQuestion,
+    place: Option<Place>,
+) -> Result<Made> {
+    people::demand_active(tx, creator_id).await?;
+    demand_queryable(tx, creator_id, &question.connection_ids).await?;
+    let may_be_leased = place.is_some() && may_lease(tx).await?;
+    let thread_id = ThreadId::new(tx.now);
+    let start = Start::of_question(tx.now, thread_id, creator_id, 1, title_of(&question.prompt), question);
+    let made = insert(tx, &start, place.filter(|_| may_be_leased)).await?;
+    let details = json!({ "runId": start.run_id });
+    audit::record(tx, actor, "thread.ask", thread_id.as_uuid(), details).await?;
+    Ok(made)
+}
+
+/// Asks a further question in a thread, as its creator. Workers are told of its run.
+pub(crate) async fn follow_up(
+    tx: &mut Tx,
+    actor: Actor,
+    thread_id: ThreadId,
+    question: &NewQuestion,
+) -> Result<StartedRun> {
+    Ok(follow_up_with(tx, actor, thread_id, question, None).await?.started)
+}
+
+async fn follow_up_with(
+    tx: &mut Tx,
+    actor: Actor,
+    thread_id: ThreadId,
+    question: &NewQuestion,
+    place: Option<Place>,
+) -> Result<Made> {
+    let thread = sqlx::query!(
+        "SELECT creator_id, status, last_turn_no, connection_ids, title FROM thread
+             WHERE workspace_id = $1 AND id = $2 FOR NO KEY UPDATE",
+        tx.workspace_id(),
+        thread_id.as_uuid()
+    )
+    .fetch_optional(tx.db())
+    .await?
+    .ok_or(Error::NotFound)?;
+    if thread.status == "running" {
+        return Err(Conflict::ThreadBusy.into());
+    }
+    let creator_id = UserId::from(thread.creator_id);
+    people::demand_active(tx, creator_id).await?;
+    demand_queryable(tx, creator_id, &question.connection_ids).await?;
+    let turn_no = thread.last_turn_no.unsigned_abs() + 1;
+    let mut connection_ids = thread.connection_ids;
+    for id in question.connection_ids.iter().map(|id| id.as_uuid()) {
+        if !connection_ids.contains(&id) {
+            connection_ids.push(id);
+        }
+    }
+    sqlx::query!(
+        "UPDATE thread SET status = 'running', last_turn_no = $3, connection_ids = $4, updated_at = $5
+             WHERE workspace_id = $1 AND id = $2",
+        tx.workspace_id(),
+        thread_id.as_uuid(),
+        turn_no as i32,
+        &connection_ids,
+        tx.now
+    )
+    .execute(tx.db())
+    .await?;
+    let may_be_leased = place.is_some() && may_lease(tx).await?;
+    let mut start = Start::of_question(tx.now, thread_id, creator_id, turn_no, thread.title, question);
+    start.connection_ids = connection_ids;
+    let made = insert(tx, &start, place.filter(|_| may_be_leased)).await?;
+    let details = json!({ "runId": start.run_id, "turnNo": turn_no });
+    audit::record(tx, actor, "thread.followup", thread_id.as_uuid(), details).await?;
+    event::tell_thread_changed(tx, thread_id).await?;
+    Ok(made)
+}
+
+/// Makes the run, its turn, and where that is the first one its thread. With a place, and where the workspace has room and
+/// something to spend, the run is leased to the place's worker; else workers are told of it. The caller has asked whether
+/// it may be leased (`may_lease`).
+async fn insert(tx: &mut Tx, start: &Start, place: Option<Place>) -> Result<Made> {
+    let lease = place.as_ref().map_or_else(TimeDelta::zero, |place| place.lease);
+    let token = sqlx::query_scalar!(
+        r#"WITH lease AS MATERIALIZED (
+               SELECT gen_random_uuid() AS token FROM workspace
+               WHERE id = $1 AND $2::text IS NOT NULL
+                 AND max_concurrent_runs > (SELECT count(*) FROM run_queue WHERE workspace_id = $1 AND lease_token IS NOT NULL)
+                 AND NOT coalesce((SELECT sum(amount_micro) <= 0 FROM credit_balance WHERE workspace_id = $1), false)
+           ), leased AS MATERIALIZED (
+               SELECT (SELECT token FROM lease) AS token
+           ), of_thread AS (
+               INSERT INTO thread (workspace_id, id, creator_id, task_id, title, source, status, last_turn_no,
+                   connection_ids, created_at, updated_at)
+               SELECT $1, $8, $6, $5, $10, $11, 'running', 1, $14, $4, $4 WHERE $9 = 1
+           ), of_turn AS (
+               INSERT INTO turn (workspace_id, thread_id, turn_no, run_id, prompt, status, as_of, timezone, created_at,
+                   started_at)
+               SELECT $1, $8, $9, $3, $12, CASE WHEN token IS NULL THEN 'queued' ELSE 'running' END, $4, $13, $4,
+                   CASE WHEN token IS NOT NULL THEN $4::timestamptz END
+               FROM leased
+           ), of_run AS (
+               INSERT INTO run (workspace_id, id, task_id, creator_id, trigger, status, attempt, thread_id, turn_no, test_to,
+                   created_at, started_at)
+               SELECT $1, $3, $5, $6, $7, CASE WHEN token IS NULL THEN 'queued' ELSE 'running' END,
+                   CASE WHEN token IS NULL THEN 0 ELSE 1 END, $8, $9, $15, $4,
+                   CASE WHEN token IS NOT NULL THEN $4::timestamptz END
+               FROM leased
+           ), queued AS (
+               INSERT INTO run_queue (workspace_id, run_id, task_id, creator_id, urgent, test, available_at, listed_at,
+                   lease_token, lease_until, worker)
+               SELECT $1, $3, $5, $6, true, $7 = 'test', $4, $4, token,
+                   CASE WHEN token IS NOT NULL THEN $16::timestamptz END, CASE WHEN token IS NOT NULL THEN $2 END
+               FROM leased
+           ), told AS MATERIALIZED (
+               SELECT CASE WHEN token IS NULL THEN pg_notify($17, '') END FROM leased
+           )
+           SELECT token FROM leased, told"#,
+        tx.workspace_id(),
+        place.as_ref().map(|place| &*place.worker),
+        start.run_id.as_uuid(),
+        tx.now,
+        start.task_id.map(TaskId::as_uuid),
+        start.creator_id.as_uuid(),
+        start.trigger.as_str(),
+        start.thread_id.as_uuid(),
+        start.turn_no as i32,
+        start.title,
+        start.source.as_str(),
+        start.prompt,
+        start.timezone,
+        &start.connection_ids,
+        start.test_to.map(UserId::as_uuid),
+        tx.now + lease,
+        event::RUN_CHANNEL
+    )
+    .fetch_one(tx.db())
+    .await?;
+    let workspace_id = tx.workspace_id().into();
+    let started = StartedRun { run_id: start.run_id, thread_id: start.thread_id, turn_no: start.turn_no };
+    let handed = place.zip(token).map(|(place, token)| {
+        let lease = RunLease { workspace_id, run_id: start.run_id, token };
+        (place, start.claimed(lease, tx.now))
+    });
+    Ok(Made { started, handed })
 }
 
 /// What a run takes from its task.
@@ -331,20 +386,13 @@ impl Start {
             attempt: 1,
             thread_id: self.thread_id,
             turn_no: self.turn_no,
+            has_thread: true,
             title: self.title.clone(),
             prompt: self.prompt.clone(),
             as_of: now,
             timezone: self.timezone.clone(),
             connection_ids: self.connection_ids.iter().copied().map(ConnectionId::from).collect(),
         }
-    }
-
-    /// What was committed: hands the run over if it was leased.
-    fn made(&self, handed: Option<(Place, ClaimedRun)>) -> StartedRun {
-        if let Some((place, run)) = handed {
-            place.give(run);
-        }
-        StartedRun { run_id: self.run_id, thread_id: self.thread_id, turn_no: self.turn_no }
     }
 }
 

@@ -1,26 +1,33 @@
 //! One file per resource: its request and response types, its handlers and its `router()`.
 
+pub(crate) mod audience;
 pub(crate) mod charts;
 pub(crate) mod connections;
 pub(crate) mod credits;
+pub(crate) mod deliveries;
+pub(crate) mod destinations;
 pub(crate) mod events;
 pub(crate) mod grants;
 pub(crate) mod groups;
 pub(crate) mod me;
+pub(crate) mod notices;
 pub(crate) mod outbox;
 pub(crate) mod oversight;
 pub(crate) mod people;
+pub(crate) mod quiet;
 pub(crate) mod results;
 pub(crate) mod runs;
 pub(crate) mod schedules;
 pub(crate) mod session;
 pub(crate) mod sharing;
+pub(crate) mod slack;
 pub(crate) mod steps;
 pub(crate) mod target;
 pub(crate) mod tasks;
 pub(crate) mod threads;
 pub(crate) mod tokens;
 pub(crate) mod uploads;
+pub(crate) mod webhooks;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -31,14 +38,18 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(session::router())
         .merge(me::router())
+        .merge(quiet::router())
+        .merge(notices::router())
         .merge(tokens::router())
         .merge(people::router())
         .merge(groups::router())
         .merge(connections::router())
         .merge(grants::router())
         .merge(credits::router())
+        .merge(audience::router())
         .merge(tasks::router())
         .merge(runs::router())
+        .merge(deliveries::router())
         .merge(oversight::router())
         .merge(schedules::router())
         .merge(threads::router())
@@ -47,5 +58,8 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(results::router())
         .merge(charts::router())
         .merge(sharing::router())
+        .merge(slack::router())
         .merge(outbox::router())
+        .merge(destinations::router())
+        .merge(webhooks::router())
 }

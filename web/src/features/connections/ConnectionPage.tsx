@@ -15,11 +15,13 @@ import { Page, Section } from "@/components/ui/page";
 import { Skeleton } from "@/components/ui/skeleton";
 import { deleteWithUndo } from "@/components/undo";
 
+import { AudienceRule } from "./AudienceRule";
 import { TestOutcome } from "./connection-form";
 import { EditConnection } from "./EditConnection";
 import { Freshness } from "./Freshness";
 import { Grants } from "./Grants";
 import { SchemaBrowser } from "./SchemaBrowser";
+import { Sensitive } from "./Sensitive";
 import { TestMark } from "./TestMark";
 import { ACCESS_WORDS, placeInWords, TYPE_WORDS } from "./words";
 
@@ -98,7 +100,9 @@ function OneConnection({ connection }: { connection: DataConnection }) {
             />
           </Section>
           <Freshness connection={connection} />
+          <Sensitive connection={connection} mayManage={mayManage} />
           {mayManage ? <Grants connectionId={connection.id} /> : null}
+          {mayManage ? <AudienceRule connectionId={connection.id} /> : null}
         </div>
       </div>
     </Page>
