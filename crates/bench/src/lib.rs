@@ -8,6 +8,7 @@ mod drain;
 pub mod figure;
 mod load;
 pub mod machine;
+mod process;
 pub mod report;
 mod row;
 mod server;
@@ -55,12 +56,25 @@ pub enum Part {
     RunNow,
     /// Runs that wait for a slow model.
     Waiting,
+    /// A person's list of tasks, over HTTP.
+    Tasks,
+    /// A server's memory, start and binary.
+    Server,
 }
 
 impl Part {
     /// All, in the order in which they are measured.
-    pub const ALL: [Self; 7] =
-        [Self::Queue, Self::Growth, Self::Tick, Self::Lateness, Self::Claims, Self::RunNow, Self::Waiting];
+    pub const ALL: [Self; 9] = [
+        Self::Queue,
+        Self::Growth,
+        Self::Tick,
+        Self::Lateness,
+        Self::Claims,
+        Self::RunNow,
+        Self::Waiting,
+        Self::Tasks,
+        Self::Server,
+    ];
 
     /// The name that `--only` takes.
     pub const fn name(self) -> &'static str {
@@ -72,6 +86,8 @@ impl Part {
             Self::Claims => "claims",
             Self::RunNow => "run-now",
             Self::Waiting => "waiting",
+            Self::Tasks => "tasks",
+            Self::Server => "server",
         }
     }
 }
@@ -118,6 +134,8 @@ pub struct Size {
     pub samples: u32,
     /// Runs that wait at once.
     pub waiting: u32,
+    /// Seconds for which lists of tasks are asked for in each round.
+    pub list_seconds: u32,
 }
 
 impl Size {
@@ -134,6 +152,7 @@ impl Size {
         spread_seconds: 10,
         samples: 300,
         waiting: 10_000,
+        list_seconds: 5,
     };
     /// For trying: its figures say little.
     pub const QUICK: Self = Self {
@@ -148,6 +167,7 @@ impl Size {
         spread_seconds: 3,
         samples: 50,
         waiting: 500,
+        list_seconds: 2,
     };
     /// For the bench's own test: its figures say nothing.
     pub const TINY: Self = Self {
@@ -163,6 +183,7 @@ impl Size {
         spread_seconds: 1,
         samples: 4,
         waiting: 20,
+        list_seconds: 1,
     };
 }
 

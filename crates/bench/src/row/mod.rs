@@ -5,6 +5,8 @@ mod growth;
 mod lateness;
 mod queue;
 mod run_now;
+mod serving;
+pub(crate) mod tasks;
 mod tick;
 mod waiting;
 
@@ -47,6 +49,8 @@ impl<'a> Bench<'a> {
             Part::Claims => claims::measure(self).await,
             Part::RunNow => run_now::measure(self).await,
             Part::Waiting => waiting::measure(self).await,
+            Part::Tasks => tasks::measure(self).await,
+            Part::Server => serving::measure(self).await,
         }
     }
 

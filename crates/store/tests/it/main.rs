@@ -9,6 +9,7 @@ mod destinations;
 mod due_start;
 mod ends;
 mod events;
+mod handover;
 mod idempotency;
 mod people;
 mod sign_in;
