@@ -92,6 +92,7 @@ pub(crate) struct ChannelQuery {
 /// A channel.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = KnownSlackChannel)]
 #[expect(clippy::struct_excessive_bools, reason = "what there is to say of a channel")]
 pub(crate) struct SlackChannel {
     /// `C...`.
@@ -242,8 +243,9 @@ fn channel_id(text: &str) -> Option<&str> {
         Some((_, rest)) => rest.split(['/', '?', '#']).next().unwrap_or_default(),
         None => text,
     };
-    let is_id = (9..=30).contains(&id.len())
+    let is_id = (5..=30).contains(&id.len())
         && id.starts_with(['C', 'G'])
+        && id.bytes().any(|byte| byte.is_ascii_digit())
         && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
     is_id.then_some(id)
 }
@@ -429,6 +431,7 @@ mod tests {
             ("CHANNEL", None),
             ("D0123ABCD", None),
             ("C0123abcd", None),
+            ("GENERAL", None),
             ("https://acme.slack.com/archives/", None),
         ] {
             assert_eq!(channel_id(text), id, "{text}");
