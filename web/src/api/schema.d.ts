@@ -107,6 +107,24 @@ export interface paths {
         patch: operations["data_connection_update"];
         trace?: never;
     };
+    "/api/v1/data-connections/{id}/audience": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a connection takes away beside the workspace's policy. For those who manage it. */
+        get: operations["connection_audience_get"];
+        /** Replace what a connection takes away. For those who manage it. */
+        put: operations["connection_audience_replace"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/data-connections/{id}/catalog": {
         parameters: {
             query?: never;
@@ -153,6 +171,40 @@ export interface paths {
         put?: never;
         /** Test a connection. */
         post: operations["data_connection_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All that is known of one delivery. For its creator; without what it said, for admins. */
+        get: operations["delivery_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{id}/send-again": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a delivery's message once more to the same recipient, as a new delivery: their rights are looked at anew. For its creator. */
+        post: operations["delivery_send_again"];
         delete?: never;
         options?: never;
         head?: never;
@@ -565,6 +617,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tasks/audience": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Who would see what of a task's answers, before it is saved. Nothing is kept. */
+        post: operations["task_audience"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tasks/{id}": {
         parameters: {
             query?: never;
@@ -950,6 +1019,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workspace/audience": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The workspace's policy on who sees how much of a message. */
+        get: operations["audience_policy_get"];
+        /** Replace the workspace's policy. It holds from the next attempt to send on. For admins. */
+        put: operations["audience_policy_replace"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workspace/connections": {
         parameters: {
             query?: never;
@@ -1102,6 +1189,40 @@ export interface components {
          * @enum {string}
          */
         Audience: "full" | "link_only" | "withheld";
+        /** @description A connection that an answer may rest on. */
+        AudienceConnection: {
+            id: components["schemas"]["ConnectionId"];
+            name: string;
+        };
+        /** @description How much a recipient was found to be allowed, and by what. */
+        AudienceDecision: {
+            audience: components["schemas"]["Audience"];
+            /** Format: int32 */
+            contentBytes: number | null;
+            /** @description SHA-256 of the bytes that were handed over, in hexadecimal; null where none were made. */
+            contentSha256: string | null;
+            /** Format: date-time */
+            decidedAt: string;
+            /** @description Why: a sentence. */
+            reason: string;
+            record: components["schemas"]["AudienceRecord"] | null;
+        };
+        /** @description A workspace's policy: the most that those see who may not view the results of a connection that the thread used. */
+        AudiencePolicy: {
+            /** @description Members of the workspace, and colleagues in Slack. `full` unless tightened: the task's creator chose them. */
+            members: components["schemas"]["Audience"];
+            /** @description Guests, people outside, and channels that hold them. `link_only` unless tightened; never `full`. */
+            outsiders: components["schemas"]["Audience"];
+        };
+        /** @description What a decision rested on, kept with the delivery. */
+        AudienceRecord: {
+            channel: components["schemas"]["ChannelRecord"] | null;
+            /** @description The connections used. */
+            connections: components["schemas"]["ConnectionRecord"][];
+            /** @description The workspace's policy. */
+            policy: components["schemas"]["AudiencePolicy"];
+            standing: components["schemas"]["Standing"] | null;
+        };
         /** @description What is in a connection. */
         Catalog: {
             /** @description What is missing and why: files that could not be read. */
@@ -1149,6 +1270,42 @@ export interface components {
          * @enum {string}
          */
         Channel: "email" | "slack_channel" | "slack_dm" | "webhook";
+        /** @description How much a Slack channel would see. */
+        ChannelAudience: {
+            audience: components["schemas"]["Audience"];
+            id: string;
+            name: string;
+            people: components["schemas"]["ChannelRecord"] | null;
+            /** @description Why that much: a sentence. */
+            reason: string;
+        };
+        /** @description A channel's members when a decision was made. */
+        ChannelRecord: {
+            /**
+             * Format: int32
+             * @description Colleagues who are no members, or whose accounts are not linked.
+             */
+            colleagues: number;
+            /**
+             * Format: int32
+             * @description Members with the role of a guest.
+             */
+            guests: number;
+            /** @description Whether the members could be read. */
+            isKnown: boolean;
+            /** @description Whether it was shared with another organisation. */
+            isSharedOutside: boolean;
+            /**
+             * Format: int32
+             * @description Members of the workspace, the creator among them.
+             */
+            members: number;
+            /**
+             * Format: int32
+             * @description People outside, and guests in Slack.
+             */
+            outsiders: number;
+        };
         /** @description A chart, ready for a Vega runtime. */
         Chart: {
             /** @description What it shows, in words. */
@@ -1217,6 +1374,22 @@ export interface components {
             value: number | null;
             /** @description What it came to. */
             verdict: components["schemas"]["Verdict"];
+        };
+        /** @description A figure of an answer. */
+        CheckedFigure: {
+            /** @description `f1`, `f2`, ... */
+            id: string;
+            /** @description Whether it was found in the results. */
+            isChecked: boolean;
+            /** @description As shown: `58,665`. */
+            text: string;
+        };
+        /** @description The figures of an answer, by whether they were found in its results. */
+        CheckedFigures: {
+            checked: number;
+            /** @description Each figure as shown; empty for those who may not read the answer. */
+            shown: components["schemas"]["CheckedFigure"][];
+            unchecked: number;
         };
         /** @description A result that a condition is about. */
         CheckedResult: {
@@ -1304,6 +1477,18 @@ export interface components {
          * @enum {string}
          */
         ConnectionAccess: "view_results" | "query" | "manage";
+        /** @description What a connection adds to its workspace's policy. It can take away, never give. */
+        ConnectionAudience: {
+            /** @description Its results never go into Slack, and nobody without the right to view them is sent more than a link. */
+            isSensitive: boolean;
+            members: components["schemas"]["Audience"] | null;
+            outsiders: components["schemas"]["Audience"] | null;
+            /**
+             * @description Whether threads that used it may be shared. Where not, a message goes out all the same, and nobody but the creator
+             *     opens the thread behind it.
+             */
+            sharesCredentials: boolean;
+        };
         /** @description Where the data is. One key, named as the type. Empty for callers who may not manage the connection. */
         ConnectionDetails: {
             files?: components["schemas"]["FilesDetails"] | null;
@@ -1339,6 +1524,21 @@ export interface components {
              * @description 1 to 100; 4 by default.
              */
             concurrentQueries?: number | null;
+        };
+        /** @description A connection as it was when a decision was made. */
+        ConnectionRecord: {
+            access: components["schemas"]["ConnectionAccess"] | null;
+            /** @description Which. */
+            id: components["schemas"]["ConnectionId"];
+            /** @description Its name. */
+            name: string;
+            /** @description What it added to the policy. */
+            rule: components["schemas"]["ConnectionAudience"];
+            /**
+             * Format: int32
+             * @description How many people in the channel might view its results; null for a person.
+             */
+            viewers: number | null;
         };
         /** @description What a task or thread may use. */
         Context: {
@@ -1510,6 +1710,29 @@ export interface components {
             sentAt: string | null;
             state: components["schemas"]["DeliveryState"];
         };
+        /** @description One attempt to deliver. */
+        DeliveryAttempt: {
+            /**
+             * Format: int32
+             * @description From 1.
+             */
+            attempt: number;
+            decision: components["schemas"]["AudienceDecision"] | null;
+            /**
+             * Format: date-time
+             * @description Null while nobody knows how it ended.
+             */
+            finishedAt: string | null;
+            /** @description In the provider's words. */
+            message: string | null;
+            /** @description `sent`, `retry`, `failed`, `unknown`, `withheld`, `suppressed`. */
+            outcome: string | null;
+            /**
+             * Format: date-time
+             * @description When bytes could leave; null where it ended before that.
+             */
+            startedAt: string | null;
+        };
         /** @description How many deliveries are in which state. */
         DeliveryCounts: {
             /** Format: int32 */
@@ -1531,6 +1754,45 @@ export interface components {
          * @description One message to one recipient or channel.
          */
         DeliveryId: string;
+        /** @description What can be shown of a delivery: what was sent to whom by which way, when, by whose rights, and how it ended. */
+        DeliveryProof: {
+            /** @description Each attempt, oldest first, with what was decided for it. */
+            attempts: components["schemas"]["DeliveryAttempt"][];
+            channel: components["schemas"]["Channel"];
+            /** Format: date-time */
+            createdAt: string;
+            figures: components["schemas"]["CheckedFigures"] | null;
+            /** Format: date-time */
+            finishedAt: string | null;
+            id: components["schemas"]["DeliveryId"];
+            /** @description `answer`, or what word to the creator it is: `failure`, `recovery`, ... */
+            kind: string;
+            mailId: components["schemas"]["DeliveryId"] | null;
+            /** @description Whether the caller may read what it said. An admin who is not the creator may not. */
+            mayRead: boolean;
+            /** @description Whether the caller may have it sent again now. */
+            maySendAgain: boolean;
+            /** @description The reason as a sentence. */
+            message: string | null;
+            /** @description The provider's id of the message: a Message-ID, or the timestamp that Slack knows it by. */
+            providerId: string | null;
+            /** @description Why it failed, was withheld or suppressed: a code. */
+            reason: string | null;
+            recipient: components["schemas"]["Recipient"];
+            /** @description The deliveries that repeat it, oldest first. */
+            repeatedBy: string[];
+            repeats: components["schemas"]["Repeats"] | null;
+            runId: components["schemas"]["RunId"] | null;
+            /** Format: date-time */
+            sentAt: string | null;
+            /** @description What was posted to Slack; null where it is not kept or not for the caller. */
+            slackMessage: Record<string, unknown> | null;
+            state: components["schemas"]["DeliveryState"];
+            taskId: components["schemas"]["TaskId"] | null;
+            /** @description The task's title; null for those who may not read what it is about. */
+            taskTitle: string | null;
+            threadId: components["schemas"]["ThreadId"] | null;
+        };
         /**
          * @description Where a delivery stands. `pending`, `sending` and `unknown` are unfinished; the rest are final.
          * @enum {string}
@@ -1672,6 +1934,12 @@ export interface components {
             id: components["schemas"]["GroupId"];
             /** @description How many members it has. */
             memberCount: number;
+            name: string;
+        };
+        /** @description How much the members of a group would see. */
+        GroupAudience: {
+            id: components["schemas"]["GroupId"];
+            members: components["schemas"]["PersonAudience"][];
             name: string;
         };
         /**
@@ -1821,6 +2089,8 @@ export interface components {
         Mail: components["schemas"]["MailSummary"] & {
             attachments: components["schemas"]["MailAttachment"][];
             from: string;
+            /** @description Whether the caller may look into its delivery: who had it sent, and admins. */
+            hasProof: boolean;
             headers: components["schemas"]["MailHeader"][];
             /** @description The HTML part as a document for a sandboxed frame; null where there is none. */
             htmlUrl: string | null;
@@ -1992,6 +2262,17 @@ export interface components {
             id: components["schemas"]["UserId"];
             name: string;
         };
+        /** @description How much a person would see. */
+        PersonAudience: {
+            id: components["schemas"]["UserId"];
+            name: string;
+            /** @description Whether the message's link would open the thread for them. */
+            opensThread: boolean;
+            /** @description Why they would not be told; null where they would. */
+            untold: string | null;
+            /** @description By what ways they would be told, and how much by each. Empty where they would not be. */
+            ways: components["schemas"]["WayAudience"][];
+        };
         /** @description A PostgreSQL server, or what speaks its protocol. The password is never shown. */
         PostgresDetails: {
             database: string;
@@ -2067,12 +2348,24 @@ export interface components {
         PreviewedItems: {
             items: components["schemas"]["Preview"][];
         };
+        /** @description A delivery that was queued. */
+        QueuedDelivery: {
+            /** Format: uuid */
+            deliveryId: string;
+        };
         /** @description To whom. */
         Recipient: {
             /** @description A name for people. */
             label: string;
             slackChannelId: string | null;
             userId: components["schemas"]["UserId"] | null;
+        };
+        /** @description What is repeated, and at whose request. */
+        Repeats: {
+            /** Format: uuid */
+            deliveryId: string;
+            requestedBy: components["schemas"]["UserId"];
+            requestedByName: string;
         };
         /** @description A part of an answer. */
         ResponsePart: {
@@ -2363,6 +2656,11 @@ export interface components {
          * @enum {string}
          */
         StalePolicy: "send_stale" | "skip";
+        /**
+         * @description What somebody is to the thread's workspace.
+         * @enum {string}
+         */
+        Standing: "creator" | "member" | "colleague" | "guest" | "outsider" | "gone";
         /** @description A run that was queued. */
         StartedRun: {
             runId: components["schemas"]["RunId"];
@@ -2499,6 +2797,26 @@ export interface components {
             updatedAt: string;
             /** Format: int32 */
             version: number;
+        };
+        /** @description Who would see what of a task's answers, were they sent now. */
+        TaskAudience: {
+            /** @description What the answers may rest on. What they rest on is known when they are sent, and looked at again then. */
+            connections: components["schemas"]["AudienceConnection"][];
+            /** @description The groups named, as they are now. */
+            groups: components["schemas"]["GroupAudience"][];
+            /** @description The people named. */
+            people: components["schemas"]["PersonAudience"][];
+            /** @description The Slack channels named, by their members now. */
+            slackChannels: components["schemas"]["ChannelAudience"][];
+            /** @description Whether that is everything the caller may query, because nothing is mentioned. */
+            usesAll: boolean;
+        };
+        /** @description A task as it is being written: what its answer may rest on, and who would be told. */
+        TaskAudienceRequest: {
+            context?: components["schemas"]["Context"];
+            notification: components["schemas"]["Notification"];
+            /** @description The question, with its mentions. May be empty yet. */
+            prompt?: string;
         };
         /**
          * Format: uuid
@@ -2789,6 +3107,13 @@ export interface components {
          * @enum {string}
          */
         Verdict: "holds" | "does_not_hold" | "first" | "not_evaluated";
+        /** @description How much goes one way. */
+        WayAudience: {
+            audience: components["schemas"]["Audience"];
+            channel: components["schemas"]["Channel"];
+            /** @description Why that much: a sentence. */
+            reason: string;
+        };
         /** @description The delivery window of one occurrence. */
         Window: {
             /**
@@ -3848,6 +4173,216 @@ export interface operations {
             };
         };
     };
+    connection_audience_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionAudience"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    connection_audience_replace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConnectionAudience"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionAudience"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     data_connection_catalog: {
         parameters: {
             query?: never;
@@ -4161,6 +4696,197 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TestOutcome"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    delivery_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryProof"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    delivery_send_again: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Up to 255 characters. The same key and request within 24 hours gets the first answer again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueuedDelivery"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
                 };
             };
             /** @description Nobody is signed in. */
@@ -7031,6 +7757,120 @@ export interface operations {
             };
         };
     };
+    task_audience: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskAudienceRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskAudience"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     task_get: {
         parameters: {
             query?: never;
@@ -9658,6 +10498,185 @@ export interface operations {
             };
             /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    audience_policy_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AudiencePolicy"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    audience_policy_replace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AudiencePolicy"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AudiencePolicy"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };

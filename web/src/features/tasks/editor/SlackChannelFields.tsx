@@ -109,7 +109,7 @@ function ChannelPicker({ chosen, onPick, ...control }: ChannelPickerProps) {
         onPick(channel);
         setTyped("");
       }}
-      itemToStringLabel={({ name }) => name}
+      itemToStringLabel={(channel: Found | null) => channel?.name ?? ""}
       filter={null}
     >
       <Combobox.Input {...control} placeholder="#channel" autoComplete="off" className="control" />
