@@ -6,20 +6,18 @@ use std::{
     time::Duration,
 };
 
-use domain::{
-    RunId,
-    delivery::{Audience, Channel, DeliveryKind, DeliveryState},
-    run::RunTrigger,
-};
+use domain::delivery::{Audience, Channel, DeliveryState};
 use fail::fail_point;
-use store::{ClaimedDelivery, DeliveryOutcome, DeliveryUser};
+use store::{ClaimedDelivery, DeliveryOutcome, DeliveryUser, NewAttempt};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::{
     Notifier,
     compose::{self, Composed, Composer},
     email::{self, Email, Letter},
+    gather,
     outcome::judge,
+    shared::Shared,
     transport,
 };
 
@@ -32,6 +30,9 @@ pub(crate) enum Error {
     /// The database failed, or the lease was lost.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The same, for many deliveries at once.
+    #[error(transparent)]
+    Gathered(#[from] gather::Error),
     /// The lease could not be renewed in time.
     #[error("the lease could not be renewed")]
     LeaseLapsed,
@@ -39,7 +40,8 @@ pub(crate) enum Error {
 
 /// What to do with a claimed delivery.
 enum Plan {
-    Send(Box<Email>),
+    /// This, which shows the recipient so much of everything for that reason.
+    Send(Box<Email>, Audience, &'static str),
     /// Nothing: this is how it ends.
     End(DeliveryOutcome),
 }
@@ -49,14 +51,15 @@ impl Notifier {
     pub(crate) async fn deliver(&self, delivery: &ClaimedDelivery) -> Result<DeliveryState, Error> {
         fail_point!("notifier::delivery_claimed");
         let (scope, lease) = (&delivery.scope, &delivery.lease);
-        let email = match self.plan(delivery).await? {
-            Plan::Send(email) => *email,
+        let (email, audience, reason) = match self.plan(delivery).await? {
+            Plan::Send(email, audience, reason) => (*email, audience, reason),
             Plan::End(outcome) => return Ok(self.store.delivery_finish(scope, lease, &outcome).await?),
         };
         let recipient = email.to.to_string();
         // From before it was asked for: the answer may reach a process that has stood still since.
         let leased_at = Instant::now();
-        let attempt = self.store.delivery_attempt_start(scope, lease).await?;
+        let new = NewAttempt { lease: *lease, audience: Some((audience, reason.to_owned())) };
+        let attempt = self.attempts.ask(new).await?.ok_or(store::Error::LeaseLost)?;
         fail_point!("notifier::attempt_started");
         let sending = self.transport.send(&self.store, scope, lease.delivery_id, email);
         let result = self.while_held(delivery, leased_at, sending).await?;
@@ -80,15 +83,29 @@ impl Notifier {
     ) -> Result<DeliveryState, Error> {
         let given_up_at = Instant::now() + self.lease() * 2 / 3;
         loop {
-            let error = match self.store.delivery_finish(&delivery.scope, &delivery.lease, outcome).await {
+            let error = match self.finish(delivery, outcome).await {
                 Ok(state) => return Ok(state),
                 Err(error) => error,
             };
-            if matches!(error, store::Error::LeaseLost) || Instant::now() >= given_up_at {
-                return Err(error.into());
+            let is_lost = matches!(error, Error::Store(store::Error::LeaseLost));
+            if is_lost || Instant::now() >= given_up_at {
+                return Err(error);
             }
             tokio::time::sleep(RECORD_AGAIN_AFTER).await;
         }
+    }
+
+    /// What went well is noted for many at once; of anything else there is more to write.
+    async fn finish(
+        &self,
+        delivery: &ClaimedDelivery,
+        outcome: &DeliveryOutcome,
+    ) -> Result<DeliveryState, Error> {
+        let DeliveryOutcome::Sent { provider_id } = outcome else {
+            return Ok(self.store.delivery_finish(&delivery.scope, &delivery.lease, outcome).await?);
+        };
+        let was_held = self.sent.ask((delivery.lease, provider_id.clone())).await?;
+        if was_held { Ok(DeliveryState::Sent) } else { Err(store::Error::LeaseLost.into()) }
     }
 
     fn lease(&self) -> Duration {
@@ -110,25 +127,32 @@ impl Notifier {
             self.store.delivery_audience(scope, &delivery.lease, Audience::Withheld, reason).await?;
             return Ok(Plan::End(DeliveryOutcome::Withheld { reason: "recipient_deactivated".to_owned() }));
         }
-        if self.store.mail_is_suppressed(scope, &user.email).await? {
+        let obstacles = self.obstacles.ask(delivery.lease).await?;
+        if obstacles.is_outside_domains {
+            let reason = "the workspace does not allow mail to this domain";
+            self.store.delivery_audience(scope, &delivery.lease, Audience::Withheld, reason).await?;
+            return Ok(Plan::End(DeliveryOutcome::Withheld { reason: "domain_not_allowed".to_owned() }));
+        }
+        if obstacles.is_suppressed {
             return Ok(suppressed("address_suppressed"));
         }
-        if self.is_unsubscribed(delivery).await? {
+        if obstacles.is_unwanted {
             return Ok(suppressed("unsubscribed"));
         }
-        let composer = Composer { store: &self.store, public_url: &self.public_url, delivery };
+        let shared = self.answers.of(delivery);
+        let composer = Composer { store: &self.store, public_url: &self.public_url, delivery, shared: &shared };
         let composed = match composer.compose(user).await {
             Ok(composed) => composed,
             Err(compose::Error::Gone(what)) => return Ok(failed("gone", what)),
             Err(compose::Error::Store(error)) => return Err(error.into()),
         };
         let (audience, reason) = (composed.audience, composed.audience_reason);
-        self.store.delivery_audience(scope, &delivery.lease, audience, reason).await?;
         if audience == Audience::Withheld {
+            self.store.delivery_audience(scope, &delivery.lease, audience, reason).await?;
             return Ok(Plan::End(DeliveryOutcome::Withheld { reason: "not_allowed".to_owned() }));
         }
-        Ok(match self.email(delivery, user, composed) {
-            Ok(email) => Plan::Send(Box::new(email)),
+        Ok(match self.email(delivery, user, &composed, &shared) {
+            Ok(email) => Plan::Send(Box::new(email), audience, reason),
             Err(error @ email::Error::Address(_)) => failed("invalid_address", &error.to_string()),
             Err(error @ email::Error::Build(_)) => failed("internal", &error.to_string()),
         })
@@ -138,9 +162,10 @@ impl Notifier {
         &self,
         delivery: &ClaimedDelivery,
         user: &DeliveryUser,
-        composed: Composed,
+        composed: &Composed,
+        shared: &Shared,
     ) -> Result<Email, email::Error> {
-        Letter {
+        let letter = Letter {
             delivery_id: delivery.lease.delivery_id,
             conversation: &composed.conversation,
             from: &self.mail_from,
@@ -149,30 +174,9 @@ impl Notifier {
             // The same at every attempt, as all of a mail is.
             sent_at: delivery.created_at,
             message: &composed.message,
-            attachment: composed.attachment,
-        }
-        .build()
-    }
-
-    /// Whether the recipient has unsubscribed since the delivery was queued. Notices to a creator, and tests that they asked
-    /// for, come in any case.
-    async fn is_unsubscribed(&self, delivery: &ClaimedDelivery) -> Result<bool, Error> {
-        if !matches!(delivery.kind, DeliveryKind::Answer | DeliveryKind::NoNews) {
-            return Ok(false);
-        }
-        let unsubscription = self.store.unsubscription_get(delivery.unsubscribe_token).await?;
-        if !unsubscription.is_some_and(|unsubscription| unsubscription.is_done) {
-            return Ok(false);
-        }
-        Ok(match delivery.run_id {
-            Some(run_id) => !self.is_test(delivery, run_id).await?,
-            None => true,
-        })
-    }
-
-    async fn is_test(&self, delivery: &ClaimedDelivery, run_id: RunId) -> Result<bool, Error> {
-        let run = self.store.run_get(&delivery.scope, run_id).await?;
-        Ok(run.is_some_and(|run| run.trigger == RunTrigger::Test))
+            attachment: composed.attachment.as_deref(),
+        };
+        letter.build_with(&shared.printed)
     }
 
     /// Awaits `work` and renews the lease four times in its length meanwhile. Gives up when the lease is lost, or could not be

@@ -8,6 +8,10 @@ one JSON object a line, the mails as Python's own parser reads them, and obeys l
     closing*  421 at RCPT, the first time      lost*     accepts, then closes without an answer, the first time
     held*     waits at the end of the mail for the line `release`
 
+It speaks TLS with `--certificate FILE` (PEM, certificate and key): after STARTTLS, or from the first byte with `--wrapped`.
+`--hangs-up` closes each connection right after its first mail was taken, without a word.
+`--pipelining` says that it takes several commands at once.
+
 With `--log FILE` it tells of mails that it accepted in that file instead, one JSON object a line, on disk before it answers.
 """
 
@@ -19,6 +23,7 @@ import email.policy
 import json
 import logging
 import os
+import ssl
 import sys
 import time
 
@@ -73,9 +78,17 @@ def keep(log, sender, recipient, source):
 
 
 class Handler:
-    def __init__(self, log, pause):
+    def __init__(self, log, pause, pipelining, hangs_up):
         self.log = log
         self.pause = pause
+        self.pipelining = pipelining
+        self.hangs_up = hangs_up
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        session.host_name = hostname
+        if self.pipelining:
+            responses.insert(1, "250-PIPELINING")
+        return responses
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         await asyncio.sleep(self.pause)
@@ -113,10 +126,14 @@ class Handler:
         if self.log:
             keep(self.log, envelope.mail_from, recipient, envelope.content)
         else:
-            tell(event="accepted", to=recipient, sender=envelope.mail_from, mail=read(envelope.content))
+            is_encrypted = session.ssl is not None or server.transport.get_extra_info("ssl_object") is not None
+            mail = read(envelope.content)
+            tell(event="accepted", to=recipient, sender=envelope.mail_from, encrypted=is_encrypted, mail=mail)
         if recipient.startswith("lost") and first_time(recipient):
             server.transport.abort()
             return "451 never read"
+        if self.hangs_up:
+            asyncio.get_running_loop().call_soon(server.transport.close)
         return "250 2.0.0 Ok: queued as %d" % sum(seen.values())
 
 
@@ -130,17 +147,27 @@ async def main():
     arguments.add_argument("--auth", action="store_true", help="asks for a user and password, also without TLS")
     arguments.add_argument("--log", metavar="FILE", help="keeps accepted mails in this file")
     arguments.add_argument("--pause", type=float, default=0, help="seconds before it answers to RCPT, and to the mail")
+    arguments.add_argument("--certificate", metavar="FILE", help="PEM with a certificate and its key, for TLS")
+    arguments.add_argument("--wrapped", action="store_true", help="TLS from the first byte")
+    arguments.add_argument("--hangs-up", action="store_true", help="closes each connection after a mail")
+    arguments.add_argument("--pipelining", action="store_true", help="offers PIPELINING")
     wanted = arguments.parse_args()
+    tls = None
+    if wanted.certificate:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(wanted.certificate)
     log = open(wanted.log, "a", encoding="utf-8") if wanted.log else None
     auth = {"authenticator": authenticator, "auth_required": True, "auth_require_tls": False} if wanted.auth else {}
 
     def session():
         if not log:
             tell(event="connected")
-        return SMTP(Handler(log, wanted.pause), enable_SMTPUTF8=True, **auth)
+        starttls = {"tls_context": tls, "require_starttls": True} if tls and not wanted.wrapped else {}
+        handler = Handler(log, wanted.pause, wanted.pipelining, wanted.hangs_up)
+        return SMTP(handler, enable_SMTPUTF8=True, **starttls, **auth)
 
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(session, "127.0.0.1", 0)
+    server = await loop.create_server(session, "127.0.0.1", 0, ssl=tls if wanted.wrapped else None)
     tell(event="listening", port=server.sockets[0].getsockname()[1])
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)

@@ -5,4 +5,5 @@ mod delivery;
 mod render;
 mod smtp;
 mod support;
+mod tls;
 mod world;
