@@ -468,8 +468,9 @@ impl WrittenMail {
         let dkim = match secret("TIDINGS_DKIM_KEY", self.dkim_key, &self.dkim_key_file)? {
             None => None,
             Some(key) => {
-                let selector = given(self.dkim_selector)
-                    .context("TIDINGS_DKIM_SELECTOR: name the selector whose DNS record holds the public key")?;
+                let selector = given(self.dkim_selector).context(
+                    "TIDINGS_DKIM_SELECTOR: name the selector whose DNS record holds the public key",
+                )?;
                 Some(Dkim { key, selector, domain: given(self.dkim_domain) })
             }
         };
@@ -610,8 +611,13 @@ mod tests {
         let config = config.expect("valid settings");
         assert_eq!(config.mail.dkim.as_ref().map(|dkim| dkim.selector.as_str()), Some("tidings"));
         assert!(!format!("{config:?}").contains("canary-key"));
-        let tls = |text| load(&[("TIDINGS_DATA_DIR", "/data"), ("TIDINGS_MAIL_TLS", text)]).expect("valid").mail.tls;
-        assert_eq!((tls("none"), tls("starttls"), tls("tls")), (Some(Tls::Never), Some(Tls::Required), Some(Tls::Wrapped)));
+        let tls = |text| {
+            load(&[("TIDINGS_DATA_DIR", "/data"), ("TIDINGS_MAIL_TLS", text)]).expect("valid").mail.tls
+        };
+        assert_eq!(
+            (tls("none"), tls("starttls"), tls("tls")),
+            (Some(Tls::Never), Some(Tls::Required), Some(Tls::Wrapped))
+        );
         assert_eq!(tls(""), None);
     }
 

@@ -11,6 +11,7 @@ pub mod machine;
 pub mod report;
 mod row;
 mod server;
+mod sink;
 mod statistics;
 mod yardstick;
 
@@ -55,12 +56,22 @@ pub enum Part {
     RunNow,
     /// Runs that wait for a slow model.
     Waiting,
+    /// Mails to many readers.
+    FanOut,
 }
 
 impl Part {
     /// All, in the order in which they are measured.
-    pub const ALL: [Self; 7] =
-        [Self::Queue, Self::Growth, Self::Tick, Self::Lateness, Self::Claims, Self::RunNow, Self::Waiting];
+    pub const ALL: [Self; 8] = [
+        Self::Queue,
+        Self::Growth,
+        Self::Tick,
+        Self::Lateness,
+        Self::Claims,
+        Self::RunNow,
+        Self::Waiting,
+        Self::FanOut,
+    ];
 
     /// The name that `--only` takes.
     pub const fn name(self) -> &'static str {
@@ -72,6 +83,7 @@ impl Part {
             Self::Claims => "claims",
             Self::RunNow => "run-now",
             Self::Waiting => "waiting",
+            Self::FanOut => "fan-out",
         }
     }
 }
@@ -118,6 +130,8 @@ pub struct Size {
     pub samples: u32,
     /// Runs that wait at once.
     pub waiting: u32,
+    /// Mails that are sent in a round.
+    pub mails: u32,
 }
 
 impl Size {
@@ -134,6 +148,7 @@ impl Size {
         spread_seconds: 10,
         samples: 300,
         waiting: 10_000,
+        mails: 5_000,
     };
     /// For trying: its figures say little.
     pub const QUICK: Self = Self {
@@ -148,6 +163,7 @@ impl Size {
         spread_seconds: 3,
         samples: 50,
         waiting: 500,
+        mails: 500,
     };
     /// For the bench's own test: its figures say nothing.
     pub const TINY: Self = Self {
@@ -163,6 +179,7 @@ impl Size {
         spread_seconds: 1,
         samples: 4,
         waiting: 20,
+        mails: 20,
     };
 }
 

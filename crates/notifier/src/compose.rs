@@ -118,7 +118,8 @@ impl Composer<'_> {
             message
                 .add_note("This message is late: its delivery window had closed before the run could start.");
         }
-        let attachment = match self.shared.attachment.get_or_try_init(|| self.csv_file(source)).await?.clone() {
+        let attachment = match self.shared.attachment.get_or_try_init(|| self.csv_file(source)).await?.clone()
+        {
             Attachment::File(file) => Some(file),
             Attachment::TooLarge => {
                 message.add_note(

@@ -140,7 +140,8 @@ impl Notifier {
             return Ok(suppressed("unsubscribed"));
         }
         let shared = self.answers.of(delivery);
-        let composer = Composer { store: &self.store, public_url: &self.public_url, delivery, shared: &shared };
+        let composer =
+            Composer { store: &self.store, public_url: &self.public_url, delivery, shared: &shared };
         let composed = match composer.compose(user).await {
             Ok(composed) => composed,
             Err(compose::Error::Gone(what)) => return Ok(failed("gone", what)),

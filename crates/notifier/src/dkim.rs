@@ -35,7 +35,9 @@ const ONCE_ONLY: [&str; 6] = ["From", "Reply-To", "To", "Subject", "Date", "Mess
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// No PEM block with a private key in it.
-    #[error("it is no private key in PEM (`-----BEGIN PRIVATE KEY-----` or `-----BEGIN RSA PRIVATE KEY-----`)")]
+    #[error(
+        "it is no private key in PEM (`-----BEGIN PRIVATE KEY-----` or `-----BEGIN RSA PRIVATE KEY-----`)"
+    )]
     Pem,
     /// Another kind of key, or an RSA key of less than 2,048 bits.
     #[error("it is neither an RSA key of 2048 bits or more nor an Ed25519 key")]
@@ -70,7 +72,8 @@ impl DkimKey {
     /// Reads a private key in PEM, PKCS #8 or PKCS #1.
     pub fn parse(domain: &str, selector: &str, pem: &SecretString) -> Result<Self, KeyError> {
         let is_name = |name: &str| {
-            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+            !name.is_empty()
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
         };
         if !is_name(domain) || !is_name(selector) {
             return Err(KeyError::Name);
@@ -180,8 +183,7 @@ fn fields(head: &[u8]) -> Vec<(String, String)> {
 
 /// `name:value` with the name in lower case, unfolded, and single spaces (RFC 6376, 3.4.2).
 fn relaxed_field(name: &str, value: &str) -> String {
-    let words: Vec<&str> =
-        value.split([' ', '\t', '\r', '\n']).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = value.split([' ', '\t', '\r', '\n']).filter(|word| !word.is_empty()).collect();
     format!("{}:{}", name.trim_end().to_ascii_lowercase(), words.join(" "))
 }
 

@@ -175,7 +175,8 @@ impl Letter<'_> {
         let print = printed.print(self.message);
         let own_id = format!("{delivery_id}@{domain}");
         let own_link = self.message.unsubscribe_url.as_deref().unwrap_or_default();
-        let html = print.rendered.html.replace(ANYBODYS_ID, &own_id).replace(ANYBODYS_LINK, &escape(own_link));
+        let html =
+            print.rendered.html.replace(ANYBODYS_ID, &own_id).replace(ANYBODYS_LINK, &escape(own_link));
         let text = print.rendered.text.replace(ANYBODYS_LINK, own_link);
         let subject = header_text(&self.message.subject());
 
@@ -208,8 +209,7 @@ impl Letter<'_> {
             let mut related = MultiPart::related().boundary(boundary("related")).singlepart(html);
             for (position, picture) in print.pictures.iter().enumerate() {
                 let number = position + 1;
-                let body =
-                    Body::dangerous_pre_encoded(picture.clone(), ContentTransferEncoding::Base64);
+                let body = Body::dangerous_pre_encoded(picture.clone(), ContentTransferEncoding::Base64);
                 related = related.singlepart(
                     Attachment::new_inline_with_name(
                         format!("chart-{number}.{own_id}"),

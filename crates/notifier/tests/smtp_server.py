@@ -12,7 +12,10 @@ It speaks TLS with `--certificate FILE` (PEM, certificate and key): after STARTT
 `--hangs-up` closes each connection right after its first mail was taken, without a word.
 `--pipelining` says that it takes several commands at once.
 
-With `--log FILE` it tells of mails that it accepted in that file instead, one JSON object a line, on disk before it answers.
+`--faults N` treats N of a hundred mails badly, whoever they are to: refused for now at RCPT or at their end, hung up on before
+or after they are accepted, or slow.
+
+With `--log FILE` it tells of mails that it accepted in that file instead, one JSON object a line, on disk before it answers. Each `nobody*` that somebody wants to write to is a line in `FILE.refused`.
 """
 
 import argparse
@@ -23,11 +26,14 @@ import email.policy
 import json
 import logging
 import os
+import random
 import ssl
 import sys
 import time
 
 from aiosmtpd.smtp import SMTP, AuthResult
+
+FAULTS = ["greylisted", "closing", "no room", "dropped", "lost", "slow"]
 
 logging.disable()
 seen = collections.Counter()
@@ -78,8 +84,11 @@ def keep(log, sender, recipient, source):
 
 
 class Handler:
-    def __init__(self, log, pause, pipelining, hangs_up):
+    def __init__(self, log, refused, pause, faults, pipelining, hangs_up):
         self.log = log
+        self.refused = refused
+        self.faults = faults
+        self.fault = None
         self.pause = pause
         self.pipelining = pipelining
         self.hangs_up = hangs_up
@@ -94,6 +103,11 @@ class Handler:
         await asyncio.sleep(self.pause)
         if not self.log:
             tell(event="recipient", to=address)
+        self.fault = random.choice(FAULTS) if random.random() * 100 < self.faults else None
+        if self.fault == "greylisted":
+            return "450 4.2.0 greylisted"
+        if self.fault == "closing":
+            return "421 4.3.2 shutting down"
         if address.startswith("later"):
             return "451 4.3.0 try again later"
         if address.startswith("grey") and first_time(address):
@@ -101,6 +115,9 @@ class Handler:
         if address.startswith("closing") and first_time(address):
             return "421 4.3.2 shutting down"
         if address.startswith("nobody"):
+            if self.refused:
+                self.refused.write(address + "\n")
+                self.refused.flush()
             return "550 5.1.1 no such user here"
         if address.startswith("policy"):
             return "550 5.7.1 blocked by policy"
@@ -112,6 +129,13 @@ class Handler:
     async def handle_DATA(self, server, session, envelope):
         await asyncio.sleep(self.pause)
         recipient = envelope.rcpt_tos[0]
+        if self.fault == "slow":
+            await asyncio.sleep(1)
+        if self.fault == "no room":
+            return "452 4.3.1 no room now"
+        if self.fault == "dropped":
+            server.transport.abort()
+            return "451 never read"
         if recipient.startswith("held"):
             tell(event="held", to=recipient)
             await released.wait()
@@ -129,7 +153,7 @@ class Handler:
             is_encrypted = session.ssl is not None or server.transport.get_extra_info("ssl_object") is not None
             mail = read(envelope.content)
             tell(event="accepted", to=recipient, sender=envelope.mail_from, encrypted=is_encrypted, mail=mail)
-        if recipient.startswith("lost") and first_time(recipient):
+        if self.fault == "lost" or (recipient.startswith("lost") and first_time(recipient)):
             server.transport.abort()
             return "451 never read"
         if self.hangs_up:
@@ -149,6 +173,7 @@ async def main():
     arguments.add_argument("--pause", type=float, default=0, help="seconds before it answers to RCPT, and to the mail")
     arguments.add_argument("--certificate", metavar="FILE", help="PEM with a certificate and its key, for TLS")
     arguments.add_argument("--wrapped", action="store_true", help="TLS from the first byte")
+    arguments.add_argument("--faults", type=float, default=0, help="so many of a hundred mails are treated badly")
     arguments.add_argument("--hangs-up", action="store_true", help="closes each connection after a mail")
     arguments.add_argument("--pipelining", action="store_true", help="offers PIPELINING")
     wanted = arguments.parse_args()
@@ -157,13 +182,14 @@ async def main():
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(wanted.certificate)
     log = open(wanted.log, "a", encoding="utf-8") if wanted.log else None
+    refused = open(wanted.log + ".refused", "a", encoding="utf-8") if wanted.log else None
     auth = {"authenticator": authenticator, "auth_required": True, "auth_require_tls": False} if wanted.auth else {}
 
     def session():
         if not log:
             tell(event="connected")
         starttls = {"tls_context": tls, "require_starttls": True} if tls and not wanted.wrapped else {}
-        handler = Handler(log, wanted.pause, wanted.pipelining, wanted.hangs_up)
+        handler = Handler(log, refused, wanted.pause, wanted.faults, wanted.pipelining, wanted.hangs_up)
         return SMTP(handler, enable_SMTPUTF8=True, **starttls, **auth)
 
     loop = asyncio.get_running_loop()

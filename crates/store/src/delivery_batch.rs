@@ -8,9 +8,7 @@ use domain::{delivery::Audience, run::RunReason};
 use uuid::Uuid;
 
 use crate::{
-    DeliveryLease, DeliveryOutcome, Error, Result, Scope, Store, Tx,
-    delivery::finish,
-    error::without_nul,
+    DeliveryLease, DeliveryOutcome, Error, Result, Scope, Store, Tx, delivery::finish, error::without_nul,
 };
 
 /// An attempt that is about to begin.

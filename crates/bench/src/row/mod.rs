@@ -1,6 +1,7 @@
 //! What is measured, part by part.
 
 mod claims;
+mod fan_out;
 mod growth;
 mod lateness;
 mod queue;
@@ -47,6 +48,7 @@ impl<'a> Bench<'a> {
             Part::Claims => claims::measure(self).await,
             Part::RunNow => run_now::measure(self).await,
             Part::Waiting => waiting::measure(self).await,
+            Part::FanOut => fan_out::measure(self).await,
         }
     }
 

@@ -224,10 +224,11 @@ impl Smtp {
 
     /// Hands `email` to the server; answers what the server said to it, which names it in the server's log.
     pub async fn send(&self, email: &Email) -> Result<String, Error> {
-        let _place = self.places.acquire().await.map_err(|_| Error::Later {
-            answer: "the notifier is stopping".to_owned(),
-            is_ours: false,
-        })?;
+        let _place = self
+            .places
+            .acquire()
+            .await
+            .map_err(|_| Error::Later { answer: "the notifier is stopping".to_owned(), is_ours: false })?;
         if let Some(mut kept) = self.kept().await {
             match self.transfer(&mut kept, email).await {
                 // The server has closed it since: nothing was taken, and a new one may do.
@@ -281,13 +282,18 @@ impl Smtp {
         let server = (self.host.trim_matches(['[', ']']), self.port());
         let mut connection = if self.tls == Tls::Wrapped {
             let (limit, tls) = (Some(self.patience.connect), Some(self.tls_parameters.clone()));
-            AsyncSmtpConnection::connect_tokio1(server, limit, &self.hello, tls, None).await.map_err(refused)?
+            AsyncSmtpConnection::connect_tokio1(server, limit, &self.hello, tls, None)
+                .await
+                .map_err(refused)?
         } else {
-            let unreachable = |error: std::io::Error| Error::Later { answer: shown(&error.to_string()), is_ours: false };
+            let unreachable =
+                |error: std::io::Error| Error::Later { answer: shown(&error.to_string()), is_ours: false };
             let stream = TcpStream::connect(server).await.map_err(unreachable)?;
             // A mail's last bytes must not wait for the acknowledgement of those before them.
             stream.set_nodelay(true).map_err(unreachable)?;
-            AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello).await.map_err(refused)?
+            AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello)
+                .await
+                .map_err(refused)?
         };
         let upgrades = match self.tls {
             Tls::Required => true,

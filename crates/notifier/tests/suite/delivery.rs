@@ -330,13 +330,16 @@ async fn many_readers_of_one_answer_each_get_their_own_mail() {
         assert_eq!(header(mail, "Message-ID"), format!("<{}@mail.example>", delivery.id));
         let link = header(mail, "List-Unsubscribe").trim_matches(['<', '>']).to_owned();
         let token = link.rsplit('/').next().expect("a token").parse().expect("a UUID");
-        let about = world.store().unsubscription_get(token).await.expect("an answer").expect("a subscription");
+        let about =
+            world.store().unsubscription_get(token).await.expect("an answer").expect("a subscription");
         assert_eq!(about.email, email, "the link is the reader's own");
         assert!(text(mail, "text/html").contains(&format!("href=\"{link}\"")));
         assert!(text(mail, "text/plain").contains(&link));
         let picture = part(mail, "image/png").expect("the chart");
         let id = picture["id"].as_str().expect("an id").trim_matches(['<', '>']);
-        assert!(id.contains(&delivery.id.to_string()) && text(mail, "text/html").contains(&format!("cid:{id}")));
+        assert!(
+            id.contains(&delivery.id.to_string()) && text(mail, "text/html").contains(&format!("cid:{id}"))
+        );
         assert_eq!(mail["defects"], serde_json::json!([]));
         links.insert(link);
     }

@@ -185,10 +185,14 @@ async fn a_server_that_takes_commands_together_says_the_same() {
     smtp.send(&usual_mail("reader@example.com")).await.expect("taken");
     assert_eq!(server.event("accepted")["to"], "reader@example.com");
     let result = async |to: &str| smtp.send(&usual_mail(to)).await.expect_err("a refusal");
-    assert!(matches!(result("later@example.com").await, Error::Later { answer, .. } if answer.contains("451")));
+    assert!(
+        matches!(result("later@example.com").await, Error::Later { answer, .. } if answer.contains("451"))
+    );
     assert!(matches!(result("nobody@example.com").await, Error::DeadAddress { .. }));
     assert!(matches!(result("policy@example.com").await, Error::Refused { is_policy: true, .. }));
-    assert!(matches!(result("full@example.com").await, Error::Refused { answer, .. } if answer.contains("552")));
+    assert!(
+        matches!(result("full@example.com").await, Error::Refused { answer, .. } if answer.contains("552"))
+    );
     assert!(matches!(result("drop@example.com").await, Error::Unknown { .. }));
     smtp.send(&usual_mail("drop@example.com")).await.expect("taken the second time");
     let events = server.into_events();

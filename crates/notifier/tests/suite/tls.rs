@@ -122,7 +122,8 @@ fn a_signature_holds_until_anything_that_a_reader_sees_is_changed() {
         let pem = std::fs::read_to_string(keys.path().join(format!("{kind}.pem"))).expect("a key");
         let record = keys.path().join(format!("{kind}.txt"));
         let key = DkimKey::parse("mail.example", "tidings", &SecretString::from(pem)).expect("a key");
-        let signing = sender().with_reply_to("Data team <data@mail.example>").expect("an address").with_dkim(key);
+        let signing =
+            sender().with_reply_to("Data team <data@mail.example>").expect("an address").with_dkim(key);
         let email = mail(&signing);
         assert_eq!(email.source, mail(&signing).source, "the same at each attempt");
         let source = String::from_utf8(email.source).expect("ASCII");
