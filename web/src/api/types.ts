@@ -31,6 +31,7 @@ export type Grant = Schemas["Grant"];
 export type Group = Schemas["Group"];
 export type Me = Schemas["Me"];
 export type Notification = Schemas["Notification"];
+export type MailSettings = Schemas["MailSettings"];
 export type NotificationPreferences = Schemas["NotificationPreferences"];
 export type Occurrence = Schemas["Occurrence"];
 export type OutboxMail = Schemas["MailSummary"];

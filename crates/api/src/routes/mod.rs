@@ -6,6 +6,7 @@ pub(crate) mod credits;
 pub(crate) mod events;
 pub(crate) mod grants;
 pub(crate) mod groups;
+pub(crate) mod mail;
 pub(crate) mod me;
 pub(crate) mod outbox;
 pub(crate) mod oversight;
@@ -37,6 +38,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(connections::router())
         .merge(grants::router())
         .merge(credits::router())
+        .merge(mail::router())
         .merge(tasks::router())
         .merge(runs::router())
         .merge(oversight::router())

@@ -1,5 +1,6 @@
 import { Page } from "@/components/ui/page";
 
+import { MailDomains } from "./MailDomains";
 import { NotificationPreferences } from "./NotificationPreferences";
 import { Profile } from "./Profile";
 import { Tokens } from "./Tokens";
@@ -11,6 +12,7 @@ export function SettingsPage() {
         <Profile />
         <NotificationPreferences />
         <Tokens />
+        <MailDomains />
       </div>
     </Page>
   );
