@@ -25,6 +25,7 @@ tools-test: ## Install what the tests need
 	@$(setup) test
 	@.config/fetch-duckdb.sh
 	@.config/fetch-smtp.sh
+	@.config/fetch-slack.sh
 	@.config/fetch-llmock.sh
 
 web: web/dist/index.html ## Build the page

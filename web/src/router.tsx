@@ -4,11 +4,13 @@ import { RouteError, RouteNotFound } from "@/components/route-states";
 import { queryClient, setOnSignedOut } from "@/query-client";
 import { appRoute } from "@/routes/app";
 import { connectionRoute, connectionsRoute, newConnectionRoute } from "@/routes/connections";
+import { deliveryRoute } from "@/routes/deliveries";
 import { homeRoute } from "@/routes/home";
 import { outboxMailRoute, outboxRoute } from "@/routes/outbox";
 import { rootRoute } from "@/routes/root";
 import { settingsRoute } from "@/routes/settings";
 import { signInRoute } from "@/routes/sign-in";
+import { slackRoute } from "@/routes/slack";
 import { editTaskRoute, newTaskRoute, taskRoute, tasksRoute } from "@/routes/tasks";
 import { threadRoute, threadsRoute } from "@/routes/threads";
 
@@ -25,8 +27,10 @@ const routeTree = rootRoute.addChildren([
     connectionsRoute,
     newConnectionRoute,
     connectionRoute,
+    deliveryRoute,
     outboxRoute.addChildren([outboxMailRoute]),
     settingsRoute,
+    slackRoute,
   ]),
 ]);
 

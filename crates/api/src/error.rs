@@ -231,7 +231,12 @@ const fn conflict_reason(conflict: Conflict) -> &'static str {
         Conflict::TaskExpired => "task_expired",
         Conflict::RunFinished => "run_finished",
         Conflict::CreatorDeactivated => "creator_deactivated",
+        Conflict::DeliveryUnfinished => "delivery_unfinished",
+        Conflict::DeliveryIsNotice => "delivery_is_notice",
         Conflict::RequestReplaced => "request_replaced",
+        Conflict::SlackTeamTaken => "slack_team_taken",
+        Conflict::SlackOtherTeam => "slack_other_team",
+        Conflict::SlackUserTaken => "slack_user_taken",
         Conflict::Duplicate => "duplicate",
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     auth::Caller,
     error::{Failure, StoreResult},
     extract::body_error,
-    routes::{connections, credits, groups, tasks, threads},
+    routes::{connections, credits, deliveries, groups, tasks, threads},
 };
 
 const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -33,7 +33,7 @@ const LOOK_AFTER: std::time::Duration = std::time::Duration::from_millis(100);
 const TOKENS_PATH: &str = "/api/v1/tokens";
 
 /// Operations that take a key, with their paths: every POST that creates or runs.
-const OPERATIONS: [(&str, &str); 10] = [
+const OPERATIONS: [(&str, &str); 11] = [
     ("token_create", TOKENS_PATH),
     ("group_create", "/api/v1/groups"),
     ("data_connection_create", "/api/v1/data-connections"),
@@ -42,6 +42,7 @@ const OPERATIONS: [(&str, &str); 10] = [
     ("task_create", "/api/v1/tasks"),
     ("task_duplicate", "/api/v1/tasks/{id}/duplicate"),
     ("task_run", "/api/v1/tasks/{id}/run"),
+    ("delivery_send_again", "/api/v1/deliveries/{id}/send-again"),
     ("thread_create", "/api/v1/threads"),
     ("thread_follow_up", "/api/v1/threads/{id}/followup"),
 ];
@@ -115,6 +116,7 @@ async fn retell(state: &ApiState, caller: &Caller, path: &str, effect: &Effect) 
         "task.create" if path.ends_with("/duplicate") => tasks::duplicated(state, caller, id.into()).await,
         "task.create" => tasks::created(state, caller, id.into()).await,
         "task.run" => tasks::started(state, caller, &effect.details).await,
+        "delivery.send_again" => Ok(deliveries::queued(id.into()).into_response()),
         "thread.ask" => threads::asked(state, caller, id.into()).await,
         "thread.followup" => Ok(threads::continued(state, id.into()).into_response()),
         "group.create" => groups::created(state, caller, id.into()).await,

@@ -21,6 +21,7 @@ mod rate;
 mod reference;
 mod routes;
 mod server;
+mod slack;
 mod state;
 mod unsubscribe;
 
@@ -32,12 +33,13 @@ use axum::{
     http::{Uri, header},
     middleware::{from_fn, from_fn_with_state},
     response::IntoResponse,
-    routing::get,
+    routing::{get, post},
 };
 pub use error::{Code, Error, ErrorBody};
 pub use openapi::document_json;
 pub use overload::LoadLimits;
 pub use server::serve;
+pub use slack::SlackOptions;
 pub use state::{ApiOptions, ApiState};
 use tower::{Layer, ServiceBuilder, util::MapRequestLayer};
 use tower_http::compression::CompressionLayer;
@@ -72,6 +74,17 @@ pub fn router(state: ApiState) -> Router {
     let unsubscribing = Router::new()
         .route("/unsubscribe/{token}", get(unsubscribe::ask).post(unsubscribe::act))
         .layer(from_fn_with_state(state.clone(), overload::shed));
+    let from_slack = Router::new()
+        .route("/slack/events", post(slack::inbound::events))
+        .route("/slack/interactions", post(slack::inbound::interactions))
+        .merge(
+            Router::new()
+                .route("/slack/oauth/callback", get(slack::callback::callback))
+                .layer(from_fn_with_state(state.clone(), auth::authenticate)),
+        )
+        .layer(from_fn(|request, next| envelope::limit_time(TIME_LIMIT, request, next)))
+        .layer(from_fn_with_state(state.clone(), overload::shed))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES));
     let pages = Router::new()
         .route(
             "/api/openapi.json",
@@ -92,6 +105,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/metrics", get(health::metrics));
     let served = api
         .merge(unsubscribing)
+        .merge(from_slack)
         .merge(pages)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .fallback(not_routed)

@@ -29,6 +29,7 @@ use crate::{ApiState, error::ErrorBody, routes, routes::events};
         (name = "tasks", description = "Saved questions, their schedules and occurrences."),
         (name = "runs", description = "Executions and their deliveries."),
         (name = "threads", description = "Analyses by the agent."),
+        (name = "slack", description = "Connecting Slack, its channels, and one's own account there."),
         (name = "outbox", description = "Mails that the dev transport kept."),
     ),
 )]

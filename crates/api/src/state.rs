@@ -18,6 +18,7 @@ use crate::{
     overload::{Load, LoadLimits},
     password::Passwords,
     rate::RateLimits,
+    slack::SlackOptions,
 };
 
 /// How the API is set up.
@@ -43,6 +44,8 @@ pub struct ApiOptions {
     pub upload_files: usize,
     /// How much is served at once.
     pub load: LoadLimits,
+    /// The operator's Slack app; none: nobody can connect Slack.
+    pub slack: Option<SlackOptions>,
 }
 
 impl ApiOptions {
@@ -59,6 +62,7 @@ impl ApiOptions {
             upload_bytes: 512 << 20,
             upload_files: 100,
             load: LoadLimits::default(),
+            slack: None,
         }
     }
 }
@@ -72,6 +76,8 @@ pub struct ApiState {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: Arc<ApiOptions>,
     pub(crate) limits: Arc<RateLimits>,
+    /// Who is in Slack channels, as read a few minutes ago.
+    pub(crate) slack_members: Arc<slack::MemberCache>,
     pub(crate) load: Load,
     pub(crate) passwords: Passwords,
     pub(crate) metrics: Option<PrometheusHandle>,
@@ -95,6 +101,7 @@ impl ApiState {
             warehouse,
             events,
             limits: Arc::new(RateLimits::new(&options)),
+            slack_members: Arc::default(),
             load: Load::new(&options.load),
             options: Arc::new(options),
             clock,

@@ -54,6 +54,12 @@ const VARIABLES: &[(&str, &str)] = &[
     ("TIDINGS_DKIM_KEY_FILE", "mail.dkim_key_file"),
     ("TIDINGS_DKIM_SELECTOR", "mail.dkim_selector"),
     ("TIDINGS_DKIM_DOMAIN", "mail.dkim_domain"),
+    ("TIDINGS_SLACK_CLIENT_ID", "slack.client_id"),
+    ("TIDINGS_SLACK_CLIENT_SECRET", "slack.client_secret"),
+    ("TIDINGS_SLACK_CLIENT_SECRET_FILE", "slack.client_secret_file"),
+    ("TIDINGS_SLACK_SIGNING_SECRET", "slack.signing_secret"),
+    ("TIDINGS_SLACK_SIGNING_SECRET_FILE", "slack.signing_secret_file"),
+    ("TIDINGS_SLACK_BASE_URL", "slack.base_url"),
     ("TIDINGS_MODEL_PROVIDER", "model.provider"),
     ("TIDINGS_MODEL_BASE_URL", "model.base_url"),
     ("TIDINGS_MODEL_NAME", "model.name"),
@@ -75,6 +81,8 @@ pub(crate) struct Config {
     pub(crate) database: Database,
     pub(crate) data: Data,
     pub(crate) mail: Mail,
+    /// `None`: nobody can connect Slack.
+    pub(crate) slack: Option<Slack>,
     pub(crate) model: Model,
     pub(crate) scheduler: Scheduler,
     pub(crate) agent: Agent,
@@ -131,6 +139,17 @@ pub(crate) struct Dkim {
     pub(crate) selector: String,
     /// `None`: the sender's.
     pub(crate) domain: Option<String>,
+}
+
+/// The operator's Slack app.
+#[derive(Clone, Debug)]
+pub(crate) struct Slack {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: SecretString,
+    /// What Slack signs its requests to us with.
+    pub(crate) signing_secret: SecretString,
+    /// Where Slack's Web API is.
+    pub(crate) base_url: url::Url,
 }
 
 /// Who answers.
@@ -190,6 +209,7 @@ struct Written {
     database: WrittenDatabase,
     data: WrittenData,
     mail: WrittenMail,
+    slack: WrittenSlack,
     model: WrittenModel,
     scheduler: WrittenScheduler,
     agent: WrittenAgent,
@@ -245,6 +265,17 @@ struct WrittenMail {
     dkim_key_file: String,
     dkim_selector: String,
     dkim_domain: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenSlack {
+    client_id: String,
+    client_secret: String,
+    client_secret_file: String,
+    signing_secret: String,
+    signing_secret_file: String,
+    base_url: String,
 }
 
 #[derive(Deserialize)]
@@ -394,6 +425,7 @@ impl Written {
             },
             data: Data { files_allowed: files_allowed.collect(), secret_key_file, dir },
             mail: self.mail.check()?,
+            slack: self.slack.check()?,
             model: self.model.check()?,
             scheduler: Scheduler {
                 tick: std::time::Duration::from_millis(self.scheduler.tick_millis),
@@ -483,6 +515,33 @@ impl WrittenMail {
             connections: self.connections,
             dkim,
         })
+    }
+}
+
+impl WrittenSlack {
+    /// All of an app, or none of it.
+    fn check(self) -> anyhow::Result<Option<Slack>> {
+        let client_secret =
+            secret("TIDINGS_SLACK_CLIENT_SECRET", self.client_secret, &self.client_secret_file)?;
+        let signing_secret =
+            secret("TIDINGS_SLACK_SIGNING_SECRET", self.signing_secret, &self.signing_secret_file)?;
+        let base_url: url::Url = self
+            .base_url
+            .parse()
+            .ok()
+            .filter(|url: &url::Url| matches!(url.scheme(), "http" | "https") && url.path().ends_with('/'))
+            .with_context(|| {
+                format!("TIDINGS_SLACK_BASE_URL: `{}` is no address that ends with a slash", self.base_url)
+            })?;
+        let client_id = Some(self.client_id).filter(|id| !id.is_empty());
+        let (client_id, client_secret, signing_secret) = match (client_id, client_secret, signing_secret) {
+            (None, None, None) => return Ok(None),
+            (Some(id), Some(client), Some(signing)) => (id, client, signing),
+            (None, ..) => bail!("TIDINGS_SLACK_CLIENT_ID is needed beside the app's secrets"),
+            (_, None, _) => bail!("TIDINGS_SLACK_CLIENT_SECRET is needed beside the app's id"),
+            (.., None) => bail!("TIDINGS_SLACK_SIGNING_SECRET is needed beside the app's id"),
+        };
+        Ok(Some(Slack { client_id, client_secret, signing_secret, base_url }))
     }
 }
 
@@ -622,6 +681,26 @@ mod tests {
     }
 
     #[test]
+    fn a_slack_app_is_whole_or_absent() {
+        let app = [
+            ("TIDINGS_SLACK_CLIENT_ID", "1.2"),
+            ("TIDINGS_SLACK_CLIENT_SECRET", "canary-one"),
+            ("TIDINGS_SLACK_SIGNING_SECRET", "canary-two"),
+        ];
+        let data = ("TIDINGS_DATA_DIR", "/data");
+        assert!(load(&[data]).expect("valid settings").slack.is_none());
+        let config = load(&[data, app[0], app[1], app[2]]).expect("valid settings");
+        assert!(!format!("{config:?}").contains("canary"), "a secret shows when printed");
+        assert_eq!(config.slack.expect("an app").base_url.as_str(), "https://slack.com/api/");
+        for missing in 0..3 {
+            let mut given = vec![data];
+            given.extend(app.iter().enumerate().filter(|(index, _)| *index != missing).map(|(_, one)| *one));
+            let error = load(&given).expect_err("a refusal");
+            assert!(format!("{error:#}").contains(app[missing].0), "{error:#}");
+        }
+    }
+
+    #[test]
     fn prices_are_a_table_of_models() {
         let config = load(&[("TIDINGS_DATA_DIR", "/data")]).expect("valid settings");
         assert_eq!(config.model.prices, [], "nothing costs anything");
@@ -646,6 +725,7 @@ mod tests {
             ("TIDINGS_SMTP_URL", "mail.example:25"),
             ("TIDINGS_MAIL_TLS", "perhaps"),
             ("TIDINGS_MAIL_CONNECTIONS", "0"),
+            ("TIDINGS_SLACK_BASE_URL", "https://slack.example/api"),
             ("DATABASE_URL", "mysql://x"),
             ("TIDINGS_LOG_FORMAT", "xml"),
             ("TIDINGS_REQUESTS_AT_ONCE", "0"),

@@ -3,7 +3,7 @@
 use std::{io::ErrorKind, net::TcpListener, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use api::{ApiOptions, ApiState};
+use api::{ApiOptions, ApiState, SlackOptions};
 use chrono::TimeDelta;
 use domain::{ThreadId, clock::SystemClock};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -109,7 +109,13 @@ async fn run_roles(
             SchedulerOptions { tick: config.scheduler.tick, ..SchedulerOptions::default() },
         );
         let agent = wiring::agent(config, &store, &warehouse);
-        let notifier = wiring::notifier(config, &store)?;
+        let notifier = wiring::notifier(config, &store, &events)?;
+        if let Some(inbox) = wiring::slack_inbox(config, &store) {
+            spawn(&mut running, "slack inbox", &stopping, async move |stopping| {
+                inbox.run(stopping).await;
+                Ok(())
+            });
+        }
         let heard = events.clone();
         spawn(&mut running, "scheduler", &stopping, async move |stopping| {
             scheduler.run(stopping).await;
@@ -174,6 +180,9 @@ fn api_state(config: &Config, store: &Store, warehouse: Warehouse, events: Event
     options.load = config.server.load;
     options.has_outbox = config.mail.smtp_url.is_none();
     options.model = wiring::model(config).name();
+    options.slack = config.slack.as_ref().zip(wiring::slack(config)).map(|(app, (client, credentials))| {
+        SlackOptions { client, app: credentials, signing_secret: app.signing_secret.clone() }
+    });
     #[expect(clippy::disallowed_methods, reason = "where the randomness of sessions and tokens comes from")]
     let random = StdRng::from_rng(&mut rand::rng());
     ApiState::new(store.clone(), warehouse, events, Arc::new(SystemClock), random, options)

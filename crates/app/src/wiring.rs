@@ -13,11 +13,12 @@ use notifier::{
     Notifier, NotifierOptions,
     dkim::DkimKey,
     email::Sender,
+    slack_inbox::{SlackInbox, SlackInboxOptions},
     transport::{Smtp, Transport, smtp::Patience},
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 use secrecy::{ExposeSecret as _, SecretString};
-use store::Store;
+use store::{Events, Store};
 use warehouse::{ForbiddenDatabase, Warehouse, WarehouseOptions, WorkerCommand};
 
 use crate::{
@@ -89,8 +90,27 @@ pub(crate) fn agent(config: &Config, store: &Store, warehouse: &Warehouse) -> Ag
     })
 }
 
+/// Slack's Web API, and the operator's app there.
+pub(crate) fn slack(config: &Config) -> Option<(slack::Client, slack::App)> {
+    let app = config.slack.as_ref()?;
+    let client = slack::Client::new(net::vendor_client(), app.base_url.clone());
+    let (client_id, client_secret) = (app.client_id.clone(), app.client_secret.clone());
+    Some((client, slack::App { client_id, client_secret }))
+}
+
+/// What works on what Slack sent; none where no app is set up.
+pub(crate) fn slack_inbox(config: &Config, store: &Store) -> Option<SlackInbox> {
+    let (client, app) = slack(config)?;
+    Some(SlackInbox::new(SlackInboxOptions::new(
+        store.clone(),
+        client,
+        app,
+        config.server.public_url.clone(),
+    )))
+}
+
 /// The notifier of this process.
-pub(crate) fn notifier(config: &Config, store: &Store) -> anyhow::Result<Notifier> {
+pub(crate) fn notifier(config: &Config, store: &Store, events: &Events) -> anyhow::Result<Notifier> {
     let transport = match &config.mail.smtp_url {
         Some(url) => Transport::Smtp(smtp(&config.mail, url)?),
         None => Transport::Outbox,
@@ -99,7 +119,10 @@ pub(crate) fn notifier(config: &Config, store: &Store) -> anyhow::Result<Notifie
     let random = StdRng::from_rng(&mut rand::rng());
     let public_url = config.server.public_url.clone();
     let mail_from = sender(&config.mail)?;
-    Ok(Notifier::new(NotifierOptions::new(store.clone(), transport, public_url, mail_from, random)))
+    let mut options = NotifierOptions::new(store.clone(), transport, public_url, mail_from, random);
+    options.slack = slack(config).map(|(client, app)| notifier::Slack { client, app });
+    options.events = Some(events.clone());
+    Ok(Notifier::new(options))
 }
 
 fn smtp(mail: &Mail, url: &SecretString) -> anyhow::Result<Smtp> {

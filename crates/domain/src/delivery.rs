@@ -23,6 +23,8 @@ words! {
         Answer = "answer",
         /// Nothing was sent for a week because the task's condition did not hold: to its creator and all its recipients.
         NoNews = "no_news",
+        /// What came of a question asked in Slack: into the Slack thread that asked.
+        Reply = "reply",
         /// A run failed: to the task's creator, once per streak of failures.
         Failure = "failure",
         /// After failures a run succeeded again: to the creator.
@@ -35,6 +37,8 @@ words! {
         Expiring = "expiring",
         /// The task has expired: to the creator.
         Expired = "expired",
+        /// Slack is no longer connected, and no admin of ours did that: to the workspace's admins.
+        SlackEnded = "slack_ended",
     }
 }
 
@@ -67,6 +71,27 @@ words! {
         LinkOnly = "link_only",
         /// Nothing.
         Withheld = "withheld",
+    }
+}
+
+impl Audience {
+    /// The one of the two that shows less.
+    #[must_use]
+    pub fn tighter(self, other: Self) -> Self {
+        if self.openness() <= other.openness() { self } else { other }
+    }
+
+    /// Whether this shows less than `other`.
+    pub const fn is_tighter_than(self, other: Self) -> bool {
+        self.openness() < other.openness()
+    }
+
+    const fn openness(self) -> u8 {
+        match self {
+            Self::Withheld => 0,
+            Self::LinkOnly => 1,
+            Self::Full => 2,
+        }
     }
 }
 

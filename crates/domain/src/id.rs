@@ -86,6 +86,8 @@ id! {
     ChartId,
     /// One message to one recipient or channel.
     DeliveryId,
+    /// One connecting of a workspace with a Slack team.
+    SlackInstallationId,
     /// A line of a workspace's credit ledger.
     CreditEntryId,
 }

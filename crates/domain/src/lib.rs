@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod answer;
+pub mod audience;
 pub mod check;
 pub mod clock;
 pub mod condition;
@@ -15,6 +16,7 @@ pub mod id;
 pub mod invalid;
 pub mod run;
 pub mod schedule;
+pub mod slack;
 pub mod step;
 pub mod table;
 pub mod task;
@@ -23,7 +25,7 @@ pub mod thread;
 pub use clock::Clock;
 pub use credits::Credits;
 pub use id::{
-    ChartId, ConnectionId, CreditEntryId, DeliveryId, GroupId, ResultId, RunId, SessionId, TaskId, ThreadId,
-    TokenId, UserId, WorkspaceId,
+    ChartId, ConnectionId, CreditEntryId, DeliveryId, GroupId, ResultId, RunId, SessionId,
+    SlackInstallationId, TaskId, ThreadId, TokenId, UserId, WorkspaceId,
 };
 pub use invalid::{Invalid, Issue};

@@ -23,6 +23,8 @@ words! {
         Api = "api",
         /// A task.
         Task = "task",
+        /// A mention of the app in a Slack channel, or a direct message to it.
+        Slack = "slack",
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use domain::{
-    access::{ConnectionAccess, Role},
+    UserId,
     answer::Answer,
+    audience::Decision,
     condition::Condition,
     delivery::{Audience, DeliveryKind},
     run::RunReason,
@@ -14,11 +15,12 @@ use domain::{
 use store::{ClaimedDelivery, DeliveryUser, Store, StoredResult, Thread, Turn};
 
 use crate::{
+    audience::{self, ChannelPeople},
     csv,
     email::{ATTACHMENT_BYTES_MAX, CsvFile},
     message::{Excerpt, Message, PICTURES_MAX, Picture, Report, TABLE_ROWS_MAX},
     no_news::{CHECKS_MAX, NoNews},
-    notice::{Event, Notice},
+    notice::{self, Event, Notice},
     render::inert::clip,
     shared::Shared,
 };
@@ -39,14 +41,27 @@ pub(crate) enum Error {
     Store(#[from] store::Error),
 }
 
+/// Whom a delivery is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reader<'a> {
+    /// One person.
+    Person(&'a DeliveryUser),
+    /// Everybody in a Slack channel.
+    Channel(&'a ChannelPeople),
+}
+
+impl Reader<'_> {
+    fn is(&self, user_id: UserId) -> bool {
+        matches!(self, Self::Person(user) if user.id == user_id)
+    }
+}
+
 /// What a delivery says to its recipient.
 pub(crate) struct Composed {
     /// What it says.
     pub(crate) message: Message,
-    /// How much of everything that is.
-    pub(crate) audience: Audience,
-    /// Why that much.
-    pub(crate) audience_reason: &'static str,
+    /// How much of everything that is, and why; none for word to a task's creator, who sees it all.
+    pub(crate) decision: Option<Decision>,
     /// What goes along.
     pub(crate) attachment: Option<Arc<CsvFile>>,
     /// What the mail belongs to: those of one task are read together.
@@ -82,10 +97,11 @@ pub(crate) enum Attachment {
 }
 
 impl Composer<'_> {
-    /// What the delivery says to `user`.
-    pub(crate) async fn compose(&self, user: &DeliveryUser) -> Result<Composed, Error> {
+    /// What the delivery says to `reader`.
+    pub(crate) async fn compose(&self, reader: Reader<'_>) -> Result<Composed, Error> {
         match self.delivery.kind {
-            DeliveryKind::Answer => self.answer(user).await,
+            DeliveryKind::Answer => self.answer(reader).await,
+            DeliveryKind::Reply => self.reply(reader).await,
             DeliveryKind::Failure => self.failure_notice().await,
             DeliveryKind::Recovery => self.notice(Event::Recovered, None).await,
             DeliveryKind::StillRunning => {
@@ -93,27 +109,47 @@ impl Composer<'_> {
                 let day = self.delivery.message.as_deref().and_then(|message| message.parse().ok());
                 self.notice(Event::StillRunning(day), None).await
             }
-            DeliveryKind::NoNews => self.no_news(user).await,
+            DeliveryKind::NoNews => self.no_news(reader).await,
             DeliveryKind::StaleData => self.stale_notice().await,
             DeliveryKind::Expiring => self.notice(Event::Expiring, None).await,
             DeliveryKind::Expired => self.notice(Event::Expired, None).await,
+            DeliveryKind::SlackEnded => Ok(self.slack_ended()),
         }
     }
 
-    async fn answer(&self, user: &DeliveryUser) -> Result<Composed, Error> {
+    /// What is said to a question that was asked in Slack. Of data that stays out of Slack, not even the headline is.
+    async fn reply(&self, reader: Reader<'_>) -> Result<Composed, Error> {
+        let thread_id = self.delivery.thread_id.ok_or(Error::Gone("the answer is gone"))?;
+        let scope = &self.delivery.scope;
+        if !self.store.thread_is_sensitive(scope, thread_id).await? {
+            return self.answer(reader).await;
+        }
+        let thread =
+            self.store.thread_get(scope, thread_id).await?.ok_or(Error::Gone("the thread is gone"))?;
+        let url = format!("{}/threads/{thread_id}", self.public_url);
+        Ok(Composed {
+            message: notice::kept_out_of_slack(&thread.title, url, self.delivery.created_at),
+            decision: Some(self.audience(reader, &thread).await?),
+            attachment: None,
+            conversation: format!("thread-{thread_id}"),
+        })
+    }
+
+    async fn answer(&self, reader: Reader<'_>) -> Result<Composed, Error> {
         let source = self.shared.source.get_or_try_init(|| self.source()).await?;
+        let Some(source) = source else { return self.without_answer().await };
         let conversation = match self.delivery.task_id {
             Some(task_id) => format!("task-{task_id}"),
             None => format!("thread-{}", source.thread.id),
         };
-        let (audience, audience_reason) = self.audience(user, &source.thread).await?;
-        if audience != Audience::Full {
-            let message = Message::link_only(self.report(source, user, Vec::new(), Vec::new()));
-            return Ok(Composed { message, audience, audience_reason, attachment: None, conversation });
+        let decision = self.audience(reader, &source.thread).await?;
+        if decision.audience != Audience::Full {
+            let message = Message::link_only(self.report(source, reader, Vec::new(), Vec::new()));
+            return Ok(Composed { message, decision: Some(decision), attachment: None, conversation });
         }
         let excerpts = self.shared.excerpts.get_or_try_init(|| self.excerpts(source)).await?;
         let pictures = self.shared.pictures.get_or_try_init(|| self.pictures(&source.answer)).await?;
-        let mut message = Message::full(self.report(source, user, excerpts.clone(), pictures.clone()));
+        let mut message = Message::full(self.report(source, reader, excerpts.clone(), pictures.clone()));
         if *self.shared.is_late.get_or_try_init(|| self.is_late()).await? {
             message
                 .add_note("This message is late: its delivery window had closed before the run could start.");
@@ -129,7 +165,7 @@ impl Composer<'_> {
             }
             Attachment::None => None,
         };
-        Ok(Composed { message, audience, audience_reason, attachment, conversation })
+        Ok(Composed { message, decision: Some(decision), attachment, conversation })
     }
 
     async fn is_late(&self) -> Result<bool, store::Error> {
@@ -138,47 +174,56 @@ impl Composer<'_> {
         Ok(run.is_some_and(|run| run.late))
     }
 
-    async fn source(&self) -> Result<Source, Error> {
+    /// What the asker reads of a turn that ended without an answer.
+    async fn without_answer(&self) -> Result<Composed, Error> {
+        let scope = &self.delivery.scope;
+        let (thread_id, run_id) =
+            self.delivery.thread_id.zip(self.delivery.run_id).ok_or(Error::Gone("the answer is gone"))?;
+        let thread =
+            self.store.thread_get(scope, thread_id).await?.ok_or(Error::Gone("the thread is gone"))?;
+        let run = self.store.run_get(scope, run_id).await?.ok_or(Error::Gone("the run is gone"))?;
+        let reason = run.reason.unwrap_or(RunReason::Internal);
+        let details = run.message.as_deref();
+        let url = format!("{}/threads/{thread_id}", self.public_url);
+        Ok(Composed {
+            message: notice::no_answer(&thread.title, reason, details, url, self.delivery.created_at),
+            decision: None,
+            attachment: None,
+            conversation: format!("thread-{thread_id}"),
+        })
+    }
+
+    /// The answer; none where the turn ended without one, and whoever asked in a conversation is to hear of it.
+    async fn source(&self) -> Result<Option<Source>, Error> {
         const GONE: Error = Error::Gone("the answer is gone");
         let scope = &self.delivery.scope;
         let (thread_id, turn_no) = self.delivery.thread_id.zip(self.delivery.turn_no).ok_or(GONE)?;
         let thread = self.store.thread_get(scope, thread_id).await?.ok_or(GONE)?;
         let turns = self.store.turn_list(scope, thread_id).await?;
         let turn = turns.into_iter().find(|turn| turn.turn_no == turn_no).ok_or(GONE)?;
-        let answer = turn.answer.clone().ok_or(GONE)?;
+        let Some(answer) = turn.answer.clone() else {
+            return if self.delivery.kind == DeliveryKind::Reply { Ok(None) } else { Err(GONE) };
+        };
         let mut results = self.store.result_list(scope, thread_id).await?;
         results.retain(|result| result.turn_no == turn_no);
-        Ok(Source { thread, turn, answer, results })
+        Ok(Some(Source { thread, turn, answer, results }))
     }
 
-    /// How much `user` may see, by the default policy: members see all of a message, since the task's creator chose them;
-    /// guests only what they hold rights on. Opening the thread takes rights in any case.
-    async fn audience(
-        &self,
-        user: &DeliveryUser,
-        thread: &Thread,
-    ) -> Result<(Audience, &'static str), Error> {
-        let scope = &self.delivery.scope;
-        let Some(member) = self.store.member_get(scope, user.id).await? else {
-            return Ok((Audience::Withheld, "no member of the workspace"));
-        };
-        if user.id == thread.creator_id {
-            return Ok((Audience::Full, "the creator"));
-        }
-        let used = self.store.thread_connections_used(scope, thread.id).await?;
-        let denied =
-            self.store.connections_denied(scope, user.id, &used, ConnectionAccess::ViewResults).await?;
-        Ok(match (denied.is_empty(), member.role) {
-            (true, _) => (Audience::Full, "may see the results of every connection used"),
-            (false, Role::Guest) => (Audience::LinkOnly, "a guest without rights on a connection used"),
-            (false, _) => (Audience::Full, "a member whom the creator chose; cannot open the thread"),
+    /// How much `reader` may see now of what rests on `thread`'s data.
+    async fn audience(&self, reader: Reader<'_>, thread: &Thread) -> Result<Decision, Error> {
+        let (store, scope) = (self.store, &self.delivery.scope);
+        Ok(match reader {
+            Reader::Person(user) => {
+                audience::of_person(store, scope, thread, user.id, self.delivery.channel).await?
+            }
+            Reader::Channel(there) => audience::of_slack_channel(store, scope, thread, there).await?,
         })
     }
 
     fn report(
         &self,
         source: &Source,
-        user: &DeliveryUser,
+        reader: Reader<'_>,
         results: Vec<Excerpt>,
         pictures: Vec<Picture>,
     ) -> Report {
@@ -195,7 +240,7 @@ impl Composer<'_> {
             pictures,
             thread_url: format!("{}/threads/{}", self.public_url, source.thread.id),
             unsubscribe_url: self.delivery.task_id.map(|_| self.unsubscribe_url()),
-            because: because(&source.thread, user),
+            because: because(&source.thread, reader),
         }
     }
 
@@ -283,11 +328,21 @@ impl Composer<'_> {
         };
         Ok(Composed {
             message: notice.message(),
-            audience: Audience::Full,
-            audience_reason: "the task's creator",
+            decision: None,
             attachment: None,
             conversation: format!("task-{task_id}"),
         })
+    }
+
+    /// Word to an admin, about no task.
+    fn slack_ended(&self) -> Composed {
+        let details = self.delivery.message.as_deref().unwrap_or_default();
+        Composed {
+            message: notice::slack_ended(details, self.public_url, self.delivery.created_at),
+            decision: None,
+            attachment: None,
+            conversation: "slack".to_owned(),
+        }
     }
 
     /// Word of an occurrence that was skipped for stale data: its run knows the day and what was found.
@@ -301,14 +356,15 @@ impl Composer<'_> {
     }
 
     /// A week without news. Its numbers are for those who would see the answer's.
-    async fn no_news(&self, user: &DeliveryUser) -> Result<Composed, Error> {
+    async fn no_news(&self, reader: Reader<'_>) -> Result<Composed, Error> {
         let scope = &self.delivery.scope;
         let task_id = self.delivery.task_id.ok_or(Error::Gone("the word is about no task"))?;
         let task = self.store.task_get(scope, task_id).await?.ok_or(Error::Gone("the task was deleted"))?;
         let thread_id = self.delivery.thread_id.ok_or(Error::Gone("the run has no thread"))?;
         let thread =
             self.store.thread_get(scope, thread_id).await?.ok_or(Error::Gone("the thread is gone"))?;
-        let (audience, audience_reason) = self.audience(user, &thread).await?;
+        let decision = self.audience(reader, &thread).await?;
+        let audience = decision.audience;
         let at = self.delivery.created_at;
         let checks = if audience == Audience::Full {
             // A week's length ago the last message was sent, or the last word of this kind.
@@ -317,7 +373,7 @@ impl Composer<'_> {
         } else {
             None
         };
-        let is_creator = user.id == task.creator_id;
+        let is_creator = reader.is(task.creator_id);
         let word = NoNews {
             task_title: &task.title,
             condition: task
@@ -331,12 +387,11 @@ impl Composer<'_> {
             // A task is its creator's alone.
             task_url: is_creator.then(|| format!("{}/tasks/{task_id}", self.public_url)),
             unsubscribe_url: Some(self.unsubscribe_url()),
-            because: because(&thread, user),
+            because: because(&thread, reader),
         };
         Ok(Composed {
             message: word.message(),
-            audience,
-            audience_reason,
+            decision: Some(decision),
             attachment: None,
             conversation: format!("task-{task_id}"),
         })
@@ -356,12 +411,15 @@ impl Composer<'_> {
     }
 }
 
-/// Why `user` gets a message about a thread.
-fn because(thread: &Thread, user: &DeliveryUser) -> String {
-    if user.id == thread.creator_id {
+/// Why `reader` gets a message about a thread.
+fn because(thread: &Thread, reader: Reader<'_>) -> String {
+    if reader.is(thread.creator_id) {
         return "You get this because the task is yours.".to_owned();
     }
     let creator = clip(&thread.creator_name, NAME_MAX);
+    if matches!(reader, Reader::Channel(_)) {
+        return format!("{creator} has this sent here by Tidings.");
+    }
     format!("You get this because {creator} chose you as a recipient in Tidings.")
 }
 

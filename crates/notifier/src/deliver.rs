@@ -6,14 +6,18 @@ use std::{
     time::Duration,
 };
 
-use domain::delivery::{Audience, Channel, DeliveryState};
+use domain::{
+    RunId,
+    delivery::{Audience, Channel, DeliveryKind, DeliveryState},
+    run::RunTrigger,
+};
 use fail::fail_point;
-use store::{ClaimedDelivery, DeliveryOutcome, DeliveryUser, NewAttempt};
+use store::{ClaimedDelivery, DeliveryOutcome, DeliveryUser};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::{
-    Notifier,
-    compose::{self, Composed, Composer},
+    Notifier, audience,
+    compose::{self, Composed, Composer, Reader},
     email::{self, Email, Letter},
     gather,
     outcome::judge,
@@ -36,12 +40,14 @@ pub(crate) enum Error {
     /// The lease could not be renewed in time.
     #[error("the lease could not be renewed")]
     LeaseLapsed,
+    /// It was put back until its turn: nothing is wrong.
+    #[error("it is not its turn")]
+    PutOff,
 }
 
 /// What to do with a claimed delivery.
 enum Plan {
-    /// This, which shows the recipient so much of everything for that reason.
-    Send(Box<Email>, Audience, &'static str),
+    Send(Box<Email>),
     /// Nothing: this is how it ends.
     End(DeliveryOutcome),
 }
@@ -50,16 +56,18 @@ impl Notifier {
     /// Brings one claimed delivery to an outcome, and answers its state.
     pub(crate) async fn deliver(&self, delivery: &ClaimedDelivery) -> Result<DeliveryState, Error> {
         fail_point!("notifier::delivery_claimed");
+        if matches!(delivery.channel, Channel::SlackChannel | Channel::SlackDm) {
+            return self.deliver_to_slack(delivery).await;
+        }
         let (scope, lease) = (&delivery.scope, &delivery.lease);
-        let (email, audience, reason) = match self.plan(delivery).await? {
-            Plan::Send(email, audience, reason) => (*email, audience, reason),
+        let email = match self.plan(delivery).await? {
+            Plan::Send(email) => *email,
             Plan::End(outcome) => return Ok(self.store.delivery_finish(scope, lease, &outcome).await?),
         };
         let recipient = email.to.to_string();
         // From before it was asked for: the answer may reach a process that has stood still since.
         let leased_at = Instant::now();
-        let new = NewAttempt { lease: *lease, audience: Some((audience, reason.to_owned())) };
-        let attempt = self.attempts.ask(new).await?.ok_or(store::Error::LeaseLost)?;
+        let attempt = self.attempts.ask(*lease).await?.ok_or(store::Error::LeaseLost)?;
         fail_point!("notifier::attempt_started");
         let sending = self.transport.send(&self.store, scope, lease.delivery_id, email);
         let result = self.while_held(delivery, leased_at, sending).await?;
@@ -76,7 +84,7 @@ impl Notifier {
 
     /// Records an attempt's outcome, again and again while the lease may hold: a database that is out of reach for a moment
     /// must not turn a mail that was taken into one that nobody knows of, to be sent again.
-    async fn record(
+    pub(crate) async fn record(
         &self,
         delivery: &ClaimedDelivery,
         outcome: &DeliveryOutcome,
@@ -113,24 +121,19 @@ impl Notifier {
     }
 
     async fn plan(&self, delivery: &ClaimedDelivery) -> Result<Plan, Error> {
-        let scope = &delivery.scope;
         match delivery.channel {
-            Channel::Email => {}
-            Channel::SlackChannel | Channel::SlackDm => {
-                return Ok(failed("slack_not_connected", "Slack is not connected to this workspace."));
-            }
+            Channel::Email | Channel::SlackChannel | Channel::SlackDm => {}
             Channel::Webhook => return Ok(failed("webhooks_unavailable", "Webhooks are not set up.")),
         }
         let Some(user) = &delivery.user else { return Ok(failed("no_recipient", "The recipient is gone.")) };
         if user.is_deactivated {
-            let reason = "the recipient is deactivated";
-            self.store.delivery_audience(scope, &delivery.lease, Audience::Withheld, reason).await?;
+            audience::note_withheld(&self.store, delivery, "The recipient is deactivated.").await?;
             return Ok(Plan::End(DeliveryOutcome::Withheld { reason: "recipient_deactivated".to_owned() }));
         }
         let obstacles = self.obstacles.ask(delivery.lease).await?;
         if obstacles.is_outside_domains {
-            let reason = "the workspace does not allow mail to this domain";
-            self.store.delivery_audience(scope, &delivery.lease, Audience::Withheld, reason).await?;
+            audience::note_withheld(&self.store, delivery, "The workspace allows no mail to this domain.")
+                .await?;
             return Ok(Plan::End(DeliveryOutcome::Withheld { reason: "domain_not_allowed".to_owned() }));
         }
         if obstacles.is_suppressed {
@@ -142,21 +145,28 @@ impl Notifier {
         let shared = self.answers.of(delivery);
         let composer =
             Composer { store: &self.store, public_url: &self.public_url, delivery, shared: &shared };
-        let composed = match composer.compose(user).await {
+        let composed = match composer.compose(Reader::Person(user)).await {
             Ok(composed) => composed,
             Err(compose::Error::Gone(what)) => return Ok(failed("gone", what)),
             Err(compose::Error::Store(error)) => return Err(error.into()),
         };
-        let (audience, reason) = (composed.audience, composed.audience_reason);
-        if audience == Audience::Withheld {
-            self.store.delivery_audience(scope, &delivery.lease, audience, reason).await?;
-            return Ok(Plan::End(DeliveryOutcome::Withheld { reason: "not_allowed".to_owned() }));
-        }
-        Ok(match self.email(delivery, user, &composed, &shared) {
-            Ok(email) => Plan::Send(Box::new(email), audience, reason),
-            Err(error @ email::Error::Address(_)) => failed("invalid_address", &error.to_string()),
-            Err(error @ email::Error::Build(_)) => failed("internal", &error.to_string()),
-        })
+        let decision = composed.decision.clone();
+        let is_withheld = decision.as_ref().is_some_and(|decision| decision.audience == Audience::Withheld);
+        let planned = if is_withheld {
+            Plan::End(DeliveryOutcome::Withheld { reason: "not_allowed".to_owned() })
+        } else {
+            match self.email(delivery, user, &composed, &shared) {
+                Ok(email) => Plan::Send(Box::new(email)),
+                Err(error @ email::Error::Address(_)) => failed("invalid_address", &error.to_string()),
+                Err(error @ email::Error::Build(_)) => failed("internal", &error.to_string()),
+            }
+        };
+        let content = match &planned {
+            Plan::Send(email) => Some(audience::mark(&email.source, None)),
+            Plan::End(_) => None,
+        };
+        audience::note(&self.store, delivery, decision.as_ref(), content.as_ref()).await?;
+        Ok(planned)
     }
 
     fn email(
@@ -180,9 +190,30 @@ impl Notifier {
         letter.build_with(&shared.printed)
     }
 
+    /// Whether the recipient has unsubscribed since the delivery was queued. Notices to a creator, and tests that they asked
+    /// for, come in any case.
+    pub(crate) async fn is_unsubscribed(&self, delivery: &ClaimedDelivery) -> store::Result<bool> {
+        if !matches!(delivery.kind, DeliveryKind::Answer | DeliveryKind::NoNews) {
+            return Ok(false);
+        }
+        let unsubscription = self.store.unsubscription_get(delivery.unsubscribe_token).await?;
+        if !unsubscription.is_some_and(|unsubscription| unsubscription.is_done) {
+            return Ok(false);
+        }
+        Ok(match delivery.run_id {
+            Some(run_id) => !self.is_test(delivery, run_id).await?,
+            None => true,
+        })
+    }
+
+    async fn is_test(&self, delivery: &ClaimedDelivery, run_id: RunId) -> store::Result<bool> {
+        let run = self.store.run_get(&delivery.scope, run_id).await?;
+        Ok(run.is_some_and(|run| run.trigger == RunTrigger::Test))
+    }
+
     /// Awaits `work` and renews the lease four times in its length meanwhile. Gives up when the lease is lost, or could not be
     /// renewed for two thirds of its length: someone else may hold it by then.
-    async fn while_held<T>(
+    pub(crate) async fn while_held<T>(
         &self,
         delivery: &ClaimedDelivery,
         leased_at: Instant,

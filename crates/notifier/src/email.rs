@@ -266,7 +266,7 @@ fn header_text(text: &str) -> String {
 }
 
 /// A name that every file system takes: letters and digits of ASCII, and dashes.
-fn file_name(name: &str) -> String {
+pub(crate) fn file_name(name: &str) -> String {
     let mut safe = String::new();
     for character in name.chars().take(120) {
         if character.is_ascii_alphanumeric() {

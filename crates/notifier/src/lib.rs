@@ -1,9 +1,11 @@
 //! Deliveries: who may see how much, what it looks like, and how it gets there.
 //!
 //! A finished run has left one delivery row per recipient. [`Notifier`] claims rows, composes a message from what is stored
-//! ([`message`], [`notice`]), renders it ([`render`]), builds a mail ([`email`]) and hands it to a [`Transport`]. An attempt
-//! is committed before any byte leaves; whatever happens after that is written down as the attempt's outcome.
+//! ([`message`], [`notice`]), renders it ([`render`]), builds a mail ([`email`]) and hands it to a [`Transport`], or speaks to
+//! Slack ([`mod@slack`]). An attempt is committed before any byte leaves; whatever happens after that is written down as the
+//! attempt's outcome.
 
+mod audience;
 mod compose;
 pub mod csv;
 mod deliver;
@@ -16,6 +18,8 @@ pub mod notice;
 mod outcome;
 pub mod render;
 mod shared;
+pub mod slack;
+pub mod slack_inbox;
 pub mod transport;
 
 use std::{
@@ -24,10 +28,15 @@ use std::{
     time::Duration,
 };
 
+pub use crate::slack::Slack;
 use domain::delivery::DeliveryState;
 use rand::rngs::StdRng;
-use store::{ClaimedDelivery, DeliveryLease, MailObstacles, NewAttempt, Store};
-use tokio::{task::JoinSet, time::MissedTickBehavior};
+use store::{ClaimedDelivery, DeliveryLease, Event, Events, MailObstacles, Store};
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    task::JoinSet,
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 pub use transport::{Smtp, Transport};
@@ -49,6 +58,10 @@ pub struct NotifierOptions {
     pub public_url: String,
     /// Who sends.
     pub mail_from: Sender,
+    /// How Slack is reached; `None` where no app is set up.
+    pub slack: Option<Slack>,
+    /// Tells of runs that end while someone waits, whose messages then go at once; `None` leaves them to the next look.
+    pub events: Option<Events>,
     /// Draws the waits before retries.
     pub random: StdRng,
     /// The name of this process in the rows that it holds.
@@ -73,6 +86,8 @@ impl NotifierOptions {
             transport,
             public_url,
             mail_from,
+            slack: None,
+            events: None,
             random,
             worker: format!("notifier-{}", std::process::id()),
             parallel: 128,
@@ -87,13 +102,16 @@ pub struct Notifier {
     transport: Transport,
     public_url: String,
     mail_from: Sender,
+    slack: Option<Slack>,
+    slack_members: ::slack::MemberCache,
+    events: Option<Events>,
     random: Mutex<StdRng>,
     worker: String,
     parallel: u32,
     poll: Duration,
     answers: Answers,
     obstacles: Gather<DeliveryLease, MailObstacles>,
-    attempts: Gather<NewAttempt, Option<u32>>,
+    attempts: Gather<DeliveryLease, Option<u32>>,
     sent: Gather<(DeliveryLease, String), bool>,
 }
 
@@ -108,9 +126,9 @@ impl Notifier {
                 let store = for_obstacles.clone();
                 async move { store.mail_obstacles(&leases).await }
             }),
-            attempts: Gather::new(move |attempts: Vec<NewAttempt>| {
+            attempts: Gather::new(move |leases: Vec<DeliveryLease>| {
                 let store = for_attempts.clone();
-                async move { store.delivery_attempts_start(&attempts).await }
+                async move { store.delivery_attempts_start(&leases).await }
             }),
             sent: Gather::new(move |sent: Vec<(DeliveryLease, String)>| {
                 let store = for_sent.clone();
@@ -120,6 +138,9 @@ impl Notifier {
             transport: options.transport,
             public_url: options.public_url.trim_end_matches('/').to_owned(),
             mail_from: options.mail_from,
+            slack: options.slack,
+            slack_members: ::slack::MemberCache::default(),
+            events: options.events,
             random: Mutex::new(options.random),
             worker: options.worker,
             parallel: options.parallel.max(1),
@@ -133,6 +154,7 @@ impl Notifier {
         let mut under_way = JoinSet::new();
         let mut polls = tokio::time::interval(notifier.poll);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = notifier.events.as_ref().map(Events::subscribe);
         let mut rescues = tokio::time::interval(RESCUE_EVERY);
         rescues.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // Whether the last look left something waiting, as far as is known.
@@ -141,6 +163,7 @@ impl Notifier {
             tokio::select! {
                 () = stopping.cancelled() => break,
                 _ = polls.tick() => is_more_waiting = true,
+                () = something_ended(&mut heard) => is_more_waiting = true,
                 _ = rescues.tick() => notifier.rescue().await,
                 Some(ended) = under_way.join_next() => log_panic(&ended),
             }
@@ -231,6 +254,7 @@ impl Notifier {
                     tracing::warn!(state = state.as_str(), "not sent");
                 }
             }
+            Err(deliver::Error::PutOff) => {}
             Err(error) => {
                 let _entered = span.enter();
                 let source = error.source().map(ToString::to_string);
@@ -241,6 +265,18 @@ impl Notifier {
 
     fn random(&self) -> MutexGuard<'_, StdRng> {
         self.random.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for word that a run may have ended that someone waits for.
+async fn something_ended(heard: &mut Option<broadcast::Receiver<Event>>) {
+    loop {
+        let Some(receiver) = heard else { return std::future::pending().await };
+        match receiver.recv().await {
+            Ok(Event::ThreadChanged(_) | Event::Reconnected) | Err(RecvError::Lagged(_)) => return,
+            Ok(Event::RunReady | Event::RunStopAsked | Event::ThreadDelta { .. }) => {}
+            Err(RecvError::Closed) => *heard = None,
+        }
     }
 }
 

@@ -134,6 +134,79 @@ impl Notice<'_> {
     }
 }
 
+/// Word to an admin that Slack is no longer connected: `details` say which team, and why.
+pub fn slack_ended(details: &str, public_url: &str, at: DateTime<Utc>) -> Message {
+    let advice = "Until an admin connects it again, nothing goes into Slack: messages for channels and direct messages fail, and \
+                  replies there are not heard. Email is not affected, and no task was changed.";
+    let paragraph = |text: String| Block::Paragraph(vec![Inline::Text(text)]);
+    Message {
+        title: "Slack is disconnected".to_owned(),
+        date: at.format("%a %-d %b %Y").to_string(),
+        banner: None,
+        headline: vec![Inline::Text("Slack is no longer connected to this workspace.".to_owned())],
+        body: vec![paragraph(advice.to_owned()), Block::Quote(vec![paragraph(inert(&clip(details, 1_000)))])],
+        pictures: Vec::new(),
+        pictures_left_out: 0,
+        table: None,
+        notes: Vec::new(),
+        provenance: vec![format!("{} (UTC)", at.format("%a %-d %b %Y, %H:%M"))],
+        action: Some(("Open Slack’s page".to_owned(), format!("{public_url}/admin/slack"))),
+        because: "You get this because you are an admin of the workspace.".to_owned(),
+        unsubscribe_url: None,
+    }
+}
+
+/// Word to someone who asked a question that got no answer.
+pub fn no_answer(
+    title: &str,
+    reason: RunReason,
+    details: Option<&str>,
+    thread_url: String,
+    at: DateTime<Utc>,
+) -> Message {
+    let paragraph = |text: String| Block::Paragraph(vec![Inline::Text(text)]);
+    let sentence = reason.sentence();
+    let mut body = vec![paragraph([sentence, advice(reason)].join(" ").trim_end().to_owned())];
+    if let Some(details) = details.filter(|details| *details != sentence && !details.trim().is_empty()) {
+        body.push(Block::Quote(vec![paragraph(inert(&clip(details, 1_000)))]));
+    }
+    Message {
+        title: clip(&inert_line(title), 150),
+        date: at.format("%a %-d %b %Y").to_string(),
+        banner: None,
+        headline: vec![Inline::Text("There is no answer to this.".to_owned())],
+        body,
+        pictures: Vec::new(),
+        pictures_left_out: 0,
+        table: None,
+        notes: Vec::new(),
+        provenance: vec![format!("{} (UTC)", at.format("%a %-d %b %Y, %H:%M"))],
+        action: Some(("Open the thread".to_owned(), thread_url)),
+        because: String::new(),
+        unsubscribe_url: None,
+    }
+}
+
+/// Word to someone who asked in Slack what was answered with data that stays out of it.
+pub fn kept_out_of_slack(title: &str, thread_url: String, at: DateTime<Utc>) -> Message {
+    let text = "It uses data that stays out of Slack.".to_owned();
+    Message {
+        title: clip(&inert_line(title), 150),
+        date: at.format("%a %-d %b %Y").to_string(),
+        banner: None,
+        headline: vec![Inline::Text("The answer is in Tidings.".to_owned())],
+        body: vec![Block::Paragraph(vec![Inline::Text(text)])],
+        pictures: Vec::new(),
+        pictures_left_out: 0,
+        table: None,
+        notes: Vec::new(),
+        provenance: vec![format!("{} (UTC)", at.format("%a %-d %b %Y, %H:%M"))],
+        action: Some(("Open the thread".to_owned(), thread_url)),
+        because: String::new(),
+        unsubscribe_url: None,
+    }
+}
+
 /// What to do about a failure.
 const fn advice(reason: RunReason) -> &'static str {
     match reason {
@@ -164,6 +237,20 @@ const fn advice(reason: RunReason) -> &'static str {
 mod tests {
     use super::*;
     use crate::render::markdown::words;
+
+    #[test]
+    fn admins_read_which_team_is_gone_and_what_to_do() {
+        let at = "2026-03-01T23:30:00Z".parse().expect("an instant");
+        let told = slack_ended(
+            "Slack team “Northwind”: The app was removed in Slack.",
+            "https://tidings.example",
+            at,
+        );
+        assert_eq!(words(&told.headline), "Slack is no longer connected to this workspace.");
+        assert_eq!(told.body.len(), 2, "advice, and which team");
+        let (_, address) = told.action.expect("a button");
+        assert_eq!(address, "https://tidings.example/admin/slack");
+    }
 
     fn notice(event: Event, details: &str) -> Message {
         Notice {

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use domain::{RunId, ThreadId, WorkspaceId};
+use domain::{RunId, ThreadId, WorkspaceId, delivery::DeliveryKind};
 use store::ClaimedDelivery;
 use tokio::sync::OnceCell;
 
@@ -22,8 +22,8 @@ const REMEMBERED: usize = 256;
 /// One answer's share. A finished turn never changes, so nothing here grows old.
 #[derive(Default)]
 pub(crate) struct Shared {
-    /// The answer and its thread.
-    pub(crate) source: OnceCell<Source>,
+    /// The answer and its thread; none of a turn that ended without one.
+    pub(crate) source: OnceCell<Option<Source>>,
     /// The tables that are shown.
     pub(crate) excerpts: OnceCell<Vec<Excerpt>>,
     /// The charts.
@@ -36,8 +36,8 @@ pub(crate) struct Shared {
     pub(crate) printed: Printed,
 }
 
-/// Which messages share: those of one run's answer, with or without the file.
-type Key = (WorkspaceId, Option<(ThreadId, u32)>, Option<RunId>, bool);
+/// Which messages share: those of one run and one kind, with or without the file.
+type Key = (WorkspaceId, (ThreadId, u32), Option<RunId>, DeliveryKind, bool);
 
 /// The answers that messages are being made of. Each goes with its last message.
 #[derive(Default)]
@@ -47,7 +47,8 @@ impl Answers {
     /// What the messages about the answer of `delivery` share.
     pub(crate) fn of(&self, delivery: &ClaimedDelivery) -> Arc<Shared> {
         let Some(turn) = delivery.thread_id.zip(delivery.turn_no) else { return Arc::default() };
-        let key = (delivery.lease.workspace_id, Some(turn), delivery.run_id, delivery.attach_csv);
+        let workspace_id = delivery.lease.workspace_id;
+        let key = (workspace_id, turn, delivery.run_id, delivery.kind, delivery.attach_csv);
         let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shared) = answers.get(&key).and_then(Weak::upgrade) {
             return shared;

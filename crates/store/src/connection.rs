@@ -52,6 +52,8 @@ pub struct ConnectionChange {
     pub limits: Option<Value>,
     /// How its freshness is known; `Some(None)` ends that.
     pub freshness: Option<Option<FreshnessCheck>>,
+    /// Whether its data stays out of Slack.
+    pub sensitive: Option<bool>,
 }
 
 /// A data source, without its secret.
@@ -71,6 +73,8 @@ pub struct Connection {
     pub limits: Value,
     /// How its freshness is known.
     pub freshness: Option<FreshnessCheck>,
+    /// Whether its data stays out of Slack: no question asked there is answered there with it.
+    pub sensitive: bool,
     /// How the last test went.
     pub last_test: Option<ConnectionTest>,
     /// What the user of the question may do with it; `None` where no user was named or they may do nothing.
@@ -112,6 +116,7 @@ pub(crate) struct ConnectionRow {
     pub(crate) details: Value,
     pub(crate) limits: Value,
     pub(crate) freshness: Option<Value>,
+    pub(crate) sensitive: bool,
     pub(crate) last_test: Option<Value>,
     pub(crate) access: Option<String>,
     pub(crate) created_by: Uuid,
@@ -138,6 +143,7 @@ impl TryFrom<ConnectionRow> for Connection {
             description: row.description,
             details: row.details,
             limits: row.limits,
+            sensitive: row.sensitive,
             created_by: row.created_by.into(),
             version: row.version.unsigned_abs(),
             created_at: row.created_at,
@@ -213,7 +219,7 @@ impl Store {
         let mut tx = self.begin(scope).await?;
         let rows = sqlx::query_as!(
             ConnectionRow,
-            r#"SELECT connection.id, name, engine, description, details, limits, freshness, last_test, access.access, created_by,
+            r#"SELECT connection.id, name, engine, description, details, limits, freshness, sensitive, last_test, access.access, created_by,
                    version, created_at, updated_at, deleted_at
                FROM connection
                JOIN connection_access AS access ON access.workspace_id = connection.workspace_id
@@ -281,7 +287,7 @@ impl Store {
             "UPDATE connection SET name = coalesce($3, name), description = coalesce($4, description),
                  details = coalesce($5, details), secret = coalesce($6, secret),
                  secret_key_id = coalesce($7, secret_key_id), limits = coalesce($8, limits),
-                 freshness = CASE WHEN $10 THEN $11 ELSE freshness END, version = version + 1, updated_at = $9
+                 freshness = CASE WHEN $10 THEN $11 ELSE freshness END, sensitive = coalesce($12, sensitive), version = version + 1, updated_at = $9
              WHERE workspace_id = $1 AND id = $2",
             tx.workspace_id(),
             id.as_uuid(),
@@ -293,11 +299,12 @@ impl Store {
             change.limits,
             tx.now,
             change.freshness.is_some(),
-            change.freshness.as_ref().and_then(Option::as_ref).map(to_json)
+            change.freshness.as_ref().and_then(Option::as_ref).map(to_json),
+            change.sensitive
         )
         .execute(tx.db())
         .await?;
-        let details = json!({ "name": change.name, "secretChanged": change.secret.is_some() });
+        let details = json!({ "name": change.name, "secretChanged": change.secret.is_some(), "sensitive": change.sensitive });
         audit::record(&mut tx, scope.actor(), "connection.update", id.as_uuid(), details).await?;
         tx.commit().await
     }
@@ -350,7 +357,7 @@ impl Store {
 async fn find(tx: &mut Tx, id: ConnectionId, user_id: Option<UserId>) -> Result<Option<Connection>> {
     let row = sqlx::query_as!(
         ConnectionRow,
-        r#"SELECT connection.id, name, engine, description, details, limits, freshness, last_test,
+        r#"SELECT connection.id, name, engine, description, details, limits, freshness, sensitive, last_test,
                (SELECT access.access FROM connection_access AS access WHERE access.workspace_id = $1
                   AND access.connection_id = $2 AND access.user_id = $3) AS access,
                created_by, version, created_at, updated_at, deleted_at

@@ -62,6 +62,8 @@ pub struct ClaimedDelivery {
     pub user: Option<DeliveryUser>,
     /// Its Slack channel.
     pub slack_channel_id: Option<String>,
+    /// The message that a reply goes below.
+    pub slack_thread_ts: Option<String>,
     /// Whom it goes to, as shown.
     pub label: String,
     /// Whether the first shown result goes along as CSV.
@@ -268,7 +270,8 @@ impl Store {
                WHERE delivery.workspace_id = taken.workspace_id AND delivery.id = taken.id
                RETURNING delivery.workspace_id, delivery.id, delivery.kind, delivery.channel, delivery.state,
                    delivery.attempts, delivery.created_at, delivery.task_id, delivery.run_id, delivery.thread_id,
-                   delivery.turn_no, delivery.slack_channel_id, delivery.label, delivery.attach_csv, delivery.message,
+                   delivery.turn_no, delivery.slack_channel_id, delivery.slack_thread_ts, delivery.label, delivery.attach_csv,
+                   delivery.message,
                    delivery.unsubscribe_token, delivery.lease_token AS "lease_token!", recipient.id AS "user_id?",
                    recipient.email AS "email?", recipient.name AS "name?", recipient.timezone AS "timezone?",
                    recipient.is_deactivated AS "is_deactivated?""#,
@@ -303,6 +306,7 @@ impl Store {
                 turn_no: row.turn_no.map(i32::unsigned_abs),
                 user,
                 slack_channel_id: row.slack_channel_id,
+                slack_thread_ts: row.slack_thread_ts,
                 label: row.label,
                 attach_csv: row.attach_csv,
                 message: row.message,
@@ -311,30 +315,6 @@ impl Store {
         }
         tx.commit().await?;
         Ok(claimed)
-    }
-
-    /// Notes what was decided about how much the recipient may see, and why.
-    pub async fn delivery_audience(
-        &self,
-        scope: &Scope,
-        lease: &DeliveryLease,
-        audience: Audience,
-        reason: &str,
-    ) -> Result<()> {
-        let mut tx = self.begin(scope).await?;
-        let done = sqlx::query!(
-            "UPDATE delivery SET audience = $4, audience_reason = $5
-             WHERE workspace_id = $1 AND id = $2 AND lease_token = $3",
-            tx.workspace_id(),
-            lease.delivery_id.as_uuid(),
-            lease.token,
-            audience.as_str(),
-            reason
-        )
-        .execute(tx.db())
-        .await?;
-        one_row(&done, Error::LeaseLost)?;
-        tx.commit().await
     }
 
     /// Notes what became of a delivery, and lets go of it. A retry that would come too late is a failure.

@@ -4,21 +4,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use domain::{delivery::Audience, run::RunReason};
+use domain::run::RunReason;
 use uuid::Uuid;
 
 use crate::{
     DeliveryLease, DeliveryOutcome, Error, Result, Scope, Store, Tx, delivery::finish, error::without_nul,
 };
-
-/// An attempt that is about to begin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewAttempt {
-    /// The right to make it.
-    pub lease: DeliveryLease,
-    /// How much the recipient may see, and why, where that was looked at.
-    pub audience: Option<(Audience, String)>,
-}
 
 /// The columns that name leases in SQL.
 struct Held {
@@ -44,19 +35,17 @@ impl Store {
     /// the delivery was withheld in the meantime, or is withheld now.
     pub async fn delivery_attempt_start(&self, scope: &Scope, lease: &DeliveryLease) -> Result<u32> {
         debug_assert_eq!(scope.workspace_id(), lease.workspace_id);
-        let attempt = NewAttempt { lease: *lease, audience: None };
-        self.delivery_attempts_start(&[attempt]).await?.pop().flatten().ok_or(Error::LeaseLost)
+        self.delivery_attempts_start(&[*lease]).await?.pop().flatten().ok_or(Error::LeaseLost)
     }
 
     /// Notes that attempts begin: after this their bytes may leave. Answers each attempt's number, from 1; none where the
     /// lease is lost, or the delivery is withheld now: its recipient or its task's creator is deactivated, or its task is
     /// deleted. Both kinds of row stay locked until the attempts are committed, so that no attempt begins after a
     /// deactivation or a deletion that was committed.
-    pub async fn delivery_attempts_start(&self, attempts: &[NewAttempt]) -> Result<Vec<Option<u32>>> {
+    pub async fn delivery_attempts_start(&self, leases: &[DeliveryLease]) -> Result<Vec<Option<u32>>> {
         let mut tx = self.begin_across().await?;
-        let leases: Vec<DeliveryLease> = attempts.iter().map(|attempt| attempt.lease).collect();
-        let refusals = refusals(&mut tx, &leases).await?;
-        for lease in &leases {
+        let refusals = refusals(&mut tx, leases).await?;
+        for lease in leases {
             let Some(reason) = refusals.get(&lease.delivery_id.as_uuid()) else { continue };
             let outcome = DeliveryOutcome::Withheld { reason: reason.as_str().to_owned() };
             tx = tx.for_workspace(lease.workspace_id);
@@ -66,7 +55,7 @@ impl Store {
             }
         }
         let until = tx.now + self.delivery_lease;
-        let begun = begin(&mut tx, attempts, until).await?;
+        let begun = begin(&mut tx, leases, until).await?;
         tx.commit().await?;
         Ok(leases.iter().map(|lease| begun.get(&lease.delivery_id.as_uuid()).copied()).collect())
     }
@@ -148,33 +137,24 @@ async fn refusals(tx: &mut Tx, leases: &[DeliveryLease]) -> Result<BTreeMap<Uuid
 /// Writes the attempts of those whose lease holds. Answers their numbers by delivery.
 async fn begin(
     tx: &mut Tx,
-    attempts: &[NewAttempt],
+    leases: &[DeliveryLease],
     lease_until: DateTime<Utc>,
 ) -> Result<HashMap<Uuid, u32>> {
-    let held = Held::of(attempts.iter().map(|attempt| &attempt.lease));
-    let audience = |attempt: &NewAttempt| attempt.audience.clone().unzip();
-    let (audiences, reasons): (Vec<_>, Vec<_>) = attempts.iter().map(audience).unzip();
-    let audiences: Vec<Option<String>> =
-        audiences.into_iter().map(|audience| audience.map(|audience| audience.as_str().to_owned())).collect();
+    let held = Held::of(leases.iter());
     let begun = sqlx::query!(
         "WITH begun AS (
-             UPDATE delivery SET state = 'sending', attempts = attempts + 1, lease_until = $6,
-                 audience = coalesce(held.audience, delivery.audience),
-                 audience_reason = coalesce(held.audience_reason, delivery.audience_reason)
-             FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[])
-                 AS held (workspace_id, id, token, audience, audience_reason)
+             UPDATE delivery SET state = 'sending', attempts = attempts + 1, lease_until = $4
+             FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS held (workspace_id, id, token)
              WHERE delivery.workspace_id = held.workspace_id AND delivery.id = held.id
                AND delivery.lease_token = held.token AND delivery.state IN ('pending', 'unknown')
              RETURNING delivery.workspace_id, delivery.id, delivery.attempts
          )
          INSERT INTO delivery_attempt (workspace_id, delivery_id, attempt, started_at)
-         SELECT workspace_id, id, attempts, $7 FROM begun
+         SELECT workspace_id, id, attempts, $5 FROM begun
          RETURNING delivery_id, attempt",
         &held.workspace_ids,
         &held.ids,
         &held.tokens,
-        &audiences as &[Option<String>],
-        &reasons as &[Option<String>],
         lease_until,
         tx.now
     )

@@ -70,8 +70,18 @@ pub enum Conflict {
     RunFinished,
     /// The creator is deactivated.
     CreatorDeactivated,
+    /// The delivery is on its way.
+    DeliveryUnfinished,
+    /// The delivery is word to a task's creator, which is not sent again.
+    DeliveryIsNotice,
     /// The request's idempotency key was given to a later request, which acts in its place.
     RequestReplaced,
+    /// The Slack team is connected with another workspace.
+    SlackTeamTaken,
+    /// The workspace is connected with another Slack team.
+    SlackOtherTeam,
+    /// The Slack user is linked with another member.
+    SlackUserTaken,
     /// A unique constraint that no caller tells apart.
     Duplicate,
 }
@@ -90,7 +100,14 @@ impl fmt::Display for Conflict {
             Self::TaskExpired => "the task has expired",
             Self::RunFinished => "the run has ended",
             Self::CreatorDeactivated => "the task's creator is deactivated",
+            Self::DeliveryUnfinished => "the message is still on its way",
+            Self::DeliveryIsNotice => "only answers are sent again",
             Self::RequestReplaced => "a later request with the same Idempotency-Key acts in this one's place",
+            Self::SlackTeamTaken => "this Slack team is connected with another workspace",
+            Self::SlackOtherTeam => {
+                "this workspace is connected with another Slack team: disconnect that one first"
+            }
+            Self::SlackUserTaken => "this Slack user is linked with another member",
             Self::Duplicate => "it exists already",
         })
     }
@@ -134,6 +151,8 @@ impl From<sqlx::Error> for Error {
             Some("member_group_name_unique") => Conflict::GroupNameTaken,
             Some("workspace_slug_unique") => Conflict::SlugTaken,
             Some("member_pk") => Conflict::AlreadyMember,
+            Some("slack_installation_team_unique") => Conflict::SlackTeamTaken,
+            Some("slack_user_slack_id_unique") => Conflict::SlackUserTaken,
             _ => Conflict::Duplicate,
         })
     }

@@ -5,6 +5,7 @@
 //! (signing in, the queues) runs under a second role. Absent things are `None`, or [`Error::NotFound`] where they were to be
 //! changed.
 
+mod audience;
 mod audit;
 mod chart;
 mod connection;
@@ -13,7 +14,9 @@ mod credit;
 mod credit_wait;
 mod delivery;
 mod delivery_batch;
+mod delivery_proof;
 mod due;
+mod due_runs;
 mod error;
 mod event;
 mod grant;
@@ -28,6 +31,7 @@ mod people;
 mod private_postgres;
 mod result;
 mod run;
+mod run_begin;
 mod run_check;
 mod run_claim;
 mod run_end;
@@ -39,6 +43,17 @@ mod scope;
 pub mod secret;
 mod session;
 mod sign_in;
+mod slack_button;
+mod slack_channel;
+mod slack_event;
+mod slack_installation;
+mod slack_lane;
+mod slack_oauth;
+mod slack_post;
+mod slack_thread;
+mod slack_token;
+mod slack_turn;
+mod slack_user;
 mod step;
 mod task;
 mod task_oversight;
@@ -57,13 +72,14 @@ use std::{
     time::Duration,
 };
 
+pub use audience::{AudienceFacts, AudiencePerson, ChannelPerson};
 pub use chart::*;
 use chrono::{DateTime, TimeDelta, Utc};
 pub use connection::*;
 pub use connection_slot::*;
 pub use credit::{CreditOverview, CreditPool, CreditUsage};
 pub use delivery::*;
-pub use delivery_batch::*;
+pub use delivery_proof::*;
 pub use due::DueClaim;
 pub use error::{Conflict, Error, Result};
 pub use event::{Event, Events};
@@ -87,6 +103,17 @@ pub use run_wait::AfterHold;
 pub use scope::{Actor, Scope};
 pub use session::*;
 pub use sign_in::*;
+pub use slack_button::*;
+pub use slack_channel::*;
+pub use slack_event::*;
+pub use slack_installation::*;
+pub use slack_lane::{SLACK_CHANNEL_REST, SlackChannelCheck, SlackLaneTake, SlackRate};
+pub use slack_oauth::*;
+pub use slack_post::*;
+pub use slack_thread::*;
+pub use slack_token::*;
+pub use slack_turn::*;
+pub use slack_user::*;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 pub use step::*;
 pub use task::*;

@@ -10,7 +10,7 @@ use domain::{
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{Conflict, Error, Result, Scope, Store, Tx, audit, event, people, task};
+use crate::{Actor, Conflict, Error, Result, Scope, Store, Tx, audit, event, people, task};
 
 /// The longest title that is made from a question, in characters.
 const TITLE_MAX: usize = 120;
@@ -87,23 +87,9 @@ impl Store {
         question: &NewQuestion,
     ) -> Result<StartedRun> {
         let mut tx = self.begin(scope).await?;
-        people::demand_active(&mut tx, creator_id).await?;
-        demand_queryable(&mut tx, creator_id, &question.connection_ids).await?;
-        let thread_id = ThreadId::new(tx.now);
-        let thread = NewThread {
-            id: thread_id,
-            creator_id,
-            task_id: None,
-            title: &title_of(&question.prompt),
-            source: question.source,
-            connection_ids: &question.connection_ids,
-        };
-        insert_thread(&mut tx, &thread).await?;
-        let run_id = start_turn(&mut tx, thread_id, creator_id, 1, question).await?;
-        audit::record(&mut tx, scope.actor(), "thread.ask", thread_id.as_uuid(), json!({ "runId": run_id }))
-            .await?;
+        let started = ask(&mut tx, scope.actor(), creator_id, question).await?;
         tx.commit().await?;
-        Ok(StartedRun { run_id, thread_id, turn_no: 1 })
+        Ok(started)
     }
 
     /// Asks a further question in a thread. `Conflict::ThreadBusy` while it works on the last one.
@@ -114,46 +100,81 @@ impl Store {
         question: &NewQuestion,
     ) -> Result<StartedRun> {
         let mut tx = self.begin(scope).await?;
-        let thread = sqlx::query!(
-            "SELECT creator_id, status, last_turn_no, connection_ids FROM thread
-             WHERE workspace_id = $1 AND id = $2 FOR NO KEY UPDATE",
-            tx.workspace_id(),
-            thread_id.as_uuid()
-        )
-        .fetch_optional(tx.db())
-        .await?
-        .ok_or(Error::NotFound)?;
-        if thread.status == "running" {
-            return Err(Conflict::ThreadBusy.into());
-        }
-        let creator_id = UserId::from(thread.creator_id);
-        people::demand_active(&mut tx, creator_id).await?;
-        demand_queryable(&mut tx, creator_id, &question.connection_ids).await?;
-        let turn_no = thread.last_turn_no.unsigned_abs() + 1;
-        let mut connection_ids = thread.connection_ids;
-        for id in question.connection_ids.iter().map(|id| id.as_uuid()) {
-            if !connection_ids.contains(&id) {
-                connection_ids.push(id);
-            }
-        }
-        sqlx::query!(
-            "UPDATE thread SET status = 'running', last_turn_no = $3, connection_ids = $4, updated_at = $5
-             WHERE workspace_id = $1 AND id = $2",
-            tx.workspace_id(),
-            thread_id.as_uuid(),
-            turn_no as i32,
-            &connection_ids,
-            tx.now
-        )
-        .execute(tx.db())
-        .await?;
-        let run_id = start_turn(&mut tx, thread_id, creator_id, turn_no, question).await?;
-        let details = json!({ "runId": run_id, "turnNo": turn_no });
-        audit::record(&mut tx, scope.actor(), "thread.followup", thread_id.as_uuid(), details).await?;
-        event::tell_thread_changed(&mut tx, thread_id).await?;
+        let started = follow_up(&mut tx, scope.actor(), thread_id, question).await?;
         tx.commit().await?;
-        Ok(StartedRun { run_id, thread_id, turn_no })
+        Ok(started)
     }
+}
+
+/// Asks a question in a new thread.
+pub(crate) async fn ask(
+    tx: &mut Tx,
+    actor: Actor,
+    creator_id: UserId,
+    question: &NewQuestion,
+) -> Result<StartedRun> {
+    people::demand_active(tx, creator_id).await?;
+    demand_queryable(tx, creator_id, &question.connection_ids).await?;
+    let thread_id = ThreadId::new(tx.now);
+    let thread = NewThread {
+        id: thread_id,
+        creator_id,
+        task_id: None,
+        title: &title_of(&question.prompt),
+        source: question.source,
+        connection_ids: &question.connection_ids,
+    };
+    insert_thread(tx, &thread).await?;
+    let run_id = start_turn(tx, thread_id, creator_id, 1, question).await?;
+    audit::record(tx, actor, "thread.ask", thread_id.as_uuid(), json!({ "runId": run_id })).await?;
+    Ok(StartedRun { run_id, thread_id, turn_no: 1 })
+}
+
+/// Asks a further question in a thread, as its creator.
+pub(crate) async fn follow_up(
+    tx: &mut Tx,
+    actor: Actor,
+    thread_id: ThreadId,
+    question: &NewQuestion,
+) -> Result<StartedRun> {
+    let thread = sqlx::query!(
+        "SELECT creator_id, status, last_turn_no, connection_ids FROM thread
+             WHERE workspace_id = $1 AND id = $2 FOR NO KEY UPDATE",
+        tx.workspace_id(),
+        thread_id.as_uuid()
+    )
+    .fetch_optional(tx.db())
+    .await?
+    .ok_or(Error::NotFound)?;
+    if thread.status == "running" {
+        return Err(Conflict::ThreadBusy.into());
+    }
+    let creator_id = UserId::from(thread.creator_id);
+    people::demand_active(tx, creator_id).await?;
+    demand_queryable(tx, creator_id, &question.connection_ids).await?;
+    let turn_no = thread.last_turn_no.unsigned_abs() + 1;
+    let mut connection_ids = thread.connection_ids;
+    for id in question.connection_ids.iter().map(|id| id.as_uuid()) {
+        if !connection_ids.contains(&id) {
+            connection_ids.push(id);
+        }
+    }
+    sqlx::query!(
+        "UPDATE thread SET status = 'running', last_turn_no = $3, connection_ids = $4, updated_at = $5
+             WHERE workspace_id = $1 AND id = $2",
+        tx.workspace_id(),
+        thread_id.as_uuid(),
+        turn_no as i32,
+        &connection_ids,
+        tx.now
+    )
+    .execute(tx.db())
+    .await?;
+    let run_id = start_turn(tx, thread_id, creator_id, turn_no, question).await?;
+    let details = json!({ "runId": run_id, "turnNo": turn_no });
+    audit::record(tx, actor, "thread.followup", thread_id.as_uuid(), details).await?;
+    event::tell_thread_changed(tx, thread_id).await?;
+    Ok(StartedRun { run_id, thread_id, turn_no })
 }
 
 /// Keeps a task from being deleted until the transaction ends.

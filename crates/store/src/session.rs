@@ -146,7 +146,7 @@ impl Store {
     }
 
     /// Removes what is over and remembered for nothing: sessions, sign-in links, sign-in attempts, idempotency keys.
-    /// Answers how many rows went.
+    /// And rests from a task that are over. Answers how many rows went.
     pub async fn expired_rows_delete(&self) -> Result<u64> {
         let given = self.time.given();
         let sessions = sqlx::query!(
@@ -164,6 +164,6 @@ impl Store {
             given
         );
         gone += keys.execute(&self.worker).await?.rows_affected();
-        Ok(gone)
+        Ok(gone + self.task_snooze_end().await?)
     }
 }

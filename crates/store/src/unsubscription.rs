@@ -48,7 +48,8 @@ impl Store {
         let mut tx = tx.for_workspace(found.workspace_id.into());
         let done = sqlx::query!(
             "INSERT INTO task_unsubscription (workspace_id, task_id, user_id, created_at) VALUES ($1, $2, $3, $4)
-             ON CONFLICT DO NOTHING",
+             ON CONFLICT (workspace_id, task_id, user_id) DO UPDATE SET until = NULL
+             WHERE task_unsubscription.until IS NOT NULL",
             found.workspace_id,
             found.task_id,
             found.user_id,

@@ -1,5 +1,6 @@
-//! What tests share: a real PostgreSQL for each test process, and a fresh, migrated database for each test.
+//! What tests share: a real PostgreSQL for each test process, a fresh, migrated database for each test, and a Slack.
 
+pub mod slack;
 pub mod world;
 
 use std::{

@@ -4,6 +4,7 @@ import {
   CalendarClock,
   ChevronsUpDown,
   Database,
+  Hash,
   LogOut,
   Mail,
   Menu as MenuIcon,
@@ -26,7 +27,7 @@ const CommandPalette = lazy(() =>
 const isMac = /mac|iphone|ipad/i.test(navigator.userAgent);
 
 interface Destination {
-  to: "/tasks" | "/threads" | "/data" | "/outbox" | "/settings";
+  to: "/tasks" | "/threads" | "/data" | "/outbox" | "/admin/slack" | "/settings";
   label: string;
   icon: ReactNode;
 }
@@ -36,6 +37,7 @@ const DESTINATIONS: Destination[] = [
   { to: "/threads", label: "Threads", icon: <MessageSquareText /> },
   { to: "/data", label: "Data", icon: <Database /> },
   { to: "/outbox", label: "Outbox", icon: <Mail /> },
+  { to: "/admin/slack", label: "Slack", icon: <Hash /> },
   { to: "/settings", label: "Settings", icon: <Settings /> },
 ];
 
@@ -75,7 +77,11 @@ export function AppShell() {
 
 function useDestinations(): Destination[] {
   const { data: me } = useQuery(meQuery);
-  return DESTINATIONS.filter(({ to }) => to !== "/outbox" || me?.features.outbox);
+  return DESTINATIONS.filter(({ to }) => {
+    if (to === "/outbox") return me?.features.outbox;
+    if (to === "/admin/slack") return me?.role === "admin";
+    return true;
+  });
 }
 
 function Home() {

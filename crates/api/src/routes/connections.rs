@@ -53,6 +53,8 @@ pub(crate) struct DataConnection {
     /// How the age of its data is known, for tasks that wait for fresh data. Null: it is not, or the caller may not query it.
     #[schema(required)]
     freshness: Option<FreshnessCheck>,
+    /// Whether its data stays out of Slack: a question asked there is not answered there with it.
+    sensitive: bool,
     /// What the caller may do with it.
     access: ConnectionAccess,
     created_at: DateTime<Utc>,
@@ -128,6 +130,8 @@ pub(crate) struct DataConnectionPatch {
     #[serde(default)]
     #[schema(value_type = Option<FreshnessCheck>)]
     freshness: Given<FreshnessCheck>,
+    /// Whether its data stays out of Slack.
+    sensitive: Option<bool>,
 }
 
 /// A connection that is not saved, to be tested.
@@ -318,6 +322,7 @@ pub(crate) async fn data_connection_update(
             Given::Null => Some(None),
             Given::Value(check) => Some(Some(check)),
         },
+        sensitive: patch.sensitive,
         ..ConnectionChange::default()
     };
     let is_new_check = matches!(change.freshness, Some(Some(_)));
@@ -524,6 +529,7 @@ impl DataConnection {
             description: Some(connection.description).filter(|text| !text.is_empty()),
             connection_details: details,
             freshness: connection.freshness.filter(|_| may_query),
+            sensitive: connection.sensitive,
             access,
             created_at: connection.created_at,
             updated_at: connection.updated_at,

@@ -174,7 +174,7 @@ pub(crate) async fn describe(state: &ApiState, caller: &store::Caller) -> Result
         workspace: Workspace { id: workspace.id, name: workspace.name },
         features: Features {
             outbox: state.options.has_outbox,
-            slack: false,
+            slack: state.store.slack_installation_get(&caller.scope).await.or_refused("workspace")?.is_some(),
             model: state.options.model.clone(),
             may_never_expire: workspace.may_never_expire,
         },

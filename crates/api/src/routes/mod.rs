@@ -1,8 +1,10 @@
 //! One file per resource: its request and response types, its handlers and its `router()`.
 
+pub(crate) mod audience;
 pub(crate) mod charts;
 pub(crate) mod connections;
 pub(crate) mod credits;
+pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod grants;
 pub(crate) mod groups;
@@ -16,6 +18,7 @@ pub(crate) mod runs;
 pub(crate) mod schedules;
 pub(crate) mod session;
 pub(crate) mod sharing;
+pub(crate) mod slack;
 pub(crate) mod steps;
 pub(crate) mod target;
 pub(crate) mod tasks;
@@ -39,8 +42,10 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(grants::router())
         .merge(credits::router())
         .merge(mail::router())
+        .merge(audience::router())
         .merge(tasks::router())
         .merge(runs::router())
+        .merge(deliveries::router())
         .merge(oversight::router())
         .merge(schedules::router())
         .merge(threads::router())
@@ -49,5 +54,6 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(results::router())
         .merge(charts::router())
         .merge(sharing::router())
+        .merge(slack::router())
         .merge(outbox::router())
 }

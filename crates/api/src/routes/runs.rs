@@ -151,11 +151,11 @@ pub(crate) struct Delivery {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Recipient {
     #[schema(required)]
-    user_id: Option<UserId>,
+    pub(crate) user_id: Option<UserId>,
     #[schema(required)]
-    slack_channel_id: Option<String>,
+    pub(crate) slack_channel_id: Option<String>,
     /// A name for people.
-    label: String,
+    pub(crate) label: String,
 }
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {

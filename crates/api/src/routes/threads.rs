@@ -93,10 +93,10 @@ pub(crate) struct Thread {
     /// Always `THREAD`.
     #[serde(rename = "type")]
     kind: String,
-    /// `API`, `APP` or `TASK`.
+    /// `API`, `APP`, `TASK` or `SLACK`.
     source: String,
     created_at: DateTime<Utc>,
-    /// Always false.
+    /// Whether it used data of a sensitive connection, which never goes into Slack.
     sensitive: bool,
     url: String,
     credits_used: f64,
@@ -280,7 +280,7 @@ pub(crate) async fn thread_get(
         kind: "THREAD".to_owned(),
         source: source_word(thread.source).to_owned(),
         created_at: thread.created_at,
-        sensitive: false,
+        sensitive: state.store.thread_is_sensitive(&caller.scope, id).await.or_refused("thread")?,
         url: state.thread_url(id),
         credits_used,
         status: thread.status.into(),
@@ -438,6 +438,7 @@ const fn source_word(source: ThreadSource) -> &'static str {
         ThreadSource::Page => "APP",
         ThreadSource::Api => "API",
         ThreadSource::Task => "TASK",
+        ThreadSource::Slack => "SLACK",
     }
 }
 

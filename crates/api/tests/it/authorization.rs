@@ -47,6 +47,11 @@ const EXPECTED: &[(&str, u16, u16)] = &[
     ("mail_settings_replace", 403, 403),
     ("grant_list", 404, 404),
     ("grant_replace", 404, 404),
+    ("audience_policy_get", 200, 200),
+    ("audience_policy_replace", 403, 403),
+    ("connection_audience_get", 404, 404),
+    ("connection_audience_replace", 404, 404),
+    ("task_audience", 403, 200),
     ("task_list", 200, 200),
     ("task_create", 403, 201),
     ("task_get", 404, 404),
@@ -62,6 +67,8 @@ const EXPECTED: &[(&str, u16, u16)] = &[
     ("run_get", 404, 404),
     ("run_cancel", 404, 404),
     ("delivery_list", 404, 404),
+    ("delivery_get", 404, 404),
+    ("delivery_send_again", 404, 404),
     ("schedule_preview", 200, 200),
     ("thread_list", 200, 200),
     ("thread_create", 403, 200),
@@ -75,6 +82,16 @@ const EXPECTED: &[(&str, u16, u16)] = &[
     ("chart_get", 404, 404),
     ("sharing_get", 404, 404),
     ("sharing_replace", 404, 404),
+    ("slack_get", 200, 200),
+    ("slack_disconnect", 403, 403),
+    ("slack_install", 403, 403),
+    ("slack_channel_list", 403, 200),
+    ("slack_channel_refresh", 403, 403),
+    ("slack_account_get", 200, 200),
+    ("slack_account_unlink", 200, 200),
+    // No app is set up here; see `slack.rs` for one that is.
+    ("slack_account_sign_in", 409, 409),
+    ("slack_account_link_by_email", 409, 409),
     ("mail_list", 200, 200),
     ("mail_get", 404, 404),
     ("mail_html", 404, 404),
@@ -136,6 +153,7 @@ impl Things {
             ("threads", thread.to_string()),
             ("results", result.to_string()),
             ("charts", chart.to_string()),
+            ("deliveries", mail.clone()),
             ("outbox", mail),
             ("parts", "r1.csv".to_owned()),
         ]))
@@ -177,6 +195,11 @@ pub(crate) fn body(operation: &str) -> Option<Value> {
         }
         "data_connection_update" => json!({"name": "New", "description": "New"}),
         "grant_replace" => json!({"values": [{"subject": {"workspace": true}, "access": "query"}]}),
+        "audience_policy_replace" => json!({"members": "link_only", "outsiders": "withheld"}),
+        "connection_audience_replace" => {
+            json!({"members": null, "outsiders": "withheld", "isSensitive": true, "sharesCredentials": false})
+        }
+        "task_audience" => json!({"prompt": "How many flights?", "notification": {}}),
         "task_create" => task(json!({
             "context": {"connectionIds": []}, "notification": {"userIds": [], "groupIds": [], "attachCsv": true},
             "expiresAt": "2026-12-31T00:00:00Z",

@@ -48,7 +48,11 @@ impl Api {
 
     /// As [`Api::new`], with other options.
     pub(crate) async fn with(change: impl FnOnce(&mut ApiOptions)) -> Self {
-        let world = World::new().await;
+        Self::of(World::new().await, change).await
+    }
+
+    /// The API of a world that is there already.
+    pub(crate) async fn of(world: World, change: impl FnOnce(&mut ApiOptions)) -> Self {
         let files = tempfile::tempdir().expect("a folder");
         let data = files.path().join("data");
         let worker = WorkerCommand::current_test("engine_worker").expect("this binary");

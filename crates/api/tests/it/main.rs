@@ -17,6 +17,7 @@ mod pages;
 mod preview;
 mod robustness;
 mod sessions;
+mod slack;
 mod tasks;
 mod threads;
 

@@ -64,6 +64,7 @@ fn checks() -> Vec<Check> {
     check("page", page());
     check("files", files(&config));
     check("mail", mail(&config));
+    check("slack", slack(&config));
     check("model", model(&config));
     checks
 }
@@ -132,6 +133,20 @@ fn mail(config: &Config) -> anyhow::Result<String> {
     let (host, port) = host_and_port(url.expose_secret()).context("TIDINGS_SMTP_URL")?;
     reach(&host, port).context("the mail server of TIDINGS_SMTP_URL cannot be reached")?;
     Ok(format!("{host}:{port} answers"))
+}
+
+fn slack(config: &Config) -> anyhow::Result<String> {
+    let Some(app) = &config.slack else {
+        return Ok("no app is set up, so nobody can connect it (TIDINGS_SLACK_CLIENT_ID)".to_owned());
+    };
+    let (host, port) = host_and_port(app.base_url.as_str()).context("TIDINGS_SLACK_BASE_URL")?;
+    reach(&host, port).context("Slack cannot be reached at TIDINGS_SLACK_BASE_URL")?;
+    let public_url = &config.server.public_url;
+    ensure!(
+        public_url.starts_with("https://") || host != "slack.com",
+        "Slack sends people and events to https addresses only: set TIDINGS_PUBLIC_URL, which is {public_url}"
+    );
+    Ok(format!("{host}:{port} answers; events are expected at {public_url}/slack/events"))
 }
 
 fn model(config: &Config) -> anyhow::Result<String> {

@@ -8,25 +8,38 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("net", &[]),
+    ("slack", &["net"]),
     ("store", &["domain"]),
     ("warehouse", &["domain", "net"]),
     ("chart", &["domain"]),
     ("scheduler", &["domain", "store"]),
     ("agent", &["domain", "store", "net", "warehouse", "chart"]),
-    ("notifier", &["domain", "store", "net", "chart"]),
-    ("api", &["domain", "store", "net", "warehouse", "chart"]),
+    ("notifier", &["domain", "store", "net", "slack", "chart"]),
+    ("api", &["domain", "store", "net", "slack", "warehouse", "chart"]),
     (
         "app",
-        &["domain", "store", "net", "warehouse", "chart", "scheduler", "agent", "notifier", "api", "bench"],
+        &[
+            "domain",
+            "store",
+            "net",
+            "slack",
+            "warehouse",
+            "chart",
+            "scheduler",
+            "agent",
+            "notifier",
+            "api",
+            "bench",
+        ],
     ),
-    ("testkit", &["domain", "store"]),
+    ("testkit", &["domain", "store", "net"]),
     ("bench", &["domain", "store", "net", "warehouse", "chart", "scheduler", "agent"]),
 ];
 
 /// A library, and who alone may name it. Tests may name any.
 const ONLY: &[(&str, &[&str])] = &[
     ("sqlx", &["store", "testkit", "bench"]),
-    ("axum", &["api", "app"]),
+    ("axum", &["api", "app", "testkit"]),
     ("duckdb", &["warehouse"]),
     ("tokio-postgres", &["warehouse"]),
     ("lettre", &["notifier"]),

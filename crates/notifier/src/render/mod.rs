@@ -7,9 +7,9 @@ pub(crate) mod cells;
 mod html;
 pub(crate) mod inert;
 pub mod markdown;
-mod plain;
+pub(crate) mod plain;
 mod shorten;
-mod table;
+pub(crate) mod table;
 
 use crate::message::Message;
 

@@ -145,7 +145,8 @@ fn block(text: &mut String, block: &Block, indent: &str) {
     }
 }
 
-fn line(inlines: &[Inline]) -> String {
+/// The words of a line, figures that were not found marked.
+pub(crate) fn line(inlines: &[Inline]) -> String {
     let mut words = String::new();
     for inline in inlines {
         match inline {
@@ -187,7 +188,7 @@ fn wrap(text: &mut String, words: &str, first_indent: &str, indent: &str) {
 }
 
 /// Appends a table with its columns aligned.
-fn columns(text: &mut String, table: &ShortTable) {
+pub(crate) fn columns(text: &mut String, table: &ShortTable) {
     let rows = || std::iter::once(&table.head).chain(&table.rows);
     let count = rows().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count)

@@ -12,7 +12,7 @@ const WIDTH_MAX: usize = 72;
 const NAME_MAX: usize = 30;
 
 /// A table cut to what a mail can show.
-pub(super) struct ShortTable {
+pub(crate) struct ShortTable {
     /// The columns' names.
     pub head: Vec<String>,
     /// For each column, whether it is flush right: numbers are.
@@ -24,7 +24,7 @@ pub(super) struct ShortTable {
 }
 
 /// What of `excerpt` a mail shows: the first rows, and as many columns as fit beside each other.
-pub(super) fn short_table(excerpt: &Excerpt) -> ShortTable {
+pub(crate) fn short_table(excerpt: &Excerpt) -> ShortTable {
     let shown_rows = &excerpt.rows[..excerpt.rows.len().min(TABLE_ROWS_MAX)];
     let mut table = ShortTable {
         head: Vec::new(),

@@ -3,6 +3,7 @@
 mod browser;
 mod delivery;
 mod render;
+mod slack_inbox;
 mod smtp;
 mod support;
 mod tls;

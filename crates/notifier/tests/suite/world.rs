@@ -9,6 +9,7 @@ use domain::{
     check::{Check, Verdict},
     delivery::{Audience, DeliveryState},
     run::{RunReason, Usage},
+    step::StepBody,
     table::{Cell, Column, ColumnType, Table},
     task::{Notification, TaskSpec},
 };
@@ -177,6 +178,8 @@ impl World {
         self.store().due_claim(10, None).await.expect("an occurrence");
         let run = self.store().run_claim("a worker", 1).await.expect("a claim").pop().expect("the run");
         assert_eq!(run.task_id, Some(task));
+        let looking = StepBody::Notice { text: "Looking.".into() };
+        self.store().step_begin(&run, &looking, 5).await.expect("a step");
         let table =
             Table { columns: vec![Column::new("n", ColumnType::Integer)], rows: vec![], truncated: None };
         let result = NewResult {

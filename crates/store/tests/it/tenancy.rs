@@ -98,6 +98,7 @@ async fn no_table_shows_a_row_of_another_workspace() {
          INSERT INTO delivery (workspace_id, id, kind, channel, label, state, available_at, created_at)
              VALUES ('{ws}', '{ws}', 'answer', 'email', 'l', 'pending', now(), now());
          INSERT INTO delivery_attempt VALUES ('{ws}', '{ws}', 1, now(), null, null, null);
+         INSERT INTO delivery_decision VALUES ('{ws}', '{ws}', 1, now(), 'full', 'r', null, null, null, null);
          INSERT INTO mail_suppression VALUES ('{ws}', 'a', 'r', now());
          INSERT INTO outbox_mail VALUES ('{ws}', '{ws}', 's', 'r', 's', 's', now());
          INSERT INTO credit_entry (workspace_id, id, at, kind, amount_micro, moves_balance, purpose, actor_kind)
@@ -106,6 +107,17 @@ async fn no_table_shows_a_row_of_another_workspace() {
          INSERT INTO run_check (workspace_id, run_id, task_id, is_history, sent, outcome, checked_at)
              VALUES ('{ws}', '{ws}', '{ws}', true, true, '{{}}', now());
          INSERT INTO connection_slot (workspace_id, connection_id, token, lease_until) VALUES ('{ws}', '{ws}', '{ws}', now());
+         INSERT INTO slack_installation (workspace_id, id, team_id, team_name, app_id, bot_user_id, scopes, secret,
+             secret_key_id, state, installed_by, channels_due_at, created_at, updated_at)
+             VALUES ('{ws}', '{ws}', 'T', 't', 'A', 'U', '{{}}', 's', 'k', 'active', '{ws}', now(), now(), now());
+         INSERT INTO slack_oauth_state VALUES ('{ws}', 's', 'install', '{ws}', '{ws}', now());
+         INSERT INTO slack_user VALUES ('{ws}', 'T', '{ws}', 'U', 'email', now());
+         INSERT INTO slack_channel VALUES ('{ws}', 'C', 'c', false, false, true, false, null, now());
+         INSERT INTO slack_event (workspace_id, event_id, kind, state, available_at, received_at)
+             VALUES ('{ws}', 'E', 'event', 'done', now(), now());
+         INSERT INTO slack_thread VALUES ('{ws}', 'C', '1.0', '{ws}', null, now());
+         INSERT INTO slack_turn VALUES ('{ws}', '{ws}', 1, 'C', '1.0', '1.0', 'U', false, now());
+         INSERT INTO slack_note VALUES ('{ws}', 'C', '1.0', 'U', 'not_linked', now());
          INSERT INTO idempotency_key (workspace_id, user_id, key, request_hash, created_at, locked_until)
              VALUES ('{ws}', '{ws}', 'k', 'h', now(), now());",
         ws = other_scope.workspace_id()

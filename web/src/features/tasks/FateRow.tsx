@@ -90,7 +90,7 @@ function Deliveries({ runId, zone }: { runId: string; zone: string }) {
 }
 
 function DeliveryLine({ delivery, zone }: { delivery: Delivery; zone: string }) {
-  const { recipient, channel, kind, state, sentAt, message, reason } = delivery;
+  const { id, recipient, channel, kind, state, sentAt, message, reason } = delivery;
   const why = message ?? reason;
   const kindWords = deliveryKindInWords(kind);
   return (
@@ -110,6 +110,14 @@ function DeliveryLine({ delivery, zone }: { delivery: Delivery; zone: string }) 
         ) : null}
       </span>
       <AudienceWords delivery={delivery} />
+      <Link
+        to="/deliveries/$deliveryId"
+        params={{ deliveryId: id }}
+        aria-label={`Details of the message to ${recipient.label}`}
+        className="link"
+      >
+        Details
+      </Link>
       {why ? <span className="basis-full text-sm text-ink-2">{asSentence(why)}</span> : null}
     </li>
   );

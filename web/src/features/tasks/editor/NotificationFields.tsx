@@ -8,11 +8,10 @@ import { groupsQuery, peopleQuery } from "@/api/queries/people";
 import type { Me } from "@/api/types";
 import { PickMany } from "@/components/ui/combobox";
 import { Field, FieldError } from "@/components/ui/field";
-import { mentionsOf } from "@/lib/mention";
 import { counted } from "@/lib/number";
 
 import { Audience } from "./Audience";
-import type { TaskFormValues } from "./task-form";
+import { mentionedConnections, type TaskFormValues } from "./task-form";
 
 /** Who is told, what goes along, and what each will be able to see. */
 export function NotificationFields({ me }: { me: Me }) {
@@ -72,7 +71,7 @@ export function NotificationFields({ me }: { me: Me }) {
         <input type="checkbox" className="size-4 accent-accent" {...register("notification.attachCsv")} />
         Attach the first table as CSV
       </label>
-      <WhoSeesWhat ownId={me.id} />
+      <WhoSeesWhat />
     </div>
   );
 }
@@ -119,19 +118,16 @@ function SlackChannels({ me, error }: { me: Me; error: string | undefined }) {
   );
 }
 
-function WhoSeesWhat({ ownId }: { ownId: string }) {
+function WhoSeesWhat() {
   const { control } = useFormContext<TaskFormValues>();
-  const [prompt, userIds, groupIds] = useWatch({
-    control,
-    name: ["prompt", "notification.userIds", "notification.groupIds"],
-  });
+  const [prompt, notification] = useWatch({ control, name: ["prompt", "notification"] });
   const { data: connections } = useQuery(connectionsQuery);
-  const mentioned = new Set(mentionsOf(prompt).map(({ id }) => id));
+  const mentioned = new Set(mentionedConnections(prompt));
   const connectionIds = (connections?.values ?? []).flatMap(({ id }) => (mentioned.has(id) ? [id] : []));
   return (
-    <section>
+    <section aria-label="Who will see what">
       <h3 className="mb-1 text-sm font-medium">Who will see what</h3>
-      <Audience connectionIds={connectionIds} userIds={userIds} groupIds={groupIds} ownId={ownId} />
+      <Audience connectionIds={connectionIds} notification={notification} />
     </section>
   );
 }

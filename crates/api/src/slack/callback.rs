@@ -1,0 +1,181 @@
+//! The way back from Slack's consent page, for an admin who connects the workspace, and for a member who says who they are.
+//!
+//! The state that comes back is good once, for ten minutes, in the session that set out. Whatever happens, the browser is sent
+//! on to the page, which says it in words.
+
+use axum::{
+    extract::State,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use domain::slack::{SlackLinkedBy, SlackOauthPurpose};
+use secrecy::SecretString;
+use serde::Deserialize;
+use store::{Conflict, NewSlackInstallation, Via};
+
+use crate::{
+    ApiState,
+    auth::Caller,
+    extract::Query,
+    slack::{self, SlackOptions},
+};
+
+/// What Slack adds to our address.
+#[derive(Deserialize)]
+pub(crate) struct Returned {
+    #[serde(default)]
+    state: String,
+    code: Option<String>,
+    error: Option<String>,
+}
+
+/// How it went, as the page's address tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// Nobody is signed in, or the state is unknown, used, too old or another session's.
+    Expired,
+    /// Said no at Slack's page.
+    Denied,
+    /// Is no admin any more.
+    NotAdmin,
+    /// The team is connected with another workspace.
+    TeamTaken,
+    /// The workspace is connected with another team.
+    OtherTeam,
+    /// The Slack user is another member's.
+    UserTaken,
+    /// Slack is not connected any more.
+    NotConnected,
+    /// Slack did not do it.
+    Refused,
+    /// A defect, or a part that is down.
+    Failed,
+}
+
+impl Outcome {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Expired => "expired",
+            Self::Denied => "denied",
+            Self::NotAdmin => "not_admin",
+            Self::TeamTaken => "team_taken",
+            Self::OtherTeam => "other_team",
+            Self::UserTaken => "user_taken",
+            Self::NotConnected => "not_connected",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// `GET /slack/oauth/callback`.
+pub(crate) async fn callback(
+    State(state): State<ApiState>,
+    caller: Option<Caller>,
+    Query(returned): Query<Returned>,
+) -> Response {
+    let (page, outcome) = finish(&state, caller, returned).await;
+    let mut response = Redirect::to(&format!("{page}?slack={}", outcome.word())).into_response();
+    // The code in this address is used up, and still nobody's business.
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// Which page to go on to, and how it went.
+async fn finish(state: &ApiState, caller: Option<Caller>, returned: Returned) -> (&'static str, Outcome) {
+    const ADMIN: &str = "/admin/slack";
+    const SETTINGS: &str = "/settings";
+    let (Some(caller), Some(options)) = (caller, &state.options.slack) else {
+        return (SETTINGS, Outcome::Expired);
+    };
+    let Via::Session(session_id) = caller.via else { return (SETTINGS, Outcome::Expired) };
+    let secret = SecretString::from(returned.state);
+    let purpose = match state.store.slack_oauth_finish(&caller.scope, session_id, &secret).await {
+        Ok(Some(purpose)) => purpose,
+        Ok(None) => return (SETTINGS, Outcome::Expired),
+        Err(error) => return (SETTINGS, failed(&error)),
+    };
+    let page = match purpose {
+        SlackOauthPurpose::Install => ADMIN,
+        SlackOauthPurpose::Link => SETTINGS,
+    };
+    let (None, Some(code)) = (&returned.error, returned.code) else { return (page, Outcome::Denied) };
+    let outcome = match purpose {
+        SlackOauthPurpose::Install => install(state, options, &caller, &code).await,
+        SlackOauthPurpose::Link => link(state, options, &caller, &code).await,
+    };
+    (page, outcome)
+}
+
+async fn install(state: &ApiState, options: &SlackOptions, caller: &Caller, code: &str) -> Outcome {
+    if !caller.role.is_admin() {
+        return Outcome::NotAdmin;
+    }
+    let redirect_uri = slack::redirect_uri(state);
+    let grant = match options.client.oauth_v2_access(&options.app, code, &redirect_uri).await {
+        Ok(grant) => grant,
+        Err(error) => return refused(&error),
+    };
+    let installation = NewSlackInstallation {
+        team_id: grant.team_id.clone(),
+        team_name: grant.team_name.clone(),
+        enterprise_id: None,
+        app_id: grant.app_id.clone(),
+        bot_user_id: grant.bot_user_id.clone(),
+        scopes: grant.scopes.clone(),
+        tokens: slack::pair(grant),
+        installed_by: caller.user_id,
+    };
+    // A token that is not kept is not revoked either: it may be the one that another workspace works with.
+    match state.store.slack_installation_put(&caller.scope, &installation).await {
+        Ok(_) => Outcome::Done,
+        Err(error) => failed(&error),
+    }
+}
+
+async fn link(state: &ApiState, options: &SlackOptions, caller: &Caller, code: &str) -> Outcome {
+    let redirect_uri = slack::redirect_uri(state);
+    let token = match options.client.openid_connect_token(&options.app, code, &redirect_uri).await {
+        Ok(token) => token,
+        Err(error) => return refused(&error),
+    };
+    let user = match options.client.openid_connect_user_info(&token).await {
+        Ok(user) => user,
+        Err(error) => return refused(&error),
+    };
+    match state.store.slack_installation_get(&caller.scope).await {
+        Ok(Some(installation)) if installation.team_id == user.team_id => {}
+        Ok(Some(_)) => return Outcome::OtherTeam,
+        Ok(None) => return Outcome::NotConnected,
+        Err(error) => return failed(&error),
+    }
+    let (member, by) = (caller.user_id, SlackLinkedBy::SignIn);
+    let linked = state.store.slack_user_link(&caller.scope, member, &user.team_id, &user.user_id, by);
+    match linked.await {
+        Ok(()) => Outcome::Done,
+        Err(error) => failed(&error),
+    }
+}
+
+fn refused(error: &::slack::Error) -> Outcome {
+    tracing::warn!(%error, "Slack did not finish a consent");
+    Outcome::Refused
+}
+
+fn failed(error: &store::Error) -> Outcome {
+    match error {
+        store::Error::Conflict(Conflict::SlackTeamTaken) => Outcome::TeamTaken,
+        store::Error::Conflict(Conflict::SlackOtherTeam) => Outcome::OtherTeam,
+        store::Error::Conflict(Conflict::SlackUserTaken) => Outcome::UserTaken,
+        store::Error::NotFound => Outcome::NotConnected,
+        error => {
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                "a consent at Slack could not be finished"
+            );
+            Outcome::Failed
+        }
+    }
+}

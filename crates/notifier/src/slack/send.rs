@@ -1,0 +1,390 @@
+//! One delivery to Slack, from claim to outcome.
+
+use chrono::TimeDelta;
+use domain::delivery::{Audience, Channel, DeliveryKind, DeliveryState};
+use fail::fail_point;
+use rand::RngExt as _;
+use serde_json::{Value, json};
+use slack::{Class, block::Block};
+use store::{ClaimedDelivery, ContentMark, DeliveryOutcome, SlackChannelCheck, SlackLaneTake, SlackPost};
+use tokio::time::Instant;
+
+use super::{
+    call::{Line, Method},
+    layout::{self, Buttons, Form, Part},
+    outcome::{Stop, failed, judge},
+    post::{Target, post},
+    reconcile::reconcile,
+    upload,
+};
+use crate::{
+    Notifier,
+    audience::{self, ChannelPeople},
+    compose::{self, Composed, Composer, Reader},
+    deliver::Error,
+    message::Message,
+};
+
+/// How long it takes at most until Slack is asked again what it could not say before anything was sent, in seconds.
+const ASK_AGAIN_WITHIN: i64 = 60;
+
+/// A delivery's place in its conversation's lane, and what it needs there.
+struct Place<'a> {
+    line: Line<'a>,
+    lane: String,
+    /// The Slack user, where it goes to one person.
+    person: Option<String>,
+    checked: Option<SlackChannelCheck>,
+    /// What of it is in Slack already.
+    posts: Vec<SlackPost>,
+}
+
+impl Notifier {
+    /// Brings one claimed delivery to an outcome, and answers its state; or puts it back until its turn.
+    pub(crate) async fn deliver_to_slack(&self, delivery: &ClaimedDelivery) -> Result<DeliveryState, Error> {
+        let (scope, lease) = (&delivery.scope, &delivery.lease);
+        let leased_at = Instant::now();
+        self.store.delivery_heartbeat(scope, lease).await?;
+        let place = match self.while_held(delivery, leased_at, self.slack_place(delivery)).await? {
+            Ok(Some(place)) => place,
+            Ok(None) => return Err(Error::PutOff),
+            Err(stop) => return self.slack_not_begun(delivery, stop).await,
+        };
+        fail_point!("notifier::slack_lane_taken");
+        let leased_at = Instant::now();
+        let attempt = match self.store.delivery_attempt_start(scope, lease).await {
+            Ok(attempt) => attempt,
+            Err(error) => {
+                self.store.slack_lane_leave(scope, lease, &place.lane).await?;
+                return Err(error.into());
+            }
+        };
+        fail_point!("notifier::attempt_started");
+        let result = self.while_held(delivery, leased_at, self.slack_send(delivery, &place)).await?;
+        fail_point!("notifier::slack_sent");
+        self.store.slack_lane_leave(scope, lease, &place.lane).await?;
+        let outcome = match result {
+            Ok(provider_id) => DeliveryOutcome::Sent { provider_id },
+            Err(stop) => judge(stop, attempt, &mut *self.random())?,
+        };
+        let state = self.record(delivery, &outcome).await?;
+        fail_point!("notifier::outcome_recorded");
+        Ok(state)
+    }
+
+    /// What becomes of a delivery of which nothing was sent now: it is put back, as it was, or ends.
+    async fn slack_not_begun(&self, delivery: &ClaimedDelivery, stop: Stop) -> Result<DeliveryState, Error> {
+        let (scope, lease) = (&delivery.scope, &delivery.lease);
+        let later = match &stop {
+            Stop::Later(wait) => Some(*wait),
+            Stop::Slack(error) => match error.class() {
+                Class::Retry { after: Some(wait) } => Some(TimeDelta::from_std(wait).unwrap_or_default()),
+                Class::Retry { after: None } | Class::Unknown => {
+                    Some(TimeDelta::seconds(self.random().random_range(5..=ASK_AGAIN_WITHIN)))
+                }
+                Class::Destination | Class::Installation | Class::Ours => None,
+            },
+            _ => None,
+        };
+        if let Some(wait) = later {
+            self.store.slack_put_off(scope, lease, wait).await?;
+            return Err(Error::PutOff);
+        }
+        let outcome = judge(stop, delivery.attempts + 1, &mut *self.random())?;
+        self.record(delivery, &outcome).await
+    }
+
+    /// Looks whether a delivery may go now: whether its recipient wants it, whether it is in Slack already, and whether it is
+    /// its turn. Sends nothing. `None` where it was put back until its turn.
+    async fn slack_place<'a>(&'a self, delivery: &'a ClaimedDelivery) -> Result<Option<Place<'a>>, Stop> {
+        let (scope, lease) = (&delivery.scope, &delivery.lease);
+        self.slack_refuse(delivery).await?;
+        let slack = self.slack.as_ref().ok_or(Stop::Disconnected)?;
+        let line = Line::open(&self.store, slack, scope).await?;
+        let person = match &delivery.user {
+            Some(user) if delivery.channel == Channel::SlackDm => {
+                self.store.slack_user_get(scope, user.id).await?.map(|linked| linked.slack_user_id)
+            }
+            _ => None,
+        };
+        let lane = match (&person, &delivery.slack_channel_id) {
+            (Some(person), _) => format!("person {person}"),
+            (None, Some(channel)) => format!("channel {channel}"),
+            (None, None) => return Err(Stop::Destination("not_linked")),
+        };
+        let mut posts = self.store.slack_post_list(scope, lease.delivery_id).await?;
+        if posts.iter().any(|post| post.ts.is_none()) {
+            let root = root(delivery, &posts);
+            reconcile(&line, lease, &posts, root.as_deref()).await?;
+            fail_point!("notifier::slack_reconciled");
+            posts = self.store.slack_post_list(scope, lease.delivery_id).await?;
+        }
+        Ok(match self.store.slack_lane_take(scope, lease, &lane).await? {
+            SlackLaneTake::Held { checked } => Some(Place { line, lane, person, checked, posts }),
+            SlackLaneTake::PutOff => None,
+        })
+    }
+
+    /// Ends what is not to be sent: to someone who was deactivated, or wants no more of it.
+    async fn slack_refuse(&self, delivery: &ClaimedDelivery) -> Result<(), Stop> {
+        if delivery.channel != Channel::SlackDm {
+            return Ok(());
+        }
+        let Some(user) = &delivery.user else {
+            return Err(Stop::End(failed("no_recipient", "The recipient is gone.")));
+        };
+        if user.is_deactivated {
+            audience::note_withheld(&self.store, delivery, "The recipient is deactivated.").await?;
+            return Err(Stop::End(DeliveryOutcome::Withheld { reason: "recipient_deactivated".to_owned() }));
+        }
+        if self.is_unsubscribed(delivery).await? {
+            return Err(Stop::End(DeliveryOutcome::Suppressed { reason: "unsubscribed".to_owned() }));
+        }
+        Ok(())
+    }
+
+    /// Sends what is missing of a delivery that holds its lane. Answers Slack's name for its first message.
+    async fn slack_send(&self, delivery: &ClaimedDelivery, place: &Place<'_>) -> Result<String, Stop> {
+        let line = &place.line;
+        let channel = self.slack_channel(delivery, place).await?;
+        let check = self.slack_check(delivery, place, &channel).await?;
+        let composed = self.slack_compose(delivery, place, &channel, check).await?;
+        let target = Target { lease: &delivery.lease, lane: &place.lane, channel: &channel };
+        let root = self.slack_post_parts(delivery, place, &target, &composed.message).await?;
+        if let Some(file) = &composed.attachment {
+            let below = delivery.slack_thread_ts.as_deref().unwrap_or(&root);
+            // It is a message, too, and the conversation is ours to rest in.
+            tokio::time::sleep(store::SLACK_CHANNEL_REST.to_std().unwrap_or_default()).await;
+            upload::csv(line, delivery.lease.delivery_id, file, &channel, below).await?;
+        }
+        Ok(format!("{channel} {root}"))
+    }
+
+    /// The conversation that a delivery goes to.
+    async fn slack_channel(&self, delivery: &ClaimedDelivery, place: &Place<'_>) -> Result<String, Stop> {
+        if let Some(channel) = &delivery.slack_channel_id {
+            return Ok(channel.clone());
+        }
+        let Some(person) = &place.person else { return Err(Stop::Destination("not_linked")) };
+        let line = &place.line;
+        if let Some(channel) = self.store.slack_dm_get(&delivery.scope, &line.team_id, person).await? {
+            return Ok(channel);
+        }
+        let opened =
+            line.call(Method::OPEN, |client, token| async move {
+                client.conversations_open(&token, person).await
+            })
+            .await?;
+        self.store.slack_dm_remember(&delivery.scope, &line.team_id, person, &opened.id).await?;
+        Ok(opened.id)
+    }
+
+    /// Looks whether messages may be posted in a channel, unless that was done a moment ago.
+    async fn slack_check(
+        &self,
+        delivery: &ClaimedDelivery,
+        place: &Place<'_>,
+        channel: &str,
+    ) -> Result<SlackChannelCheck, Stop> {
+        if delivery.channel == Channel::SlackDm {
+            return Ok(SlackChannelCheck { is_shared: false });
+        }
+        if let Some(checked) = place.checked {
+            return Ok(checked);
+        }
+        let found = place
+            .line
+            .call(
+                Method::INFO,
+                |client, token| async move { client.conversations_info(&token, channel).await },
+            )
+            .await?;
+        if found.is_archived {
+            return Err(Stop::Destination("is_archived"));
+        }
+        if !found.is_member {
+            return Err(Stop::Destination("not_in_channel"));
+        }
+        let check = SlackChannelCheck { is_shared: found.is_ext_shared || found.is_pending_ext_shared };
+        self.store.slack_channel_checked(&delivery.scope, &place.lane, Some(check)).await?;
+        Ok(check)
+    }
+
+    /// What a delivery says, and to whom; noted with the delivery.
+    async fn slack_compose(
+        &self,
+        delivery: &ClaimedDelivery,
+        place: &Place<'_>,
+        channel: &str,
+        check: SlackChannelCheck,
+    ) -> Result<Composed, Stop> {
+        let there;
+        let reader = match &delivery.user {
+            Some(user) if delivery.channel == Channel::SlackDm => Reader::Person(user),
+            _ => {
+                there = self.slack_people(place, channel, check).await?;
+                Reader::Channel(&there)
+            }
+        };
+        let shared = self.answers.of(delivery);
+        let composer =
+            Composer { store: &self.store, public_url: &self.public_url, delivery, shared: &shared };
+        let composed = match composer.compose(reader).await {
+            Ok(composed) => composed,
+            Err(compose::Error::Gone(what)) => return Err(Stop::End(failed("gone", what))),
+            Err(compose::Error::Store(error)) => return Err(error.into()),
+        };
+        let decision = composed.decision.as_ref();
+        let is_withheld = decision.is_some_and(|decision| decision.audience == Audience::Withheld);
+        let content = (!is_withheld).then(|| content_mark(delivery, &composed.message));
+        audience::note(&self.store, delivery, decision, content.as_ref()).await?;
+        if is_withheld {
+            return Err(Stop::End(DeliveryOutcome::Withheld { reason: "not_allowed".to_owned() }));
+        }
+        Ok(composed)
+    }
+
+    /// Who is in a channel now. What Slack will not tell us is not known, and counts as if there were people from outside; what
+    /// it will tell later is waited for.
+    async fn slack_people(
+        &self,
+        place: &Place<'_>,
+        channel: &str,
+        check: SlackChannelCheck,
+    ) -> Result<ChannelPeople, Stop> {
+        let now = self.store.now().await?;
+        let team_id = place.line.team_id.as_str();
+        let members = &self.slack_members;
+        let read = place
+            .line
+            .call(Method::MEMBERS, |client, token| async move {
+                members.read(&client, &token, team_id, channel, now).await
+            })
+            .await;
+        match read {
+            Ok(read) => Ok(ChannelPeople::of(&read, check.is_shared)),
+            Err(Stop::Slack(error)) if matches!(error.class(), Class::Installation | Class::Ours) => {
+                tracing::warn!(%error, "who is in a channel could not be read");
+                Ok(ChannelPeople { people: None, is_shared_outside: check.is_shared })
+            }
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// Posts the parts of a message that are not there yet, in order. Answers Slack's name for the first.
+    async fn slack_post_parts(
+        &self,
+        delivery: &ClaimedDelivery,
+        place: &Place<'_>,
+        target: &Target<'_>,
+        message: &Message,
+    ) -> Result<String, Stop> {
+        let line = &place.line;
+        let form = form(delivery);
+        let buttons = buttons(delivery, message);
+        let opens_thread = delivery.kind == DeliveryKind::Answer && delivery.thread_id.is_some();
+        let posted_ts =
+            |part: u32| place.posts.iter().find(|post| post.part == part).and_then(|post| post.ts.clone());
+        let parts = layout::parts(message, form, buttons, &[]);
+        let root = match posted_ts(0) {
+            Some(ts) => {
+                if opens_thread {
+                    let id = target.lease.delivery_id;
+                    self.store.slack_thread_open(&delivery.scope, id, target.channel, &ts).await?;
+                }
+                ts
+            }
+            None => {
+                let files = upload::pictures(line, &message.pictures).await?;
+                let mut tries = vec![layout::plain_text(message), parts[0].clone()];
+                if files.iter().any(Option::is_some) {
+                    tries.push(layout::parts(message, form, buttons, &files).swap_remove(0));
+                }
+                let below = delivery.slack_thread_ts.as_deref();
+                post_or_plainer(line, target, 0, tries, below, opens_thread).await?
+            }
+        };
+        let below = delivery.slack_thread_ts.as_deref().unwrap_or(&root);
+        for (number, part) in (1..).zip(parts.into_iter().skip(1)) {
+            if posted_ts(number).is_none() {
+                let tries = vec![words_alone(&part), part];
+                post_or_plainer(line, target, number, tries, Some(below), false).await?;
+            }
+        }
+        Ok(root)
+    }
+}
+
+/// Posts the last of `tries`; where Slack refuses its form, the one before it, and so on: a reader had rather have the words
+/// alone than nothing.
+async fn post_or_plainer(
+    line: &Line<'_>,
+    target: &Target<'_>,
+    number: u32,
+    mut tries: Vec<Part>,
+    thread_ts: Option<&str>,
+    opens_thread: bool,
+) -> Result<String, Stop> {
+    let Some(mut part) = tries.pop() else {
+        return Err(Stop::End(failed("internal", "There is nothing to post.")));
+    };
+    loop {
+        let refusal = match post(line, target, number, &part, thread_ts, opens_thread).await {
+            Err(Stop::Slack(error)) if error.class() == Class::Ours => error,
+            other => return other,
+        };
+        metrics::counter!("tidings_slack_refusals_total", "what" => "message").increment(1);
+        tracing::error!(error = %refusal, detail = detail(&refusal), part = number, "Slack refuses a message's form");
+        match tries.pop() {
+            Some(plainer) => part = plainer,
+            None => return Err(Stop::Slack(refusal)),
+        }
+    }
+}
+
+fn detail(error: &slack::Error) -> Option<&str> {
+    match error {
+        slack::Error::Refused { detail, .. } => detail.as_deref(),
+        _ => None,
+    }
+}
+
+/// The message that a delivery's next part goes below.
+fn root(delivery: &ClaimedDelivery, posts: &[SlackPost]) -> Option<String> {
+    delivery
+        .slack_thread_ts
+        .clone()
+        .or_else(|| posts.iter().find(|post| post.part == 0).and_then(|post| post.ts.clone()))
+}
+
+const fn form(delivery: &ClaimedDelivery) -> Form {
+    if matches!(delivery.kind, DeliveryKind::Reply) { Form::Reply } else { Form::Message }
+}
+
+/// Names what is posted by its hash, and keeps it: the words and blocks of each message. Pictures are left out: a block names
+/// its file only once Slack has it.
+fn content_mark(delivery: &ClaimedDelivery, message: &Message) -> ContentMark {
+    let parts = layout::parts(message, form(delivery), buttons(delivery, message), &[]);
+    let posted = parts.iter().map(|part| json!({ "text": part.text, "blocks": part.blocks })).collect();
+    let posted = Value::Array(posted);
+    audience::mark(posted.to_string().as_bytes(), Some(posted))
+}
+
+fn buttons(delivery: &ClaimedDelivery, message: &Message) -> Buttons {
+    let is_of_task =
+        delivery.task_id.is_some() && matches!(delivery.kind, DeliveryKind::Answer | DeliveryKind::NoNews);
+    Buttons {
+        delivery_id: delivery.lease.delivery_id,
+        has_snooze: is_of_task,
+        has_unsubscribe: delivery.channel == Channel::SlackDm && message.unsubscribe_url.is_some(),
+    }
+}
+
+/// A part's sections without any form.
+fn words_alone(part: &Part) -> Part {
+    let sections = part.blocks.iter().filter_map(|block| match block {
+        Block::Section { text, .. } => Some(text.text.as_str()),
+        _ => None,
+    });
+    Part { text: sections.collect::<Vec<_>>().join("\n\n"), blocks: Vec::new() }
+}

@@ -1,0 +1,154 @@
+//! The app's own fate in a team, and the team's channels as they are known.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::slack::SlackEnd;
+use slack::{Channel, Class, event::Event};
+use store::{Scope, SlackChannel, SlackToken};
+
+use super::{Error, SlackInbox, Step, is_dead};
+
+/// The most pages of channels that are read: 100,000 channels.
+const PAGES_MAX: usize = 500;
+/// How long to wait where Slack says that there were too many calls, and not how long.
+const LIMITED_WAIT: Duration = Duration::from_secs(30);
+
+impl SlackInbox {
+    /// Something about the app or a channel changed. `at` is when, in seconds since 1970.
+    pub(super) async fn changed(&self, scope: &Scope, event: &Event, at: i64) -> Result<Step, Error> {
+        match event {
+            Event::AppUninstalled => self.ended(scope, SlackEnd::Uninstalled, at).await,
+            Event::TokensRevoked { tokens } => {
+                // Those of people who signed in come and go.
+                if tokens.bot.is_empty() {
+                    return Ok(Step::Done("others_tokens"));
+                }
+                self.ended(scope, SlackEnd::TokensRevoked, at).await
+            }
+            Event::ChannelDeleted { channel } => {
+                self.store.slack_channel_forget(scope, channel).await?;
+                Ok(Step::Done("channel_forgotten"))
+            }
+            Event::ChannelArchive { channel }
+            | Event::GroupArchive { channel }
+            | Event::ChannelUnarchive { channel } => self.look_at(scope, channel).await,
+            Event::ChannelRename { channel } => self.look_at(scope, &channel.id).await,
+            Event::MemberJoinedChannel(membership) | Event::MemberLeftChannel(membership) => {
+                let Some(token) = self.store.slack_token(scope).await? else {
+                    return Ok(Step::Done("not_connected"));
+                };
+                if membership.user != token.bot_user_id {
+                    return Ok(Step::Done("other_member"));
+                }
+                self.look_at(scope, &membership.channel).await
+            }
+            Event::Message(_) | Event::AppMention(_) | Event::Other => Ok(Step::Done("other")),
+        }
+    }
+
+    async fn ended(&self, scope: &Scope, reason: SlackEnd, at: i64) -> Result<Step, Error> {
+        // It is told in whole seconds: what was connected in that second may be what it is about.
+        let happened_at = DateTime::<Utc>::from_timestamp(at, 0).map(|at| at + TimeDelta::seconds(1));
+        let ended = self.store.slack_installation_end(scope, reason, happened_at).await?;
+        Ok(Step::Done(if ended { reason.as_str() } else { "ended_before" }))
+    }
+
+    /// Looks at one channel again.
+    async fn look_at(&self, scope: &Scope, channel: &str) -> Result<Step, Error> {
+        let Some(token) = self.token(scope, None).await? else { return Ok(Step::Done("not_connected")) };
+        match self.client.conversations_info(&token.bot_token, channel).await {
+            Ok(seen) => {
+                let now = self.store.now().await?;
+                self.store.slack_channel_put(scope, &[known(seen, now)]).await?;
+                Ok(Step::Done("channel_seen"))
+            }
+            Err(error) if error.class() == Class::Destination => {
+                self.store.slack_channel_forget(scope, channel).await?;
+                Ok(Step::Done("channel_forgotten"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads the lists of channels that are due, one workspace after the other.
+    pub(super) async fn list_channels_due(&self) {
+        loop {
+            let (scope, began_at) = match self.store.slack_channels_claim().await {
+                Ok(Some(claimed)) => claimed,
+                Ok(None) => return,
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "lists of Slack's channels could not be looked for");
+                    return;
+                }
+            };
+            let workspace_id = scope.workspace_id();
+            match self.list_channels(&scope, began_at).await {
+                Ok(channels) => tracing::info!(%workspace_id, channels, "listed Slack's channels"),
+                Err(error) => self.listing_failed(&scope, &error).await,
+            }
+        }
+    }
+
+    async fn listing_failed(&self, scope: &Scope, error: &Error) {
+        let workspace_id = scope.workspace_id();
+        tracing::warn!(%workspace_id, error = error as &dyn std::error::Error, "Slack's channels were not listed");
+        let Error::Slack(refusal) = error else { return };
+        if !is_dead(refusal) {
+            return;
+        }
+        if let Err(error) = self.store.slack_installation_end(scope, SlackEnd::TokenRefused, None).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "an installation whose token is refused was not ended");
+        }
+    }
+
+    async fn list_channels(&self, scope: &Scope, began_at: DateTime<Utc>) -> Result<usize, Error> {
+        let Some(token) = self.token(scope, None).await? else { return Ok(0) };
+        let mut cursor = None;
+        let mut count = 0;
+        for _ in 0..PAGES_MAX {
+            let page = self.page_of_channels(&token, cursor.as_deref()).await?;
+            let now = self.store.now().await?;
+            let channels: Vec<_> = page.items.into_iter().map(|seen| known(seen, now)).collect();
+            count += channels.len();
+            self.store.slack_channel_put(scope, &channels).await?;
+            let Some(next) = page.next_cursor else { break };
+            cursor = Some(next);
+        }
+        self.store.slack_channels_listed(scope, began_at).await?;
+        Ok(count)
+    }
+
+    /// One page, as late as Slack wants it.
+    async fn page_of_channels(
+        &self,
+        token: &SlackToken,
+        cursor: Option<&str>,
+    ) -> Result<slack::Page<Channel>, Error> {
+        loop {
+            match self.client.conversations_list(&token.bot_token, cursor).await {
+                Ok(page) => return Ok(page),
+                Err(error @ slack::Error::RateLimited { .. }) => {
+                    let Class::Retry { after } = error.class() else { return Err(error.into()) };
+                    tokio::time::sleep(after.unwrap_or(LIMITED_WAIT)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+fn known(seen: Channel, now: DateTime<Utc>) -> SlackChannel {
+    SlackChannel {
+        id: seen.id,
+        name: seen.name,
+        is_private: seen.is_private,
+        is_archived: seen.is_archived,
+        is_member: seen.is_member,
+        is_ext_shared: seen.is_ext_shared || seen.is_pending_ext_shared,
+        has_guests: None,
+        refreshed_at: now,
+    }
+}

@@ -1,0 +1,333 @@
+//! What came from Slack, worked on: questions and replies ([`talk`]), buttons ([`button`]), the app's own fate and the list of
+//! channels ([`installation`]).
+//!
+//! Whatever a message starts is written down with the message that started it, in one transaction, so that a worker may die at
+//! any moment and its event may be worked on again. What only Slack keeps (a reaction) may be set twice without harm; what would
+//! be seen twice (a note to one person) is rather lost than repeated.
+
+mod button;
+mod installation;
+mod talk;
+mod words;
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use domain::{delivery::retry_delay, slack::SlackEnd, slack::SlackEventKind};
+use secrecy::SecretString;
+use slack::{App, Class, Client, event};
+use store::{ClaimedSlackEvent, Scope, SlackToken, SlackTokenError, SlackTokenPair, Store};
+use tokio::{task::JoinSet, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+/// How long work on one event may take, well within its lease.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// An event that could not be worked on for this long is given up: nobody waits for it any more.
+const GIVEN_UP_AFTER: TimeDelta = TimeDelta::hours(6);
+/// How often it is looked for lists of channels that are to be read.
+const LOOK_FOR_LISTS_EVERY: Duration = Duration::from_secs(15);
+/// How often what is over is forgotten.
+const CLEAN_EVERY: Duration = Duration::from_mins(1);
+
+/// What the inbox is worked on with.
+pub struct SlackInboxOptions {
+    /// The database.
+    pub store: Store,
+    /// Slack's Web API.
+    pub client: Client,
+    /// The operator's app there.
+    pub app: App,
+    /// What links begin with.
+    pub public_url: String,
+    /// The name of this process in the rows that it holds.
+    pub worker: String,
+    /// The most events under way at once.
+    pub parallel: u32,
+    /// How often the inbox is looked at.
+    pub poll: Duration,
+}
+
+impl SlackInboxOptions {
+    /// The usual options.
+    pub fn new(store: Store, client: Client, app: App, public_url: String) -> Self {
+        Self {
+            store,
+            client,
+            app,
+            public_url,
+            worker: format!("slack-{}", std::process::id()),
+            parallel: 8,
+            poll: Duration::from_millis(500),
+        }
+    }
+}
+
+/// Works on what came from Slack.
+pub struct SlackInbox {
+    store: Store,
+    client: Client,
+    app: App,
+    public_url: String,
+    worker: String,
+    parallel: u32,
+    poll: Duration,
+}
+
+/// How work on an event went.
+enum Step {
+    /// It is dealt with, in this way: a code.
+    Done(&'static str),
+    /// Something else has to happen first.
+    Wait(TimeDelta),
+}
+
+/// Why an event could not be worked on now.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    /// The database failed.
+    #[error("the database failed")]
+    Store(#[from] store::Error),
+    /// Slack did not do what it was asked.
+    #[error("Slack did not do what it was asked")]
+    Slack(#[from] slack::Error),
+    /// The event is of a shape that we do not know.
+    #[error("the event cannot be read")]
+    Unreadable(#[from] serde_json::Error),
+    /// There was no token in time.
+    #[error("Slack took too long to renew its token")]
+    Slow,
+}
+
+impl SlackInbox {
+    /// An inbox that is not worked on until it is run.
+    pub fn new(options: SlackInboxOptions) -> Self {
+        Self {
+            store: options.store,
+            client: options.client,
+            app: options.app,
+            public_url: options.public_url.trim_end_matches('/').to_owned(),
+            worker: options.worker,
+            parallel: options.parallel.max(1),
+            poll: options.poll,
+        }
+    }
+
+    /// Works until `stopping` is cancelled; then finishes what is under way and claims nothing more.
+    pub async fn run(self, stopping: CancellationToken) {
+        let inbox = Arc::new(self);
+        let mut under_way = JoinSet::new();
+        let mut listing = JoinSet::new();
+        let every = |period| {
+            let mut ticks = tokio::time::interval(period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        };
+        let (mut polls, mut lists, mut cleanings) =
+            (every(inbox.poll), every(LOOK_FOR_LISTS_EVERY), every(CLEAN_EVERY));
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => break,
+                _ = polls.tick() => {}
+                _ = lists.tick(), if listing.is_empty() => {
+                    let inbox = Arc::clone(&inbox);
+                    listing.spawn(async move { inbox.list_channels_due().await });
+                }
+                _ = cleanings.tick() => inbox.clean().await,
+                Some(_) = listing.join_next() => {}
+                Some(ended) = under_way.join_next() => log_panic(&ended),
+            }
+            let free = inbox.parallel.saturating_sub(under_way.len() as u32);
+            for event in inbox.claim(free).await {
+                let inbox = Arc::clone(&inbox);
+                under_way.spawn(async move { inbox.work(&event).await });
+            }
+        }
+        // A list that was not read to its end is read again by another.
+        listing.abort_all();
+        while let Some(ended) = under_way.join_next().await {
+            log_panic(&ended);
+        }
+    }
+
+    /// Works on all that is due now, lists of channels included. Answers how many events that were.
+    pub async fn run_once(&self) -> u32 {
+        self.list_channels_due().await;
+        self.clean().await;
+        let mut worked = 0;
+        loop {
+            let events = self.claim(self.parallel).await;
+            if events.is_empty() {
+                return worked;
+            }
+            for event in events {
+                worked += 1;
+                self.work(&event).await;
+            }
+        }
+    }
+
+    async fn claim(&self, limit: u32) -> Vec<ClaimedSlackEvent> {
+        if limit == 0 {
+            return Vec::new();
+        }
+        self.store.slack_event_claim(&self.worker, limit).await.unwrap_or_else(|error| {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "events of Slack's could not be claimed"
+            );
+            Vec::new()
+        })
+    }
+
+    async fn clean(&self) {
+        for cleaned in [self.store.slack_event_purge().await, self.store.task_snooze_end().await] {
+            if let Err(error) = cleaned {
+                tracing::warn!(error = &error as &dyn std::error::Error, "what is over was not forgotten");
+            }
+        }
+    }
+
+    /// Brings an event to its end, or puts it back.
+    async fn work(&self, event: &ClaimedSlackEvent) {
+        let span = tracing::info_span!(
+            "slack_event",
+            event_id = event.lease.event_id,
+            workspace_id = %event.lease.workspace_id,
+            kind = event.kind.as_str(),
+            attempt = event.attempts + 1,
+        );
+        let worked = async {
+            match tokio::time::timeout(PATIENCE, self.handle(event)).await {
+                Ok(Ok(step)) => self.note(event, step).await,
+                Ok(Err(error)) => self.put_back(event, error).await,
+                Err(_) => {
+                    self.store
+                        .slack_event_again(&event.scope, &event.lease, retry_delay(event.attempts), true)
+                        .await
+                }
+            }
+        };
+        if let Err(error) = worked.instrument(span.clone()).await {
+            let _entered = span.enter();
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "put down without an outcome; it is taken up again");
+        }
+    }
+
+    async fn handle(&self, event: &ClaimedSlackEvent) -> Result<Step, Error> {
+        let scope = &event.scope;
+        match event.kind {
+            SlackEventKind::Event => {
+                let callback: event::EventCallback = serde_json::from_value(event.payload.clone())?;
+                self.happened(scope, &callback).await
+            }
+            SlackEventKind::Interaction => {
+                let interaction: event::Interaction = serde_json::from_value(event.payload.clone())?;
+                self.pressed(scope, &interaction).await
+            }
+            SlackEventKind::TurnEnded => {
+                let turn: talk::EndedTurn = serde_json::from_value(event.payload.clone())?;
+                self.turn_ended(scope, &turn).await
+            }
+        }
+    }
+
+    async fn happened(&self, scope: &Scope, callback: &event::EventCallback) -> Result<Step, Error> {
+        match &callback.event {
+            event::Event::Message(message) => self.heard(scope, message, false).await,
+            event::Event::AppMention(message) => self.heard(scope, message, true).await,
+            other => self.changed(scope, other, callback.event_time).await,
+        }
+    }
+
+    async fn note(&self, event: &ClaimedSlackEvent, step: Step) -> store::Result<()> {
+        match step {
+            Step::Done(outcome) => {
+                tracing::info!(outcome, "dealt with");
+                self.store.slack_event_done(&event.scope, &event.lease, outcome).await
+            }
+            Step::Wait(after) => self.store.slack_event_again(&event.scope, &event.lease, after, false).await,
+        }
+    }
+
+    /// After an error: tried again later where that may help, given up where it cannot.
+    async fn put_back(&self, event: &ClaimedSlackEvent, error: Error) -> store::Result<()> {
+        let (scope, lease) = (&event.scope, &event.lease);
+        let chain = chain_of(&error);
+        let wait = match &error {
+            Error::Store(store::Error::LeaseLost) => return Err(store::Error::LeaseLost),
+            Error::Store(_) | Error::Slow => None,
+            Error::Unreadable(_) => {
+                tracing::error!(error = chain, "given up");
+                return self.store.slack_event_fail(scope, lease, "unreadable").await;
+            }
+            Error::Slack(refusal) => match refusal.class() {
+                Class::Retry { after } => after.and_then(|after| TimeDelta::from_std(after).ok()),
+                Class::Unknown => None,
+                Class::Installation if is_dead(refusal) => {
+                    self.store.slack_installation_end(scope, SlackEnd::TokenRefused, None).await?;
+                    return self.store.slack_event_fail(scope, lease, "token_refused").await;
+                }
+                // It was renewed in the meantime, or is by the next one who needs it.
+                Class::Installation if refusal.code() == Some("token_expired") => None,
+                Class::Installation | Class::Destination | Class::Ours => {
+                    tracing::error!(error = chain, code = refusal.code(), "given up");
+                    return self.store.slack_event_fail(scope, lease, "refused").await;
+                }
+            },
+        };
+        let now = self.store.now().await?;
+        if now - event.received_at > GIVEN_UP_AFTER {
+            tracing::error!(error = chain, "given up after hours");
+            return self.store.slack_event_fail(scope, lease, "too_late").await;
+        }
+        tracing::warn!(error = chain, "put back");
+        let again = wait.unwrap_or_default().max(retry_delay(event.attempts));
+        self.store.slack_event_again(scope, lease, again, true).await
+    }
+
+    /// A token that is good for use; `None` where Slack is not connected any more.
+    async fn token(&self, scope: &Scope, seen: Option<&SecretString>) -> Result<Option<SlackToken>, Error> {
+        let renew = async |refresh: SecretString| {
+            let grant = self.client.oauth_v2_refresh(&self.app, &refresh).await?;
+            Ok(SlackTokenPair {
+                bot_token: grant.access_token,
+                refresh_token: grant.refresh_token,
+                expires_in: grant.expires_in.and_then(|life| TimeDelta::from_std(life).ok()),
+            })
+        };
+        match self.store.slack_token_fresh(scope, seen, renew).await {
+            Ok(token) => Ok(token),
+            Err(SlackTokenError::Store(error)) => Err(error.into()),
+            Err(SlackTokenError::Renewal(error)) => Err(Error::Slack(error)),
+            Err(SlackTokenError::Slow) => Err(Error::Slow),
+        }
+    }
+}
+
+/// Whether Slack said that the app's access is over, and not only that this may not be done.
+fn is_dead(error: &slack::Error) -> bool {
+    matches!(
+        error.code(),
+        Some("account_inactive" | "invalid_auth" | "invalid_refresh_token" | "not_authed" | "token_revoked")
+    )
+}
+
+/// An error and what it comes from, in one line.
+fn chain_of(error: &Error) -> String {
+    let mut line = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        line = format!("{line}: {cause}");
+        source = cause.source();
+    }
+    line
+}
+
+/// An event whose task panicked keeps its lease until it runs out, and is taken up then.
+fn log_panic(ended: &Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "work on an event of Slack's ended in a panic");
+    }
+}

@@ -1,0 +1,249 @@
+//! Questions and replies: who may ask, in which thread, and how they see that we heard.
+
+use chrono::TimeDelta;
+use domain::{
+    ThreadId,
+    delivery::DeliveryState,
+    slack::SlackNote,
+    task::PROMPT_MAX,
+    thread::{ThreadSource, TurnStatus},
+};
+use serde::Deserialize;
+use slack::{Class, Message, event::MessageEvent};
+use store::{
+    Conflict, NewQuestion, Scope, SlackMember, SlackPlace, SlackQuestion, SlackThread, SlackToken, SlackTurn,
+};
+
+use super::{Error, SlackInbox, Step, words};
+
+/// On a message while we work on what it asks.
+const WORKING: &str = "eyes";
+/// On a message that was answered.
+const ANSWERED: &str = "white_check_mark";
+/// On a message whose question failed.
+const FAILED: &str = "warning";
+/// How often it is looked whether a thread is free for the next question.
+const BUSY_WAIT: TimeDelta = TimeDelta::seconds(2);
+/// How often it is looked whether an answer was posted.
+const POSTED_WAIT: TimeDelta = TimeDelta::seconds(1);
+
+/// Word that a turn which was asked in Slack has ended.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EndedTurn {
+    thread_id: ThreadId,
+    turn_no: u32,
+}
+
+/// Something that a person said.
+struct Said<'a> {
+    scope: &'a Scope,
+    token: &'a SlackToken,
+    message: &'a MessageEvent,
+    /// Their id in Slack.
+    user: &'a str,
+    place: &'a SlackPlace,
+    is_direct: bool,
+}
+
+impl SlackInbox {
+    /// A person said something, to us or below a message. The same message may come twice, as a mention and as a message.
+    pub(super) async fn heard(
+        &self,
+        scope: &Scope,
+        message: &MessageEvent,
+        is_mention: bool,
+    ) -> Result<Step, Error> {
+        let Some(user) = message.user.as_deref().filter(|_| message.is_from_person()) else {
+            return Ok(Step::Done("not_a_person"));
+        };
+        let Some(token) = self.token(scope, None).await? else { return Ok(Step::Done("not_connected")) };
+        if user == token.bot_user_id {
+            return Ok(Step::Done("own_message"));
+        }
+        if let Some(turn) = self.store.slack_turn_find(scope, &message.channel, &message.ts).await? {
+            return self.show_working(scope, &token, &turn).await;
+        }
+        let root_ts = message.thread_ts.clone().unwrap_or_else(|| message.ts.clone());
+        let place = SlackPlace { channel_id: message.channel.clone(), root_ts };
+        let is_direct = message.channel_type.as_deref() == Some("im") || message.channel.starts_with('D');
+        let said = Said { scope, token: &token, message, user, place: &place, is_direct };
+        let thread = self.store.slack_thread_find(scope, &place).await?;
+        if thread.is_none() && !is_mention && !is_direct {
+            return Ok(Step::Done("others_talk"));
+        }
+        let member = self.store.slack_user_find(scope, user).await?;
+        match (thread, member) {
+            (Some(thread), Some(member)) if thread.creator_id == member.user_id => {
+                self.follow_up(&said, &thread, &member).await
+            }
+            (Some(thread), _) => {
+                let url = format!("{}/threads/{}", self.public_url, thread.thread_id);
+                self.tell(&said, SlackNote::NotCreator, words::not_creator(&url)).await
+            }
+            (None, None) => {
+                let url = format!("{}/settings", self.public_url);
+                self.tell(&said, SlackNote::NotLinked, words::not_linked(&url)).await
+            }
+            (None, Some(member)) => self.ask(&said, None, &member).await,
+        }
+    }
+
+    async fn follow_up(
+        &self,
+        said: &Said<'_>,
+        thread: &SlackThread,
+        member: &SlackMember,
+    ) -> Result<Step, Error> {
+        if self.store.thread_is_sensitive(said.scope, thread.thread_id).await? {
+            let url = format!("{}/threads/{}", self.public_url, thread.thread_id);
+            return self.tell(said, SlackNote::Sensitive, words::sensitive(&url)).await;
+        }
+        self.ask(said, Some(thread.thread_id), member).await
+    }
+
+    /// Starts a turn, in a thread that there is or in a new one.
+    async fn ask(
+        &self,
+        said: &Said<'_>,
+        thread_id: Option<ThreadId>,
+        member: &SlackMember,
+    ) -> Result<Step, Error> {
+        if !member.role.may_ask() {
+            return self.tell(said, SlackNote::NotAllowed, words::NOT_ALLOWED.to_owned()).await;
+        }
+        let prompt = slack::event::spoken_text(&said.message.text, &said.token.bot_user_id);
+        if prompt.trim().is_empty() {
+            return Ok(Step::Done("nothing_asked"));
+        }
+        if prompt.chars().count() > PROMPT_MAX {
+            return self.tell(said, SlackNote::NotAllowed, words::TOO_LONG.to_owned()).await;
+        }
+        let asked = SlackQuestion {
+            place: said.place.clone(),
+            message_ts: said.message.ts.clone(),
+            slack_user_id: said.user.to_owned(),
+            asker_id: member.user_id,
+            is_dm: said.is_direct,
+            question: NewQuestion {
+                prompt: prompt.trim().to_owned(),
+                connection_ids: Vec::new(),
+                timezone: member.timezone.clone(),
+                source: ThreadSource::Slack,
+            },
+        };
+        match self.store.slack_ask(said.scope, thread_id, &asked).await {
+            Ok((thread_id, turn_no)) => {
+                tracing::info!(%thread_id, turn_no, "asked in Slack");
+                self.react(said.scope, said.token, &asked.place.channel_id, &asked.message_ts, WORKING).await
+            }
+            // What was said before it is still worked on; or another message has just made the thread.
+            Err(store::Error::Conflict(Conflict::ThreadBusy | Conflict::Duplicate)) => {
+                Ok(Step::Wait(BUSY_WAIT))
+            }
+            Err(store::Error::Conflict(Conflict::CreatorDeactivated) | store::Error::NotFound) => {
+                Ok(Step::Done("not_allowed"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The message has started a turn before: only the sign of it may be missing.
+    async fn show_working(&self, scope: &Scope, token: &SlackToken, turn: &SlackTurn) -> Result<Step, Error> {
+        if !is_under_way(turn.status) {
+            return Ok(Step::Done("asked_before"));
+        }
+        self.react(scope, token, &turn.place.channel_id, &turn.message_ts, WORKING).await
+    }
+
+    /// A turn has ended: once what it says is posted, the message that asked shows it.
+    pub(super) async fn turn_ended(&self, scope: &Scope, ended: &EndedTurn) -> Result<Step, Error> {
+        let turn = self.store.slack_turn_get(scope, ended.thread_id, ended.turn_no).await?;
+        let Some(turn) = turn.filter(|turn| !is_under_way(turn.status)) else {
+            return Ok(Step::Done("no_turn"));
+        };
+        let is_posted = match turn.reply_state {
+            Some(DeliveryState::Pending | DeliveryState::Sending | DeliveryState::Unknown) => {
+                return Ok(Step::Wait(POSTED_WAIT));
+            }
+            Some(DeliveryState::Sent) => true,
+            Some(DeliveryState::Failed | DeliveryState::Withheld | DeliveryState::Suppressed) | None => false,
+        };
+        let Some(token) = self.token(scope, None).await? else { return Ok(Step::Done("not_connected")) };
+        let (channel, ts) = (&turn.place.channel_id, &turn.message_ts);
+        let removed = self.client.reactions_remove(&token.bot_token, channel, ts, WORKING).await;
+        if let Err(error) = removed {
+            return self.reaction_failed(scope, &token, error).await;
+        }
+        let mark = if is_posted && turn.status == TurnStatus::Answered { ANSWERED } else { FAILED };
+        self.react(scope, &token, channel, ts, mark).await
+    }
+
+    async fn react(
+        &self,
+        scope: &Scope,
+        token: &SlackToken,
+        channel: &str,
+        ts: &str,
+        mark: &'static str,
+    ) -> Result<Step, Error> {
+        match self.client.reactions_add(&token.bot_token, channel, ts, mark).await {
+            Ok(()) => Ok(Step::Done(mark)),
+            Err(error) => self.reaction_failed(scope, token, error).await,
+        }
+    }
+
+    /// A mark that cannot be made is not worth more: the message may be gone, or the app out of the channel.
+    async fn reaction_failed(
+        &self,
+        scope: &Scope,
+        token: &SlackToken,
+        error: slack::Error,
+    ) -> Result<Step, Error> {
+        match error.class() {
+            Class::Destination | Class::Ours => {
+                tracing::info!(code = error.code(), "a reaction could not be set");
+                Ok(Step::Done("no_reaction"))
+            }
+            Class::Installation if error.code() == Some("token_expired") => {
+                self.token(scope, Some(&token.bot_token)).await?;
+                Err(error.into())
+            }
+            Class::Retry { .. } | Class::Unknown | Class::Installation => Err(error.into()),
+        }
+    }
+
+    /// Tells somebody something that only they see, once in a thread.
+    async fn tell(&self, said: &Said<'_>, note: SlackNote, text: String) -> Result<Step, Error> {
+        let (scope, place) = (said.scope, said.place);
+        if !self.store.slack_note_take(scope, place, said.user, note).await? {
+            return Ok(Step::Done("told_before"));
+        }
+        let mut message = Message::text(&place.channel_id, text);
+        message.thread_ts = said.message.is_reply().then(|| place.root_ts.clone());
+        let told = self.client.chat_post_ephemeral(&said.token.bot_token, said.user, &message).await;
+        let error = match told {
+            Ok(_) => return Ok(Step::Done(note.as_str())),
+            Err(error) => error,
+        };
+        match error.class() {
+            // Perhaps they have seen it: better once too few than twice.
+            Class::Unknown => Ok(Step::Done("perhaps_told")),
+            Class::Destination | Class::Ours => {
+                tracing::info!(code = error.code(), "a note could not be posted");
+                Ok(Step::Done("not_told"))
+            }
+            Class::Retry { .. } | Class::Installation => {
+                self.store.slack_note_give_back(scope, place, said.user, note).await?;
+                if error.code() == Some("token_expired") {
+                    self.token(scope, Some(&said.token.bot_token)).await?;
+                }
+                Err(error.into())
+            }
+        }
+    }
+}
+
+const fn is_under_way(status: TurnStatus) -> bool {
+    matches!(status, TurnStatus::Queued | TurnStatus::Running)
+}

@@ -1,0 +1,256 @@
+//! The right to act as our app in a workspace's Slack team, and how it is renewed.
+//!
+//! A token that rotates lives for twelve hours and is renewed at 80% of that. Of many that want a fresh one, one renews, under a
+//! lock on the installation's row, and stores the new pair before anybody uses it; the others wait for the lock and read that.
+
+use std::{future::Future, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::SlackInstallationId;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    Error, Result, Scope, Store, Tx, Vault,
+    error::one_row,
+    vault::{self, Sealed},
+};
+
+/// The longest that whoever renews may take: the row is locked meanwhile, and a transaction that idles longer is cut.
+pub const SLACK_RENEWAL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A token as Slack gives it out.
+#[derive(Clone, Debug)]
+pub struct SlackTokenPair {
+    /// `xoxb-…` or `xoxe.xoxb-…`.
+    pub bot_token: SecretString,
+    /// What a new one is had for; `None` where the app does not rotate its tokens.
+    pub refresh_token: Option<SecretString>,
+    /// How long the token is good for from now on.
+    pub expires_in: Option<TimeDelta>,
+}
+
+impl SlackTokenPair {
+    pub(crate) fn expires_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.expires_in.map(|life| now + life)
+    }
+
+    /// At 80% of its life.
+    pub(crate) fn refresh_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.refresh_token.as_ref().and(self.expires_in).map(|life| now + life * 4 / 5)
+    }
+}
+
+/// The right to act as our app in the workspace's team.
+#[derive(Clone, Debug)]
+pub struct SlackToken {
+    /// The connection that it belongs to.
+    pub installation_id: SlackInstallationId,
+    /// `T…`.
+    pub team_id: String,
+    /// `U…`: our app as a user of the team.
+    pub bot_user_id: String,
+    /// The token.
+    pub bot_token: SecretString,
+    /// Whether it is to be renewed before use.
+    pub is_due: bool,
+}
+
+/// A locked installation, whose token this caller alone renews. Dropped, it lets go and changes nothing.
+pub struct SlackTokenLock {
+    tx: Tx,
+    scope: Scope,
+    vault: Vault,
+    installation_id: SlackInstallationId,
+    team_id: String,
+    bot_user_id: String,
+    refresh_token: SecretString,
+}
+
+/// What came of wanting to renew.
+pub enum SlackRenewal {
+    /// Renew now, within [`SLACK_RENEWAL_PATIENCE`], and store what came of it.
+    Locked(Box<SlackTokenLock>),
+    /// Somebody else has done so, or it is not due.
+    Fresh(SlackToken),
+    /// Slack is not connected any more.
+    Ended,
+}
+
+/// Why there is no fresh token.
+#[derive(Debug, thiserror::Error)]
+pub enum SlackTokenError<E> {
+    /// The database failed.
+    #[error("the token of Slack could not be read or stored")]
+    Store(#[from] Error),
+    /// Slack did not renew it.
+    #[error("the token of Slack could not be renewed")]
+    Renewal(#[source] E),
+    /// Slack did not answer in time.
+    #[error("Slack took too long to renew its token")]
+    Slow,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Secret {
+    bot_token: String,
+    refresh_token: Option<String>,
+}
+
+pub(crate) fn seal(
+    vault: &Vault,
+    scope: &Scope,
+    id: SlackInstallationId,
+    pair: &SlackTokenPair,
+) -> Result<Sealed> {
+    let secret = Secret {
+        bot_token: pair.bot_token.expose_secret().to_owned(),
+        refresh_token: pair.refresh_token.as_ref().map(|token| token.expose_secret().to_owned()),
+    };
+    let text = serde_json::to_string(&secret).expect("texts serialise to JSON");
+    Ok(vault.seal(scope.workspace_id(), id.as_uuid(), &SecretString::from(text))?)
+}
+
+struct TokenRow {
+    id: Uuid,
+    team_id: String,
+    bot_user_id: String,
+    secret: Vec<u8>,
+    secret_key_id: String,
+    is_due: bool,
+}
+
+impl TokenRow {
+    fn open(self, vault: &Vault, scope: &Scope) -> Result<(SlackToken, Option<SecretString>)> {
+        let sealed = Sealed { key_id: self.secret_key_id, bytes: self.secret };
+        let text = vault.open(scope.workspace_id(), self.id, &sealed)?;
+        let forged = |_| vault::Error::Forged { key_id: sealed.key_id.clone() };
+        let secret: Secret = serde_json::from_str(text.expose_secret()).map_err(forged)?;
+        let token = SlackToken {
+            installation_id: self.id.into(),
+            team_id: self.team_id,
+            bot_user_id: self.bot_user_id,
+            bot_token: SecretString::from(secret.bot_token),
+            is_due: self.is_due,
+        };
+        Ok((token, secret.refresh_token.map(SecretString::from)))
+    }
+}
+
+impl Store {
+    /// The token of the workspace's live connection, as it is; `None` where Slack is not connected.
+    pub async fn slack_token(&self, scope: &Scope) -> Result<Option<SlackToken>> {
+        let mut tx = self.begin(scope).await?;
+        let row = sqlx::query_as!(
+            TokenRow,
+            r#"SELECT id, team_id, bot_user_id, secret AS "secret!", secret_key_id AS "secret_key_id!",
+                   coalesce(token_refresh_at <= $2, false) AS "is_due!"
+               FROM slack_installation WHERE workspace_id = $1 AND state = 'active'"#,
+            tx.workspace_id(),
+            tx.now
+        )
+        .fetch_optional(tx.db())
+        .await?;
+        row.map(|row| Ok(row.open(&self.vault, scope)?.0)).transpose()
+    }
+
+    /// Locks the installation to renew its token, and reads it again: whoever had the lock before may have renewed it. `seen` is a
+    /// token that Slack has just refused as expired, which is due whatever its time.
+    pub async fn slack_token_lock_for_refresh(
+        &self,
+        scope: &Scope,
+        seen: Option<&SecretString>,
+    ) -> Result<SlackRenewal> {
+        let mut tx = self.begin(scope).await?;
+        let row = sqlx::query_as!(
+            TokenRow,
+            r#"SELECT id, team_id, bot_user_id, secret AS "secret!", secret_key_id AS "secret_key_id!",
+                   coalesce(token_refresh_at <= $2, false) AS "is_due!"
+               FROM slack_installation WHERE workspace_id = $1 AND state = 'active' FOR UPDATE"#,
+            tx.workspace_id(),
+            tx.now
+        )
+        .fetch_optional(tx.db())
+        .await?;
+        let Some(row) = row else { return Ok(SlackRenewal::Ended) };
+        let (token, refresh_token) = row.open(&self.vault, scope)?;
+        let is_refused = seen.is_some_and(|seen| seen.expose_secret() == token.bot_token.expose_secret());
+        let Some(refresh_token) = refresh_token.filter(|_| token.is_due || is_refused) else {
+            return Ok(SlackRenewal::Fresh(token));
+        };
+        Ok(SlackRenewal::Locked(Box::new(SlackTokenLock {
+            tx,
+            scope: *scope,
+            vault: self.vault.clone(),
+            installation_id: token.installation_id,
+            team_id: token.team_id,
+            bot_user_id: token.bot_user_id,
+            refresh_token,
+        })))
+    }
+
+    /// A token that is good for use, renewed through `renew` where that is due or `seen` was refused as expired. `renew` gets the
+    /// refresh token and asks Slack once. `None` where Slack is not connected.
+    pub async fn slack_token_fresh<E, F>(
+        &self,
+        scope: &Scope,
+        seen: Option<&SecretString>,
+        renew: impl FnOnce(SecretString) -> F,
+    ) -> Result<Option<SlackToken>, SlackTokenError<E>>
+    where
+        F: Future<Output = Result<SlackTokenPair, E>>,
+    {
+        if seen.is_none() {
+            match self.slack_token(scope).await? {
+                None => return Ok(None),
+                Some(token) if !token.is_due => return Ok(Some(token)),
+                Some(_) => {}
+            }
+        }
+        let lock = match self.slack_token_lock_for_refresh(scope, seen).await? {
+            SlackRenewal::Ended => return Ok(None),
+            SlackRenewal::Fresh(token) => return Ok(Some(token)),
+            SlackRenewal::Locked(lock) => lock,
+        };
+        let renewed = tokio::time::timeout(SLACK_RENEWAL_PATIENCE, renew(lock.refresh_token().clone()));
+        let pair = renewed.await.map_err(|_| SlackTokenError::Slow)?.map_err(SlackTokenError::Renewal)?;
+        Ok(Some(lock.store(&pair).await?))
+    }
+}
+
+impl SlackTokenLock {
+    /// What a new pair is had for.
+    pub const fn refresh_token(&self) -> &SecretString {
+        &self.refresh_token
+    }
+
+    /// Stores the new pair and lets go. The token may be used from here on.
+    pub async fn store(mut self, pair: &SlackTokenPair) -> Result<SlackToken> {
+        let sealed = seal(&self.vault, &self.scope, self.installation_id, pair)?;
+        let done = sqlx::query!(
+            "UPDATE slack_installation SET secret = $3, secret_key_id = $4, token_expires_at = $5, token_refresh_at = $6,
+                 updated_at = $7
+             WHERE workspace_id = $1 AND id = $2 AND state = 'active'",
+            self.tx.workspace_id(),
+            self.installation_id.as_uuid(),
+            sealed.bytes,
+            sealed.key_id,
+            pair.expires_at(self.tx.now),
+            pair.refresh_at(self.tx.now),
+            self.tx.now
+        )
+        .execute(self.tx.db())
+        .await?;
+        one_row(&done, Error::NotFound)?;
+        self.tx.commit().await?;
+        Ok(SlackToken {
+            installation_id: self.installation_id,
+            team_id: self.team_id,
+            bot_user_id: self.bot_user_id,
+            bot_token: pair.bot_token.clone(),
+            is_due: false,
+        })
+    }
+}

@@ -1,0 +1,3 @@
+//! The fake Slack, judged by Slack's own client library.
+
+mod slack_sdk;
