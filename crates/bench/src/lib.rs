@@ -12,6 +12,7 @@ mod process;
 pub mod report;
 mod row;
 mod server;
+mod sink;
 mod statistics;
 mod yardstick;
 
@@ -60,11 +61,13 @@ pub enum Part {
     Tasks,
     /// A server's memory, start and binary.
     Server,
+    /// Mails to many readers.
+    FanOut,
 }
 
 impl Part {
     /// All, in the order in which they are measured.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Queue,
         Self::Growth,
         Self::Tick,
@@ -74,6 +77,7 @@ impl Part {
         Self::Waiting,
         Self::Tasks,
         Self::Server,
+        Self::FanOut,
     ];
 
     /// The name that `--only` takes.
@@ -88,6 +92,7 @@ impl Part {
             Self::Waiting => "waiting",
             Self::Tasks => "tasks",
             Self::Server => "server",
+            Self::FanOut => "fan-out",
         }
     }
 }
@@ -136,6 +141,8 @@ pub struct Size {
     pub waiting: u32,
     /// Seconds for which lists of tasks are asked for in each round.
     pub list_seconds: u32,
+    /// Mails that are sent in a round.
+    pub mails: u32,
 }
 
 impl Size {
@@ -153,6 +160,7 @@ impl Size {
         samples: 300,
         waiting: 10_000,
         list_seconds: 5,
+        mails: 5_000,
     };
     /// For trying: its figures say little.
     pub const QUICK: Self = Self {
@@ -168,6 +176,7 @@ impl Size {
         samples: 50,
         waiting: 500,
         list_seconds: 2,
+        mails: 500,
     };
     /// For the bench's own test: its figures say nothing.
     pub const TINY: Self = Self {
@@ -184,6 +193,7 @@ impl Size {
         samples: 4,
         waiting: 20,
         list_seconds: 1,
+        mails: 20,
     };
 }
 

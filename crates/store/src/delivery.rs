@@ -7,7 +7,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     DeliveryId, RunId, TaskId, ThreadId, UserId, WorkspaceId,
     delivery::{Audience, Channel, DeliveryKind, DeliveryState},
-    run::RunReason,
 };
 use uuid::Uuid;
 
@@ -327,43 +326,6 @@ impl Store {
         Ok(claimed)
     }
 
-    /// Notes that an attempt begins: after this bytes may leave. Answers the attempt's number, from 1. `LeaseLost` also when
-    /// the delivery was withheld in the meantime, or is withheld now: its recipient or its task's creator is deactivated, or
-    /// its task is deleted. Both kinds of row stay locked until the attempt is committed, so that no attempt begins after a
-    /// deactivation or a deletion that was committed.
-    pub async fn delivery_attempt_start(&self, scope: &Scope, lease: &DeliveryLease) -> Result<u32> {
-        let mut tx = self.begin(scope).await?;
-        if let Some(reason) = refusal(&mut tx, lease).await? {
-            let outcome = DeliveryOutcome::Withheld { reason: reason.as_str().to_owned() };
-            finish(&mut tx, lease, &outcome).await?;
-            tx.commit().await?;
-            return Err(Error::LeaseLost);
-        }
-        let attempt = sqlx::query_scalar!(
-            "UPDATE delivery SET state = 'sending', attempts = attempts + 1, lease_until = $4
-             WHERE workspace_id = $1 AND id = $2 AND lease_token = $3 AND state IN ('pending', 'unknown')
-             RETURNING attempts",
-            tx.workspace_id(),
-            lease.delivery_id.as_uuid(),
-            lease.token,
-            tx.now + self.delivery_lease
-        )
-        .fetch_optional(tx.db())
-        .await?
-        .ok_or(Error::LeaseLost)?;
-        sqlx::query!(
-            "INSERT INTO delivery_attempt (workspace_id, delivery_id, attempt, started_at) VALUES ($1, $2, $3, $4)",
-            tx.workspace_id(),
-            lease.delivery_id.as_uuid(),
-            attempt,
-            tx.now
-        )
-        .execute(tx.db())
-        .await?;
-        tx.commit().await?;
-        Ok(attempt.unsigned_abs())
-    }
-
     /// Notes what became of a delivery, and lets go of it. A retry that would come too late is a failure.
     pub async fn delivery_finish(
         &self,
@@ -470,36 +432,6 @@ impl Store {
         let deliveries = rows.into_iter().map(Delivery::try_from).collect::<Result<Vec<_>>>()?;
         Ok(page.cut(deliveries, |delivery| (String::new(), delivery.id.as_uuid())))
     }
-}
-
-/// Why a delivery may not be sent any more, if so. Keeps the answer true until the transaction ends. Locks members before
-/// tasks and tasks before deliveries, as a deactivation and a deletion do.
-async fn refusal(tx: &mut Tx, lease: &DeliveryLease) -> Result<Option<RunReason>> {
-    let members = sqlx::query_scalar!(
-        r#"SELECT member.deactivated_at IS NOT NULL AS "is_deactivated!" FROM delivery
-           LEFT JOIN task ON task.workspace_id = delivery.workspace_id AND task.id = delivery.task_id
-           JOIN member ON member.workspace_id = delivery.workspace_id
-             AND member.user_id IN (delivery.user_id, task.creator_id)
-           WHERE delivery.workspace_id = $1 AND delivery.id = $2
-           ORDER BY member.user_id FOR SHARE OF member"#,
-        tx.workspace_id(),
-        lease.delivery_id.as_uuid()
-    )
-    .fetch_all(tx.db())
-    .await?;
-    if members.contains(&true) {
-        return Ok(Some(RunReason::CreatorDeactivated));
-    }
-    let is_deleted = sqlx::query_scalar!(
-        r#"SELECT task.deleted_at IS NOT NULL AS "is_deleted!" FROM delivery
-           JOIN task ON task.workspace_id = delivery.workspace_id AND task.id = delivery.task_id
-           WHERE delivery.workspace_id = $1 AND delivery.id = $2 FOR SHARE OF task"#,
-        tx.workspace_id(),
-        lease.delivery_id.as_uuid()
-    )
-    .fetch_optional(tx.db())
-    .await?;
-    Ok(is_deleted.filter(|is_deleted| *is_deleted).map(|_| RunReason::TaskDeleted))
 }
 
 /// Writes an outcome to a held delivery and its last attempt.

@@ -1,9 +1,9 @@
-//! Who is to be told nothing more: dead addresses, and recipients who do not want a task's messages.
+//! Recipients who do not want a task's messages.
 
 use domain::{TaskId, UserId};
 use uuid::Uuid;
 
-use crate::{Actor, Error, Result, Scope, Store, Tx, audit, error::without_nul};
+use crate::{Actor, Error, Result, Scope, Store, Tx, audit};
 
 /// What an unsubscribe link is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,33 +83,6 @@ impl Store {
         }
         tx.commit().await?;
         Ok(was_quiet)
-    }
-
-    /// Sends nothing more to an address that a server said does not exist.
-    pub async fn mail_suppress(&self, scope: &Scope, address: &str, reason: &str) -> Result<()> {
-        let mut tx = self.begin(scope).await?;
-        sqlx::query!(
-            "INSERT INTO mail_suppression (workspace_id, address, reason, created_at) VALUES ($1, $2, $3, $4)
-             ON CONFLICT DO NOTHING",
-            tx.workspace_id(),
-            address.to_lowercase(),
-            without_nul(reason),
-            tx.now
-        )
-        .execute(tx.db())
-        .await?;
-        tx.commit().await
-    }
-
-    /// Whether nothing is to be sent to an address.
-    pub async fn mail_is_suppressed(&self, scope: &Scope, address: &str) -> Result<bool> {
-        let mut tx = self.begin(scope).await?;
-        let found = sqlx::query_scalar!(
-            r#"SELECT EXISTS (SELECT FROM mail_suppression WHERE workspace_id = $1 AND address = $2) AS "found!""#,
-            tx.workspace_id(),
-            address.to_lowercase()
-        );
-        Ok(found.fetch_one(tx.db()).await?)
     }
 
     /// What an unsubscribe link is about; `None` for a token that is none. Changes nothing.

@@ -40,6 +40,7 @@ export type GroupAudience = Schemas["GroupAudience"];
 export type Me = Schemas["Me"];
 export type NoticeToPerson = Schemas["Notice"];
 export type Notification = Schemas["Notification"];
+export type MailSettings = Schemas["MailSettings"];
 export type NotificationPreferences = Schemas["NotificationPreferences"];
 export type Occurrence = Schemas["Occurrence"];
 export type OutboxMail = Schemas["MailSummary"];

@@ -9,6 +9,7 @@ pub(crate) mod destinations;
 pub(crate) mod events;
 pub(crate) mod grants;
 pub(crate) mod groups;
+pub(crate) mod mail;
 pub(crate) mod me;
 pub(crate) mod notices;
 pub(crate) mod outbox;
@@ -46,6 +47,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(connections::router())
         .merge(grants::router())
         .merge(credits::router())
+        .merge(mail::router())
         .merge(audience::router())
         .merge(tasks::router())
         .merge(runs::router())

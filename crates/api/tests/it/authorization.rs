@@ -59,6 +59,8 @@ const EXPECTED: &[(&str, u16, u16)] = &[
     ("credit_get", 200, 200),
     ("credit_grant", 403, 403),
     ("credit_usage_list", 200, 200),
+    ("mail_settings_get", 403, 403),
+    ("mail_settings_replace", 403, 403),
     ("grant_list", 404, 404),
     ("grant_replace", 404, 404),
     ("audience_policy_get", 200, 200),
@@ -235,6 +237,7 @@ pub(crate) fn body(operation: &str) -> Option<Value> {
             "cadence": "monthly", "nthWeekday": {"n": -1, "weekday": "fri"}, "windowStart": "00:00", "timezone": "UTC",
         }}),
         "credit_grant" => json!({"amount": 10, "note": "x"}),
+        "mail_settings_replace" => json!({"domains": ["example.com"]}),
         "task_extend" => json!({"expiresAt": "2027-01-01T00:00:00Z"}),
         "task_run" => json!({"testToMe": true}),
         "schedule_preview" => json!({"schedule": {

@@ -11,6 +11,7 @@ mod harness;
 mod idempotency;
 mod limits;
 mod live;
+mod mail;
 mod openapi;
 mod outbox;
 mod overload;

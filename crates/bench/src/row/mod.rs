@@ -1,6 +1,7 @@
 //! What is measured, part by part.
 
 mod claims;
+mod fan_out;
 mod growth;
 mod lateness;
 mod queue;
@@ -51,6 +52,7 @@ impl<'a> Bench<'a> {
             Part::Waiting => waiting::measure(self).await,
             Part::Tasks => tasks::measure(self).await,
             Part::Server => serving::measure(self).await,
+            Part::FanOut => fan_out::measure(self).await,
         }
     }
 

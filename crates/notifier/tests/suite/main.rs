@@ -10,4 +10,5 @@ mod slack_inbox;
 mod smtp;
 mod support;
 mod webhooks;
+mod tls;
 mod world;

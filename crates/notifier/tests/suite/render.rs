@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{hostile_report, usual_report};
+use crate::support::{hostile_report, long_report, rtl_report, usual_report};
 use domain::run::RunReason;
 use notifier::{
     message::{Message, Picture, Report},
@@ -38,6 +38,18 @@ fn a_usual_message() {
 #[test]
 fn a_link_only_message() {
     check_both("link_only", &Message::link_only(usual_report()));
+}
+
+#[test]
+fn a_message_from_right_to_left() {
+    check_both("right_to_left", &Message::full(rtl_report()));
+}
+
+#[test]
+fn a_long_message() {
+    let mut message = Message::full(long_report());
+    message.add_note("The table is too large to go along as a CSV file. Download it from the thread.");
+    check_both("long", &message);
 }
 
 #[test]

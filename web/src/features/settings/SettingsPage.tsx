@@ -6,6 +6,7 @@ import { NotReached } from "@/components/not-reached";
 import { Page, Section } from "@/components/ui/page";
 
 import { AudiencePolicy } from "./AudiencePolicy";
+import { MailDomains } from "./MailDomains";
 import { NotificationPreferences } from "./NotificationPreferences";
 import { Profile } from "./Profile";
 import { SlackAccount } from "./SlackAccount";
@@ -22,6 +23,7 @@ export function SettingsPage() {
         <NotReached />
         <Tokens />
         {me?.role === "admin" ? <AudiencePolicy /> : null}
+        {me?.role === "admin" ? <MailDomains /> : null}
         {me?.role === "admin" ? <ForAdmins /> : null}
       </div>
     </Page>
