@@ -4,7 +4,9 @@ import { RouteError, RouteNotFound } from "@/components/route-states";
 import { queryClient, setOnSignedOut } from "@/query-client";
 import { appRoute } from "@/routes/app";
 import { connectionRoute, connectionsRoute, newConnectionRoute } from "@/routes/connections";
+import { deliveryRoute } from "@/routes/deliveries";
 import { homeRoute } from "@/routes/home";
+import { noticesRoute } from "@/routes/notices";
 import { outboxMailRoute, outboxRoute } from "@/routes/outbox";
 import { rootRoute } from "@/routes/root";
 import { settingsRoute } from "@/routes/settings";
@@ -12,6 +14,7 @@ import { signInRoute } from "@/routes/sign-in";
 import { slackRoute } from "@/routes/slack";
 import { editTaskRoute, newTaskRoute, taskRoute, tasksRoute } from "@/routes/tasks";
 import { threadRoute, threadsRoute } from "@/routes/threads";
+import { webhooksRoute } from "@/routes/webhooks";
 
 const routeTree = rootRoute.addChildren([
   signInRoute,
@@ -26,8 +29,11 @@ const routeTree = rootRoute.addChildren([
     connectionsRoute,
     newConnectionRoute,
     connectionRoute,
+    deliveryRoute,
     outboxRoute.addChildren([outboxMailRoute]),
+    noticesRoute,
     settingsRoute,
+    webhooksRoute,
     slackRoute,
   ]),
 ]);

@@ -12,7 +12,9 @@ use domain::{
 };
 use fail::fail_point;
 use futures::FutureExt as _;
-use store::{AfterFailure, ClaimedRun, Event, Events, RunAnswer, RunLease, Scope, Store, TaskTerms};
+use store::{
+    AfterFailure, ClaimedRun, DueClaim, Event, Events, RunAnswer, RunLease, Scope, Store, TaskTerms,
+};
 use tokio::{
     sync::{broadcast::error::RecvError, watch},
     task::JoinSet,
@@ -168,14 +170,7 @@ impl Agent {
         turns: &mut JoinSet<RunLease>,
     ) {
         let asked = Instant::now();
-        let claimed = match self.store.run_claim(&self.worker, free).await {
-            Ok(claimed) => claimed,
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "runs could not be claimed");
-                return;
-            }
-        };
-        for run in claimed {
+        for run in self.come_by(free).await {
             let lease = run.lease;
             let signals = Signals { drain: shutdown.clone(), ..Signals::default() };
             let (renewed, watched) = watch::channel(asked);
@@ -192,6 +187,31 @@ impl Agent {
                 lease
             });
         }
+    }
+
+    /// Up to `free` runs: what waits in the queue, and if there is room for more, what has just come due.
+    async fn come_by(&self, free: u32) -> Vec<ClaimedRun> {
+        let failed = |error: store::Error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "runs could not be claimed");
+        };
+        let mut claimed = match self.store.run_claim(&self.worker, free).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                failed(error);
+                return vec![];
+            }
+        };
+        let room = free.saturating_sub(u32::try_from(claimed.len()).unwrap_or(u32::MAX));
+        if room > 0 {
+            match self.store.due_start(&self.worker, room).await {
+                Ok((due, started)) => {
+                    count(&due);
+                    claimed.extend(started);
+                }
+                Err(error) => failed(error),
+            }
+        }
+        claimed
     }
 
     /// Renews all leases, and passes on who shall stop.
@@ -399,6 +419,20 @@ impl Agent {
             AfterFailure::RetryAt(_) => Ok("to_be_retried"),
             AfterFailure::WaitsForCredits => Ok("waits_for_credits"),
             AfterFailure::Ended => Ok("failed"),
+        }
+    }
+}
+
+/// Counts occurrences that this worker turned into runs itself, beside those of the scheduler's ticks.
+fn count(due: &DueClaim) {
+    for (name, number) in [
+        ("tidings_runs_queued_total", due.queued),
+        ("tidings_runs_late_total", due.late),
+        ("tidings_occurrences_skipped_total", due.skipped),
+        ("tidings_occurrences_missed_total", due.missed),
+    ] {
+        if number > 0 {
+            metrics::counter!(name).increment(number as u64);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Settings: a documented default file, overlaid by a file, then by the environment, checked before anything opens.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -45,6 +45,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("TIDINGS_SMTP_URL", "mail.smtp_url"),
     ("TIDINGS_SMTP_URL_FILE", "mail.smtp_url_file"),
     ("TIDINGS_MAIL_FROM", "mail.from"),
+    ("TIDINGS_WEBHOOK_ADDRESSES", "webhooks.allowed_addresses"),
     ("TIDINGS_SLACK_CLIENT_ID", "slack.client_id"),
     ("TIDINGS_SLACK_CLIENT_SECRET", "slack.client_secret"),
     ("TIDINGS_SLACK_CLIENT_SECRET_FILE", "slack.client_secret_file"),
@@ -72,6 +73,7 @@ pub(crate) struct Config {
     pub(crate) database: Database,
     pub(crate) data: Data,
     pub(crate) mail: Mail,
+    pub(crate) webhooks: Webhooks,
     /// `None`: nobody can connect Slack.
     pub(crate) slack: Option<Slack>,
     pub(crate) model: Model,
@@ -115,6 +117,13 @@ pub(crate) struct Mail {
     /// `None`: the dev transport, shown under "Outbox".
     pub(crate) smtp_url: Option<SecretString>,
     pub(crate) from: String,
+}
+
+/// Where webhooks may lead.
+#[derive(Debug)]
+pub(crate) struct Webhooks {
+    /// Besides the open internet.
+    pub(crate) allowed_addresses: Vec<IpAddr>,
 }
 
 /// The operator's Slack app.
@@ -185,6 +194,7 @@ struct Written {
     database: WrittenDatabase,
     data: WrittenData,
     mail: WrittenMail,
+    webhooks: WrittenWebhooks,
     slack: WrittenSlack,
     model: WrittenModel,
     scheduler: WrittenScheduler,
@@ -233,6 +243,12 @@ struct WrittenMail {
     smtp_url: String,
     smtp_url_file: String,
     from: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenWebhooks {
+    allowed_addresses: String,
 }
 
 #[derive(Deserialize)]
@@ -381,6 +397,12 @@ impl Written {
                 "TIDINGS_SMTP_URL must start with smtp:// or smtps://"
             );
         }
+        let allowed_addresses = self.webhooks.allowed_addresses.split(',').map(str::trim);
+        let allowed_addresses = allowed_addresses
+            .filter(|address| !address.is_empty())
+            .map(|address| address.parse().with_context(|| format!("`{address}` is no IP address")))
+            .collect::<anyhow::Result<Vec<IpAddr>>>()
+            .context("TIDINGS_WEBHOOK_ADDRESSES")?;
         let is_json = match self.log.format.as_str() {
             "text" => false,
             "json" => true,
@@ -401,6 +423,7 @@ impl Written {
             },
             data: Data { files_allowed: files_allowed.collect(), secret_key_file, dir },
             mail: Mail { smtp_url, from: self.mail.from },
+            webhooks: Webhooks { allowed_addresses },
             slack: self.slack.check()?,
             model: self.model.check()?,
             scheduler: Scheduler {
@@ -642,6 +665,7 @@ mod tests {
             ("TIDINGS_REQUESTS_AT_ONCE", "0"),
             ("TIDINGS_BODY_SECONDS", "61"),
             ("TIDINGS_STREAMS", "many"),
+            ("TIDINGS_WEBHOOK_ADDRESSES", "10.0.0.1, intranet"),
             ("TIDINGS_REQUEST_WAIT_MILLIS", "30001"),
             ("TIDINGS_DATABASE_WAIT_MILLIS", "99"),
             ("TIDINGS_DATABASE_MAX_CONNECTIONS", "7"),

@@ -9,11 +9,13 @@ use agent::{
     price::{Price, Prices},
 };
 use anyhow::Context as _;
+use net::GuardedClient;
 use notifier::{
     Notifier, NotifierOptions,
     email::Sender,
     slack_inbox::{SlackInbox, SlackInboxOptions},
     transport::{Smtp, Transport, smtp::Patience},
+    webhook::Webhooks,
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -87,6 +89,13 @@ pub(crate) fn agent(config: &Config, store: &Store, warehouse: &Warehouse) -> Ag
         worker: format!("agent-{}", std::process::id()),
         concurrency: config.agent.concurrency,
     })
+}
+
+/// The sender of webhooks of this process.
+pub(crate) fn webhooks(config: &Config, store: &Store) -> Webhooks {
+    #[expect(clippy::disallowed_methods, reason = "where the jitter of retries comes from")]
+    let random = StdRng::from_rng(&mut rand::rng());
+    Webhooks::new(store.clone(), GuardedClient::allowing(config.webhooks.allowed_addresses.clone()), random)
 }
 
 /// Slack's Web API, and the operator's app there.

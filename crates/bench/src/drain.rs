@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 /// How many do what at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Crew {
-    /// Schedulers, each with a connection.
+    /// Schedulers that queue all that is due, each with a connection; none: the workers start it themselves as it comes due.
     pub(crate) schedulers: u32,
     /// Workers, each with a store of its own as separate processes have.
     pub(crate) workers: u32,
@@ -103,7 +103,7 @@ async fn schedule(store: &Store) -> anyhow::Result<()> {
     }
 }
 
-/// Claims and finishes runs until `expected` are finished by all workers together.
+/// Claims, starts and finishes runs as a worker of the agent does, until `expected` are finished by all workers together.
 async fn work(
     store: &Store,
     name: &str,
@@ -112,7 +112,11 @@ async fn work(
     expected: u64,
 ) -> anyhow::Result<()> {
     while finished.load(Ordering::Relaxed) < expected {
-        let claimed = store.run_claim(name, crew.claim).await?;
+        let mut claimed = store.run_claim(name, crew.claim).await?;
+        let room = crew.claim.saturating_sub(claimed.len() as u32);
+        if room > 0 && crew.schedulers == 0 {
+            claimed.extend(store.due_start(name, room).await?.1);
+        }
         if claimed.is_empty() {
             tokio::time::sleep(IDLE).await;
             continue;

@@ -12,16 +12,37 @@ BEGIN
     RETURN ARRAY(SELECT (v_head || to_hex(v_tail + n))::uuid FROM generate_series(1, many) AS n);
 END $body$;
 
-CREATE FUNCTION yardstick.due_claim(v_from timestamptz, v_batch bigint, OUT watermark timestamptz) LANGUAGE plpgsql AS $body$
+CREATE FUNCTION yardstick.runs(
+    v_workspaces uuid[], v_runs uuid[], v_tasks uuid[], v_creators uuid[], v_dates date[], v_opens timestamptz[],
+    v_closes timestamptz[], v_starts bool[], v_now timestamptz
+) RETURNS TABLE (run_id uuid, lease_token uuid) LANGUAGE plpgsql AS $body$
+#variable_conflict use_column
+DECLARE
+    v_many int := cardinality(v_runs);
+BEGIN
+    RETURN QUERY @runs(v_workspaces, v_runs, v_tasks, v_creators, v_dates, v_opens, v_closes,
+        array_fill('queued'::text, ARRAY[v_many]), array_fill(NULL::text, ARRAY[v_many]), array_fill(false, ARRAY[v_many]),
+        v_closes, v_starts, v_now, (v_now + interval '1 minute'), 'pgbench');
+END $body$;
+
+CREATE FUNCTION yardstick.due_start(
+    v_from timestamptz, v_batch bigint, OUT watermark timestamptz, OUT claimed int, OUT workspace_ids uuid[], OUT run_ids uuid[],
+    OUT tokens uuid[]
+) LANGUAGE plpgsql AS $body$
 DECLARE
     v_now timestamptz := instant(NULL);
     v_workspaces uuid[]; v_tasks uuid[]; v_due timestamptz[]; v_dates date[]; v_opens timestamptz[]; v_closes timestamptz[];
-    v_creators uuid[];
+    v_creators uuid[]; v_mine uuid[]; v_runs uuid[]; v_starts bool[];
     v_many int;
     v_taken bigint;
-    v_graces bigint;
-    v_schedules bigint;
+    v_read bigint;
 BEGIN
+    claimed := 0;
+    workspace_ids := '{}'; run_ids := '{}'; tokens := '{}';
+    watermark := v_from;
+    IF NOT (@alone()) THEN
+        RETURN;
+    END IF;
     SELECT array_agg(workspace_id), array_agg(task_id), array_agg(due_at), array_agg(occurrence_date), array_agg(opens_at),
         array_agg(closes_at)
     INTO v_workspaces, v_tasks, v_due, v_dates, v_opens, v_closes
@@ -33,10 +54,11 @@ BEGIN
     END IF;
     PERFORM set_config('plan_cache_mode', 'force_custom_plan', true);
     SELECT array_agg(task.workspace_id), array_agg(task.id), array_agg(task.creator_id), array_agg(due.due_at + interval '1 day'),
-        array_agg(due.date), array_agg(due.opens_at), array_agg(due.closes_at),
-        sum(cardinality(task."taken!")), sum(task.grace_seconds), count(task.schedule), count(task.expires_at)
-    INTO v_workspaces, v_tasks, v_creators, v_due, v_dates, v_opens, v_closes, v_taken, v_graces, v_schedules, v_many
-    FROM (@tasks(v_workspaces, v_tasks, v_dates)) AS task
+        array_agg(due.date), array_agg(due.opens_at), array_agg(due.closes_at), sum(cardinality(task."taken!")),
+        sum(task.grace_seconds + length(task.title) + length(task.prompt) + length(task."timezone!")
+            + cardinality(task."connection_ids!")) + count(task.schedule) + count(task.expires_at)
+    INTO v_workspaces, v_tasks, v_creators, v_due, v_dates, v_opens, v_closes, v_taken, v_read
+    FROM (@tasks(v_workspaces, v_tasks, v_dates, true)) AS task
     JOIN unnest(v_workspaces, v_tasks, v_due, v_dates, v_opens, v_closes)
         AS due (workspace_id, task_id, due_at, date, opens_at, closes_at)
         ON due.workspace_id = task.workspace_id AND due.task_id = task.id;
@@ -45,54 +67,25 @@ BEGIN
         RAISE EXCEPTION 'a task that is due is running, or has its run';
     END IF;
     v_many := cardinality(v_tasks);
-    @runs(v_workspaces, yardstick.ids(v_many), v_tasks, v_creators, v_dates, v_opens, v_closes,
-        array_fill('queued'::text, ARRAY[v_many]), array_fill(NULL::text, ARRAY[v_many]), array_fill(false, ARRAY[v_many]),
-        v_closes, v_now);
-    SELECT array_agg(date + 1), array_agg(opened + interval '1 day'), array_agg(closed + interval '1 day')
-    INTO v_dates, v_opens, v_closes FROM unnest(v_dates, v_opens, v_closes) AS fired (date, opened, closed);
-    @next(v_workspaces, v_tasks, v_due, v_dates, v_opens, v_closes);
-END $body$;
-
-CREATE FUNCTION yardstick.run_claim(
-    v_cursor uuid, v_limit int, OUT cursor uuid, OUT claimed int, OUT workspace_ids uuid[], OUT run_ids uuid[], OUT tokens uuid[]
-) LANGUAGE plpgsql AS $body$
-DECLARE
-    v_now timestamptz := instant(NULL);
-    v_workspaces uuid[]; v_runs uuid[]; v_last bigint; v_mine uuid[]; v_threads uuid[]; v_tasks uuid[]; v_creators uuid[];
-    v_titles text[]; v_prompts text[]; v_as_of timestamptz[]; v_zones text[]; v_connections text[];
-BEGIN
-    claimed := 0;
-    cursor := '00000000-0000-0000-0000-000000000000';
-    workspace_ids := '{}'; run_ids := '{}'; tokens := '{}';
-    SELECT array_agg(workspace_id), array_agg("run_id?"), max("place?") INTO v_workspaces, v_runs, v_last
-    FROM (SELECT * FROM (@slice(v_cursor, v_now, v_limit, v_limit::float8)) AS each
-          WHERE "run_id?" IS NOT NULL LIMIT v_limit) AS waiting;
-    IF v_runs IS NULL THEN
-        RETURN;
-    END IF;
-    IF cardinality(v_runs) = v_limit AND v_last = 1 THEN
-        cursor := v_workspaces[v_limit];
-    END IF;
-    PERFORM set_config('plan_cache_mode', 'force_custom_plan', true);
     v_mine := ARRAY(SELECT DISTINCT unnest(v_workspaces) ORDER BY 1);
     SELECT coalesce(array_agg("workspace_id!"), '{}') INTO v_mine FROM (@turns(v_mine)) AS mine;
     IF EXISTS (@used_up(v_mine)) THEN
         RAISE EXCEPTION 'a workspace has no credits left';
     END IF;
-    WITH leased AS (@lease(v_mine, v_workspaces, v_runs, v_limit::bigint, v_now + interval '1 minute', 'pgbench'))
-    SELECT coalesce(array_agg(workspace_id), '{}'), coalesce(array_agg(run_id), '{}'), coalesce(array_agg("lease_token!"), '{}')
-    INTO workspace_ids, run_ids, tokens FROM leased;
+    SELECT coalesce(array_agg(id), '{}') INTO v_mine FROM (@rooms(v_mine)) AS room WHERE "free!" > 0;
+    SELECT array_agg(workspace_id = ANY (v_mine) ORDER BY place) INTO v_starts
+    FROM unnest(v_workspaces) WITH ORDINALITY AS made (workspace_id, place);
+    v_runs := yardstick.ids(v_many);
+    SELECT coalesce(array_agg(run.workspace_id), '{}'), coalesce(array_agg(queued.run_id), '{}'),
+        coalesce(array_agg(queued.lease_token), '{}')
+    INTO workspace_ids, run_ids, tokens
+    FROM yardstick.runs(v_workspaces, v_runs, v_tasks, v_creators, v_dates, v_opens, v_closes, v_starts, v_now) AS queued
+    JOIN unnest(v_workspaces, v_runs) AS run (workspace_id, run_id) ON run.run_id = queued.run_id
+    WHERE queued.lease_token IS NOT NULL;
     claimed := cardinality(run_ids);
-    IF claimed = 0 THEN
-        RETURN;
-    END IF;
-    SELECT array_agg(workspace_id), array_agg(id), array_agg(task_id), array_agg(creator_id), array_agg("title!"),
-        array_agg("prompt!"), array_agg("as_of!"), array_agg("timezone!"), array_agg("connection_ids!"::text)
-    INTO v_workspaces, v_runs, v_tasks, v_creators, v_titles, v_prompts, v_as_of, v_zones, v_connections
-    FROM (@start(workspace_ids, run_ids)) AS run;
-    v_threads := yardstick.ids(claimed);
-    @threads(v_workspaces, v_runs, v_threads, v_tasks, v_creators, v_titles, v_prompts, v_as_of, v_zones, v_connections, v_now);
-    @running(v_workspaces, v_runs, v_threads, array_fill(1, ARRAY[claimed]), v_now);
+    SELECT array_agg(date + 1), array_agg(opened + interval '1 day'), array_agg(closed + interval '1 day')
+    INTO v_dates, v_opens, v_closes FROM unnest(v_dates, v_opens, v_closes) AS fired (date, opened, closed);
+    @next(v_workspaces, v_tasks, v_due, v_dates, v_opens, v_closes);
 END $body$;
 
 CREATE FUNCTION yardstick.ended(v_workspaces uuid[], v_runs uuid[], v_now timestamptz)
@@ -109,7 +102,7 @@ BEGIN
     RETURN QUERY @ended(v_workspaces, v_runs, array_fill('succeeded'::text, ARRAY[v_many]), v_nothing, v_nothing,
         array_fill('answered'::text, ARRAY[v_many]), array_fill('idle'::text, ARRAY[v_many]), v_nothing,
         array_fill('Nothing unusual yesterday.'::text, ARRAY[v_many]), array_fill('{answer}'::text, ARRAY[v_many]), v_zeros, v_zeros,
-        array_fill(0::float8, ARRAY[v_many]), array_fill(0, ARRAY[v_many]), v_zeros, v_now);
+        array_fill(0::float8, ARRAY[v_many]), array_fill(0, ARRAY[v_many]), v_zeros, v_now, 1);
 END $body$;
 
 CREATE FUNCTION yardstick.run_succeed_all(v_workspaces uuid[], v_runs uuid[], v_tokens uuid[]) RETURNS void

@@ -11,8 +11,6 @@ words! {
         SlackChannel = "slack_channel",
         /// To a user in Slack.
         SlackDm = "slack_dm",
-        /// To a URL of the workspace's.
-        Webhook = "webhook",
     }
 }
 
@@ -37,6 +35,8 @@ words! {
         Expiring = "expiring",
         /// The task has expired: to the creator.
         Expired = "expired",
+        /// Any other word to a person about their task, as it is kept for the page.
+        Notice = "notice",
         /// Slack is no longer connected, and no admin of ours did that: to the workspace's admins.
         SlackEnded = "slack_ended",
     }
@@ -71,6 +71,27 @@ words! {
         LinkOnly = "link_only",
         /// Nothing.
         Withheld = "withheld",
+    }
+}
+
+impl Audience {
+    /// The one of the two that shows less.
+    #[must_use]
+    pub fn tighter(self, other: Self) -> Self {
+        if self.openness() <= other.openness() { self } else { other }
+    }
+
+    /// Whether this shows less than `other`.
+    pub const fn is_tighter_than(self, other: Self) -> bool {
+        self.openness() < other.openness()
+    }
+
+    const fn openness(self) -> u8 {
+        match self {
+            Self::Withheld => 0,
+            Self::LinkOnly => 1,
+            Self::Full => 2,
+        }
     }
 }
 

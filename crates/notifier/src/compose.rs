@@ -4,8 +4,8 @@ use chrono::TimeDelta;
 use chrono_tz::Tz;
 use domain::{
     UserId,
-    access::{ConnectionAccess, Role},
     answer::Answer,
+    audience::Decision,
     condition::Condition,
     delivery::{Audience, DeliveryKind},
     run::RunReason,
@@ -13,11 +13,12 @@ use domain::{
 use store::{ClaimedDelivery, DeliveryUser, Store, StoredResult, Thread, Turn};
 
 use crate::{
+    audience::{self, ChannelPeople},
     csv,
     email::{ATTACHMENT_BYTES_MAX, CsvFile},
     message::{Excerpt, Message, PICTURES_MAX, Picture, Report, TABLE_ROWS_MAX},
     no_news::{CHECKS_MAX, NoNews},
-    notice::{self, Event, Notice},
+    notice::{self, Event, KeptNotice, Notice},
     render::inert::clip,
 };
 
@@ -43,10 +44,7 @@ pub(crate) enum Reader<'a> {
     /// One person.
     Person(&'a DeliveryUser),
     /// Everybody in a Slack channel.
-    Channel {
-        /// Whether people of another organisation are in it.
-        is_shared: bool,
-    },
+    Channel(&'a ChannelPeople),
 }
 
 impl Reader<'_> {
@@ -59,10 +57,8 @@ impl Reader<'_> {
 pub(crate) struct Composed {
     /// What it says.
     pub(crate) message: Message,
-    /// How much of everything that is.
-    pub(crate) audience: Audience,
-    /// Why that much.
-    pub(crate) audience_reason: &'static str,
+    /// How much of everything that is, and why; none for word to a task's creator, who sees it all.
+    pub(crate) decision: Option<Decision>,
     /// What goes along.
     pub(crate) attachment: Option<CsvFile>,
     /// What the mail belongs to: those of one task are read together.
@@ -111,6 +107,7 @@ impl Composer<'_> {
             DeliveryKind::StaleData => self.stale_notice().await,
             DeliveryKind::Expiring => self.notice(Event::Expiring, None).await,
             DeliveryKind::Expired => self.notice(Event::Expired, None).await,
+            DeliveryKind::Notice => self.kept_notice(reader).await,
             DeliveryKind::SlackEnded => Ok(self.slack_ended()),
         }
     }
@@ -127,8 +124,7 @@ impl Composer<'_> {
         let url = format!("{}/threads/{thread_id}", self.public_url);
         Ok(Composed {
             message: notice::kept_out_of_slack(&thread.title, url, self.delivery.created_at),
-            audience: Audience::LinkOnly,
-            audience_reason: "a connection that it used is kept out of Slack",
+            decision: None,
             attachment: None,
             conversation: format!("thread-{thread_id}"),
         })
@@ -140,10 +136,10 @@ impl Composer<'_> {
             Some(task_id) => format!("task-{task_id}"),
             None => format!("thread-{}", source.thread.id),
         };
-        let (audience, audience_reason) = self.audience(reader, &source.thread).await?;
-        if audience != Audience::Full {
+        let decision = self.audience(reader, &source.thread).await?;
+        if decision.audience != Audience::Full {
             let message = Message::link_only(self.report(&source, reader, Vec::new(), Vec::new()));
-            return Ok(Composed { message, audience, audience_reason, attachment: None, conversation });
+            return Ok(Composed { message, decision: Some(decision), attachment: None, conversation });
         }
         let excerpts = self.excerpts(&source).await?;
         let pictures = self.pictures(&source.answer).await?;
@@ -162,7 +158,7 @@ impl Composer<'_> {
             }
             Attachment::None => None,
         };
-        Ok(Composed { message, audience, audience_reason, attachment, conversation })
+        Ok(Composed { message, decision: Some(decision), attachment, conversation })
     }
 
     async fn is_late(&self) -> Result<bool, Error> {
@@ -184,8 +180,7 @@ impl Composer<'_> {
         let url = format!("{}/threads/{thread_id}", self.public_url);
         Ok(Composed {
             message: notice::no_answer(&thread.title, reason, details, url, self.delivery.created_at),
-            audience: Audience::Full,
-            audience_reason: "who asked",
+            decision: None,
             attachment: None,
             conversation: format!("thread-{thread_id}"),
         })
@@ -207,33 +202,14 @@ impl Composer<'_> {
         Ok(Some(Source { thread, turn, answer, results }))
     }
 
-    /// How much `user` may see, by the default policy: members see all of a message, since the task's creator chose them;
-    /// guests only what they hold rights on, and so do channels with people from outside. Opening the thread takes rights in
-    /// any case.
-    async fn audience(&self, reader: Reader<'_>, thread: &Thread) -> Result<(Audience, &'static str), Error> {
-        let scope = &self.delivery.scope;
-        let user = match reader {
-            Reader::Person(user) => user,
-            Reader::Channel { is_shared: true } => {
-                return Ok((Audience::LinkOnly, "a channel shared with another organisation"));
+    /// How much `reader` may see now of what rests on `thread`'s data.
+    async fn audience(&self, reader: Reader<'_>, thread: &Thread) -> Result<Decision, Error> {
+        let (store, scope) = (self.store, &self.delivery.scope);
+        Ok(match reader {
+            Reader::Person(user) => {
+                audience::of_person(store, scope, thread, user.id, self.delivery.channel).await?
             }
-            Reader::Channel { is_shared: false } => {
-                return Ok((Audience::Full, "a channel that the creator chose"));
-            }
-        };
-        let Some(member) = self.store.member_get(scope, user.id).await? else {
-            return Ok((Audience::Withheld, "no member of the workspace"));
-        };
-        if user.id == thread.creator_id {
-            return Ok((Audience::Full, "the creator"));
-        }
-        let used = self.store.thread_connections_used(scope, thread.id).await?;
-        let denied =
-            self.store.connections_denied(scope, user.id, &used, ConnectionAccess::ViewResults).await?;
-        Ok(match (denied.is_empty(), member.role) {
-            (true, _) => (Audience::Full, "may see the results of every connection used"),
-            (false, Role::Guest) => (Audience::LinkOnly, "a guest without rights on a connection used"),
-            (false, _) => (Audience::Full, "a member whom the creator chose; cannot open the thread"),
+            Reader::Channel(there) => audience::of_slack_channel(store, scope, thread, there).await?,
         })
     }
 
@@ -344,10 +320,41 @@ impl Composer<'_> {
         };
         Ok(Composed {
             message: notice.message(),
-            audience: Audience::Full,
-            audience_reason: "the task's creator",
+            decision: None,
             attachment: None,
             conversation: format!("task-{task_id}"),
+        })
+    }
+
+    /// A notice that is kept for the page, in the same words.
+    async fn kept_notice(&self, reader: Reader<'_>) -> Result<Composed, Error> {
+        let Reader::Person(user) = reader else { return Err(Error::Gone("a notice goes to one person")) };
+        let found =
+            self.store.notice_of_delivery(&self.delivery.scope, self.delivery.lease.delivery_id).await?;
+        let kept = found.ok_or(Error::Gone("the notice is gone"))?;
+        let (label, page) = match kept.task_id {
+            Some(task_id) => ("Open the task", format!("tasks/{task_id}")),
+            None => ("Open the webhooks", "admin/webhooks".to_owned()),
+        };
+        let message = KeptNotice {
+            headline: &kept.headline,
+            advice: &kept.advice,
+            details: kept.details.as_deref(),
+            action: (label, format!("{}/{page}", self.public_url)),
+            because: match kept.task_id {
+                Some(_) => "You get this because the task is yours.",
+                None => "You get this because you are an admin.",
+            },
+            at: kept.created_at,
+            zone: zone(&user.timezone),
+        };
+        Ok(Composed {
+            message: message.message(),
+            decision: None,
+            attachment: None,
+            conversation: kept
+                .task_id
+                .map_or_else(|| format!("notice-{}", kept.id), |id| format!("task-{id}")),
         })
     }
 
@@ -356,8 +363,7 @@ impl Composer<'_> {
         let details = self.delivery.message.as_deref().unwrap_or_default();
         Composed {
             message: notice::slack_ended(details, self.public_url, self.delivery.created_at),
-            audience: Audience::Full,
-            audience_reason: "an admin of the workspace",
+            decision: None,
             attachment: None,
             conversation: "slack".to_owned(),
         }
@@ -381,7 +387,8 @@ impl Composer<'_> {
         let thread_id = self.delivery.thread_id.ok_or(Error::Gone("the run has no thread"))?;
         let thread =
             self.store.thread_get(scope, thread_id).await?.ok_or(Error::Gone("the thread is gone"))?;
-        let (audience, audience_reason) = self.audience(reader, &thread).await?;
+        let decision = self.audience(reader, &thread).await?;
+        let audience = decision.audience;
         let at = self.delivery.created_at;
         let checks = if audience == Audience::Full {
             // A week's length ago the last message was sent, or the last word of this kind.
@@ -408,8 +415,7 @@ impl Composer<'_> {
         };
         Ok(Composed {
             message: word.message(),
-            audience,
-            audience_reason,
+            decision: Some(decision),
             attachment: None,
             conversation: format!("task-{task_id}"),
         })
@@ -435,7 +441,7 @@ fn because(thread: &Thread, reader: Reader<'_>) -> String {
         return "You get this because the task is yours.".to_owned();
     }
     let creator = clip(&thread.creator_name, NAME_MAX);
-    if matches!(reader, Reader::Channel { .. }) {
+    if matches!(reader, Reader::Channel(_)) {
         return format!("{creator} has this sent here by Tidings.");
     }
     format!("You get this because {creator} chose you as a recipient in Tidings.")

@@ -16,7 +16,7 @@ use store::{ClaimedDelivery, DeliveryOutcome, DeliveryUser};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::{
-    Notifier,
+    Notifier, audience,
     compose::{self, Composed, Composer, Reader},
     email::{self, Email, Letter},
     outcome::judge,
@@ -105,12 +105,10 @@ impl Notifier {
         let scope = &delivery.scope;
         match delivery.channel {
             Channel::Email | Channel::SlackChannel | Channel::SlackDm => {}
-            Channel::Webhook => return Ok(failed("webhooks_unavailable", "Webhooks are not set up.")),
         }
         let Some(user) = &delivery.user else { return Ok(failed("no_recipient", "The recipient is gone.")) };
         if user.is_deactivated {
-            let reason = "the recipient is deactivated";
-            self.store.delivery_audience(scope, &delivery.lease, Audience::Withheld, reason).await?;
+            audience::note_deactivated(&self.store, delivery).await?;
             return Ok(Plan::End(DeliveryOutcome::Withheld { reason: "recipient_deactivated".to_owned() }));
         }
         if self.store.mail_is_suppressed(scope, &user.email).await? {
@@ -125,16 +123,23 @@ impl Notifier {
             Err(compose::Error::Gone(what)) => return Ok(failed("gone", what)),
             Err(compose::Error::Store(error)) => return Err(error.into()),
         };
-        let (audience, reason) = (composed.audience, composed.audience_reason);
-        self.store.delivery_audience(scope, &delivery.lease, audience, reason).await?;
-        if audience == Audience::Withheld {
-            return Ok(Plan::End(DeliveryOutcome::Withheld { reason: "not_allowed".to_owned() }));
-        }
-        Ok(match self.email(delivery, user, composed) {
-            Ok(email) => Plan::Send(Box::new(email)),
-            Err(error @ email::Error::Address(_)) => failed("invalid_address", &error.to_string()),
-            Err(error @ email::Error::Build(_)) => failed("internal", &error.to_string()),
-        })
+        let decision = composed.decision.clone();
+        let is_withheld = decision.as_ref().is_some_and(|decision| decision.audience == Audience::Withheld);
+        let planned = if is_withheld {
+            Plan::End(DeliveryOutcome::Withheld { reason: "not_allowed".to_owned() })
+        } else {
+            match self.email(delivery, user, composed) {
+                Ok(email) => Plan::Send(Box::new(email)),
+                Err(error @ email::Error::Address(_)) => failed("invalid_address", &error.to_string()),
+                Err(error @ email::Error::Build(_)) => failed("internal", &error.to_string()),
+            }
+        };
+        let content = match &planned {
+            Plan::Send(email) => Some(audience::mark(&email.source, None)),
+            Plan::End(_) => None,
+        };
+        audience::note(&self.store, delivery, decision.as_ref(), content.as_ref()).await?;
+        Ok(planned)
     }
 
     fn email(

@@ -5,6 +5,7 @@
 //! Slack ([`mod@slack`]). An attempt is committed before any byte leaves; whatever happens after that is written down as the
 //! attempt's outcome.
 
+mod audience;
 mod compose;
 pub mod csv;
 mod deliver;
@@ -17,6 +18,7 @@ pub mod render;
 pub mod slack;
 pub mod slack_inbox;
 pub mod transport;
+pub mod webhook;
 
 use std::{
     error::Error as _,
@@ -99,6 +101,7 @@ pub struct Notifier {
     public_url: String,
     mail_from: Sender,
     slack: Option<Slack>,
+    slack_members: ::slack::MemberCache,
     events: Option<Events>,
     random: Mutex<StdRng>,
     worker: String,
@@ -115,6 +118,7 @@ impl Notifier {
             public_url: options.public_url.trim_end_matches('/').to_owned(),
             mail_from: options.mail_from,
             slack: options.slack,
+            slack_members: ::slack::MemberCache::default(),
             events: options.events,
             random: Mutex::new(options.random),
             worker: options.worker,

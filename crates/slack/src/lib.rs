@@ -15,6 +15,7 @@ mod conversation;
 mod error;
 pub mod event;
 mod file;
+mod member;
 mod oauth;
 pub mod signature;
 mod user;
@@ -27,6 +28,7 @@ pub use chat::{Message, Metadata, Posted, Response};
 pub use conversation::{Channel, Conversation, History, PostedMessage};
 pub use error::{Class, Error};
 pub use file::{File, Upload};
+pub use member::{ChannelMember, ChannelMembers, MemberCache, MemberKind};
 pub use oauth::{App, Grant, Identity, OpenIdUser};
 pub use user::User;
 

@@ -15,13 +15,7 @@ const BATCH: i64 = 1_000;
 /// Of workspaces whose runs are about to be claimed, those that have something to spend. The ready runs of the others are set to
 /// wait, and those that have no window, for which a person waits, fail. The caller keeps other claimers from these workspaces.
 pub(crate) async fn withhold(tx: &mut Tx, workspace_ids: Vec<Uuid>) -> Result<Vec<Uuid>> {
-    let used_up = sqlx::query_scalar!(
-        "SELECT workspace_id FROM credit_balance WHERE workspace_id = ANY ($1)
-         GROUP BY workspace_id HAVING sum(amount_micro) <= 0",
-        &workspace_ids
-    )
-    .fetch_all(tx.db())
-    .await?;
+    let used_up = used_up(tx, &workspace_ids).await?;
     let mut spending = workspace_ids;
     for workspace_id in used_up {
         if keep_used_up(tx, workspace_id).await? {
@@ -31,6 +25,16 @@ pub(crate) async fn withhold(tx: &mut Tx, workspace_ids: Vec<Uuid>) -> Result<Ve
         }
     }
     Ok(spending)
+}
+
+/// Which of these workspaces have no credits left.
+pub(crate) async fn used_up(tx: &mut Tx, workspace_ids: &[Uuid]) -> Result<Vec<Uuid>> {
+    let used_up = sqlx::query_scalar!(
+        "SELECT workspace_id FROM credit_balance WHERE workspace_id = ANY ($1)
+         GROUP BY workspace_id HAVING sum(amount_micro) <= 0",
+        workspace_ids
+    );
+    Ok(used_up.fetch_all(tx.db()).await?)
 }
 
 /// Whether nothing is left for a run that its worker wants to set to wait. If so, that stays so until the transaction ends.

@@ -13,12 +13,17 @@ use uuid::Uuid;
 
 use crate::{
     Actor, Error, Result, Scope, Store, Tx,
+    destination::{self, Ended},
     error::{one_row, optional_word, without_nul, word},
     page::{Page, Paged},
+    webhook_event,
 };
 
 /// Nothing is tried this long after it was queued.
 pub const DELIVERY_LIFETIME: TimeDelta = TimeDelta::hours(24);
+
+/// The reason of a message whose address the mail server knew to be none.
+const ADDRESS_DEAD: &str = "address_dead";
 
 /// Workspaces with waiting messages that one claim looks at.
 const WORKSPACES_PER_CLAIM: i32 = 1_000;
@@ -115,6 +120,8 @@ pub struct Delivery {
     pub audience: Option<Audience>,
     /// Why that much.
     pub audience_reason: Option<String>,
+    /// Why it goes by another way than its recipient prefers: a code.
+    pub fallback: Option<String>,
     /// Attempts so far.
     pub attempts: u32,
     /// What the provider calls it.
@@ -198,6 +205,7 @@ struct DeliveryRow {
     message: Option<String>,
     audience: Option<String>,
     audience_reason: Option<String>,
+    fallback: Option<String>,
     attempts: i32,
     provider_id: Option<String>,
     created_at: DateTime<Utc>,
@@ -220,6 +228,7 @@ impl TryFrom<DeliveryRow> for Delivery {
             message: row.message,
             audience: optional_word("delivery", "audience", row.id, row.audience.as_deref())?,
             audience_reason: row.audience_reason,
+            fallback: row.fallback,
             attempts: row.attempts.unsigned_abs(),
             provider_id: row.provider_id,
             created_at: row.created_at,
@@ -355,30 +364,6 @@ impl Store {
         Ok(attempt.unsigned_abs())
     }
 
-    /// Notes what was decided about how much the recipient may see, and why.
-    pub async fn delivery_audience(
-        &self,
-        scope: &Scope,
-        lease: &DeliveryLease,
-        audience: Audience,
-        reason: &str,
-    ) -> Result<()> {
-        let mut tx = self.begin(scope).await?;
-        let done = sqlx::query!(
-            "UPDATE delivery SET audience = $4, audience_reason = $5
-             WHERE workspace_id = $1 AND id = $2 AND lease_token = $3",
-            tx.workspace_id(),
-            lease.delivery_id.as_uuid(),
-            lease.token,
-            audience.as_str(),
-            reason
-        )
-        .execute(tx.db())
-        .await?;
-        one_row(&done, Error::LeaseLost)?;
-        tx.commit().await
-    }
-
     /// Notes what became of a delivery, and lets go of it. A retry that would come too late is a failure.
     pub async fn delivery_finish(
         &self,
@@ -451,7 +436,7 @@ impl Store {
         let rows = sqlx::query_as!(
             DeliveryRow,
             "SELECT id, kind, channel, user_id, slack_channel_id, label, state, reason, message, audience, audience_reason,
-                 attempts, provider_id, created_at, sent_at
+                 fallback, attempts, provider_id, created_at, sent_at
              FROM delivery WHERE workspace_id = $1 AND run_id = $2 ORDER BY kind, label, id",
             tx.workspace_id(),
             run_id.as_uuid()
@@ -472,7 +457,7 @@ impl Store {
         let rows = sqlx::query_as!(
             DeliveryRow,
             "SELECT id, kind, channel, user_id, slack_channel_id, label, state, reason, message, audience, audience_reason,
-                 attempts, provider_id, created_at, sent_at
+                 fallback, attempts, provider_id, created_at, sent_at
              FROM delivery WHERE workspace_id = $1 AND task_id = $2 AND ($3::uuid IS NULL OR id < $3)
              ORDER BY id DESC LIMIT $4",
             tx.workspace_id(),
@@ -524,8 +509,11 @@ pub(crate) async fn finish(
     outcome: &DeliveryOutcome,
 ) -> Result<DeliveryState> {
     let (mut state, reason, message, after) = outcome.parts();
-    let created_at = sqlx::query_scalar!(
-        "SELECT created_at FROM delivery WHERE workspace_id = $1 AND id = $2 AND lease_token = $3 FOR UPDATE",
+    let held = sqlx::query!(
+        r#"SELECT created_at, kind, channel, user_id, slack_channel_id, label, task_id, run_id,
+               EXISTS (SELECT FROM destination WHERE destination.workspace_id = $1) AS "has_destinations!",
+               EXISTS (SELECT FROM webhook_endpoint WHERE webhook_endpoint.workspace_id = $1) AS "has_webhooks!"
+           FROM delivery WHERE workspace_id = $1 AND id = $2 AND lease_token = $3 FOR UPDATE OF delivery"#,
         tx.workspace_id(),
         lease.delivery_id.as_uuid(),
         lease.token
@@ -534,7 +522,7 @@ pub(crate) async fn finish(
     .await?
     .ok_or(Error::LeaseLost)?;
     let available_at = after.map(|after| tx.now + after);
-    if available_at.is_some_and(|again| again >= created_at + DELIVERY_LIFETIME) {
+    if available_at.is_some_and(|again| again >= held.created_at + DELIVERY_LIFETIME) {
         state = DeliveryState::Failed;
     }
     let is_final = !matches!(state, DeliveryState::Pending | DeliveryState::Sending | DeliveryState::Unknown);
@@ -575,5 +563,31 @@ pub(crate) async fn finish(
     )
     .execute(tx.db())
     .await?;
+    let id = lease.delivery_id;
+    let ended = Ended {
+        kind: word("delivery", "kind", id, &held.kind)?,
+        channel: word("delivery", "channel", id, &held.channel)?,
+        user_id: held.user_id,
+        slack_channel_id: held.slack_channel_id,
+        label: held.label,
+        task_id: held.task_id,
+        run_id: held.run_id,
+    };
+    match state {
+        DeliveryState::Sent if held.has_destinations => {
+            let workspace_id = tx.workspace_id();
+            destination::arrived(tx, &[workspace_id], &[id.as_uuid()]).await?;
+        }
+        DeliveryState::Failed => {
+            destination::failed(tx, &ended, reason.unwrap_or_default(), message.as_deref()).await?;
+            if held.has_webhooks {
+                webhook_event::delivery_failed(tx, id.as_uuid()).await?;
+            }
+        }
+        DeliveryState::Suppressed if reason == Some(ADDRESS_DEAD) => {
+            destination::failed(tx, &ended, ADDRESS_DEAD, message.as_deref()).await?;
+        }
+        _ => {}
+    }
     Ok(state)
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{
-    RunId, TaskId, WorkspaceId,
+    TaskId, WorkspaceId,
     delivery::DeliveryKind,
     run::{RunReason, RunStatus},
     schedule::{Schedule, ScheduleSpec, Window, start_offset},
@@ -17,10 +17,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    Result, Store, Tx,
+    ClaimedRun, Result, Store, Tx,
+    due_runs::{self, Desk},
     error::{Error, json},
     notice,
-    occurrence::{self, Due, Fate},
+    occurrence::{self, Due},
+    run_claim::SWEEP_EVERY,
     run_queue::RESCUES_MAX,
 };
 
@@ -29,7 +31,7 @@ use crate::{
 pub struct DueClaim {
     /// Tasks whose next occurrence was due.
     pub tasks: usize,
-    /// Runs queued.
+    /// Runs made: queued, or started at once.
     pub queued: usize,
     /// Of those, late ones.
     pub late: usize,
@@ -43,19 +45,8 @@ pub struct DueClaim {
 
 /// Rows with an earlier due time that were committed meanwhile are found again within this time, by looking back.
 const LOOK_BACK: TimeDelta = TimeDelta::seconds(5);
-
-/// A task of the batch, as read after its due row was locked.
-struct DueTask {
-    workspace_id: Uuid,
-    task_id: Uuid,
-    creator_id: Uuid,
-    schedule: Schedule,
-    expires_at: Option<DateTime<Utc>>,
-    grace: TimeDelta,
-    window: Window,
-    /// Dates from the window's on that have their run already, since before a change of schedule or zone.
-    taken: Vec<NaiveDate>,
-}
+/// Due rows that a worker takes at once, at least, however few places it has: enough for workspaces to take turns.
+const START_BATCH_MIN: u32 = 100;
 
 /// A task's row in `task_due`, locked.
 struct DueRow {
@@ -99,6 +90,42 @@ impl Store {
     /// looks at everything. Any number of schedulers may do this at once.
     pub async fn due_claim(&self, batch: u32, from: Option<DateTime<Utc>>) -> Result<DueClaim> {
         let mut tx = self.begin_across().await?;
+        let (claim, _) = self.due_take(&mut tx, batch, from, None).await?;
+        tx.commit().await?;
+        Ok(claim)
+    }
+
+    /// Turns due occurrences into runs for a worker that has nothing else to do: as many as its `places` allow are its own from
+    /// the start, never queued, and the rest of the batch is queued as by [`Store::due_claim`]. Workspaces take turns, each up to
+    /// its own limit of runs at once. Answers the worker's runs: none while another worker is about the same, since two would
+    /// keep each other from most workspaces.
+    pub async fn due_start(&self, worker: &str, places: u32) -> Result<(DueClaim, Vec<ClaimedRun>)> {
+        let mut tx = self.begin_across().await?;
+        let mut memory = self.claim_memory();
+        if memory.due_swept_at.is_none_or(|at| tx.now - at >= SWEEP_EVERY || tx.now < at) {
+            memory.due_from = None;
+            memory.due_swept_at = Some(tx.now);
+        }
+        if !is_alone(&mut tx).await? {
+            return Ok((DueClaim::default(), vec![]));
+        }
+        let desk = Desk { worker, places, lease_until: tx.now + self.run_lease };
+        let batch = places.max(START_BATCH_MIN);
+        let (claim, started) = self.due_take(&mut tx, batch, memory.due_from, Some(&desk)).await?;
+        tx.commit().await?;
+        memory.due_from = claim.watermark;
+        self.claim_memory_set(memory);
+        Ok((claim, started))
+    }
+
+    /// Locks up to `batch` due rows and gives them their fates.
+    async fn due_take(
+        &self,
+        tx: &mut Tx,
+        batch: u32,
+        from: Option<DateTime<Utc>>,
+        desk: Option<&Desk<'_>>,
+    ) -> Result<(DueClaim, Vec<ClaimedRun>)> {
         let due = sqlx::query_as!(
             DueRow,
             "SELECT workspace_id, task_id, due_at, occurrence_date, opens_at, closes_at FROM task_due
@@ -111,10 +138,9 @@ impl Store {
         .await?;
         let is_full = due.len() >= batch as usize;
         let watermark = if is_full { due.last().map(|row| row.due_at) } else { Some(tx.now - LOOK_BACK) };
-        let mut claim = decide_rows(&mut tx, self.spread, &due).await?;
+        let (mut claim, started) = decide_rows(tx, self.spread, &due, desk).await?;
         claim.watermark = watermark;
-        tx.commit().await?;
-        Ok(claim)
+        Ok((claim, started))
     }
 
     /// Gives a row to active tasks that lost theirs, looking at up to `batch` tasks after `cursor`. Answers how many were
@@ -180,6 +206,14 @@ impl Store {
     }
 }
 
+/// Whether no other worker is starting due occurrences. If so, that stays so until the transaction ends.
+async fn is_alone(tx: &mut Tx) -> Result<bool> {
+    let is_alone = sqlx::query_scalar!(
+        r#"SELECT pg_try_advisory_xact_lock(hashtextextended('tidings.due_start', 0)) AS "is_alone!""#
+    );
+    Ok(is_alone.fetch_one(tx.db()).await?)
+}
+
 /// Turns what of a task is due already into runs, as a tick at this very moment would: before a change that takes effect from
 /// this moment, so that it never depends on how far behind the schedulers are.
 pub(crate) async fn settle(tx: &mut Tx, spread: TimeDelta, task_id: TaskId) -> Result<()> {
@@ -193,15 +227,20 @@ pub(crate) async fn settle(tx: &mut Tx, spread: TimeDelta, task_id: TaskId) -> R
     )
     .fetch_all(tx.db())
     .await?;
-    decide_rows(tx, spread, &due).await?;
+    decide_rows(tx, spread, &due, None).await?;
     Ok(())
 }
 
 /// Gives each occurrence that is due its fate, and each task its next occurrence. The rows are locked.
-async fn decide_rows(tx: &mut Tx, spread: TimeDelta, due: &[DueRow]) -> Result<DueClaim> {
+async fn decide_rows(
+    tx: &mut Tx,
+    spread: TimeDelta,
+    due: &[DueRow],
+    desk: Option<&Desk<'_>>,
+) -> Result<(DueClaim, Vec<ClaimedRun>)> {
     let mut claim = DueClaim { tasks: due.len(), ..DueClaim::default() };
     if due.is_empty() {
-        return Ok(claim);
+        return Ok((claim, vec![]));
     }
     tx.plan_afresh().await?;
     let windows: HashMap<_, _> = due
@@ -212,7 +251,7 @@ async fn decide_rows(tx: &mut Tx, spread: TimeDelta, due: &[DueRow]) -> Result<D
             ((row.workspace_id, row.task_id), window)
         })
         .collect();
-    let tasks = tasks_of(tx, &windows).await?;
+    let tasks = due_runs::tasks_of(tx, &windows, desk.is_some()).await?;
     let unfinished = unfinished_of(tx, &windows).await?;
 
     let mut next_rows = NextRows::default();
@@ -249,7 +288,7 @@ async fn decide_rows(tx: &mut Tx, spread: TimeDelta, due: &[DueRow]) -> Result<D
         }
     }
     supersede(tx, &superseded).await?;
-    insert_runs(tx, &fates).await?;
+    let started = due_runs::insert(tx, &fates, desk).await?;
     next_rows.write(tx).await?;
     // Tasks that are gone or fire no more, should their row have been left behind.
     let known: Vec<_> = tasks.iter().map(|task| (task.workspace_id, task.task_id)).collect();
@@ -261,7 +300,7 @@ async fn decide_rows(tx: &mut Tx, spread: TimeDelta, due: &[DueRow]) -> Result<D
         notice.message = Some(fate.window.date.to_string());
         notice::send(tx, &notice).await?;
     }
-    Ok(claim)
+    Ok((claim, started))
 }
 
 /// Makes a task's next occurrence the first one whose window opens after this moment and whose date has no run yet.
@@ -372,46 +411,8 @@ pub(crate) fn read_schedule(task_id: Uuid, stored: Value) -> Result<Schedule> {
     })
 }
 
-fn keys(windows: &HashMap<(Uuid, Uuid), Window>) -> (Vec<Uuid>, Vec<Uuid>) {
+pub(crate) fn keys(windows: &HashMap<(Uuid, Uuid), Window>) -> (Vec<Uuid>, Vec<Uuid>) {
     windows.keys().copied().unzip()
-}
-
-/// The tasks of a batch that fire: active ones, and expired ones whose last window opened before. Read after their due rows
-/// were locked, so that what a pause or an edit committed is seen.
-async fn tasks_of(tx: &mut Tx, windows: &HashMap<(Uuid, Uuid), Window>) -> Result<Vec<DueTask>> {
-    let (workspace_ids, task_ids) = keys(windows);
-    let dates: Vec<_> = windows.values().map(|window| window.date).collect();
-    let rows = sqlx::query!(
-        r#"SELECT task.workspace_id, task.id, task.creator_id, task.schedule, task.expires_at, workspace.grace_seconds,
-             ARRAY(SELECT run.occurrence_date FROM run
-                   WHERE run.workspace_id = due.workspace_id AND run.task_id = due.task_id
-                     AND run.occurrence_date >= due.date) AS "taken!"
-         FROM unnest($1::uuid[], $2::uuid[], $3::date[]) AS due (workspace_id, task_id, date)
-         JOIN task ON task.workspace_id = due.workspace_id AND task.id = due.task_id
-         JOIN workspace ON workspace.id = task.workspace_id
-         JOIN member ON member.workspace_id = task.workspace_id AND member.user_id = task.creator_id
-         WHERE task.status IN ('active', 'expired') AND task.deleted_at IS NULL AND member.deactivated_at IS NULL"#,
-        &workspace_ids,
-        &task_ids,
-        &dates
-    )
-    .fetch_all(tx.db())
-    .await?;
-    let mut tasks = Vec::with_capacity(rows.len());
-    for row in rows {
-        let Some(window) = windows.get(&(row.workspace_id, row.id)) else { continue };
-        tasks.push(DueTask {
-            workspace_id: row.workspace_id,
-            task_id: row.id,
-            creator_id: row.creator_id,
-            schedule: read_schedule(row.id, row.schedule)?,
-            expires_at: row.expires_at,
-            grace: TimeDelta::seconds(row.grace_seconds.into()),
-            window: *window,
-            taken: row.taken,
-        });
-    }
-    Ok(tasks)
 }
 
 /// The unfinished runs of a batch's tasks, tests left out: they stand in nobody's way.
@@ -467,61 +468,6 @@ async fn supersede(tx: &mut Tx, runs: &[(Uuid, Uuid)]) -> Result<()> {
          WHERE run.workspace_id = gone.workspace_id AND run.id = gone.run_id",
         &workspace_ids,
         &run_ids,
-        tx.now
-    )
-    .execute(tx.db())
-    .await?;
-    Ok(())
-}
-
-/// Writes one run row per fate, and a queue row for each that shall run. An occurrence that has a run already keeps it.
-async fn insert_runs(tx: &mut Tx, fates: &[(&DueTask, Fate)]) -> Result<()> {
-    if fates.is_empty() {
-        return Ok(());
-    }
-    // Made first and sorted, so that runs of one task sort by id as their occurrences do by date.
-    let mut ids: Vec<Uuid> = fates.iter().map(|_| RunId::new(tx.now).as_uuid()).collect();
-    ids.sort_unstable();
-    let workspace_ids: Vec<_> = fates.iter().map(|(task, _)| task.workspace_id).collect();
-    let task_ids: Vec<_> = fates.iter().map(|(task, _)| task.task_id).collect();
-    let creator_ids: Vec<_> = fates.iter().map(|(task, _)| task.creator_id).collect();
-    let dates: Vec<_> = fates.iter().map(|(_, fate)| fate.window.date).collect();
-    let opens: Vec<_> = fates.iter().map(|(_, fate)| fate.window.opens_at).collect();
-    let closes: Vec<_> = fates.iter().map(|(_, fate)| fate.window.closes_at).collect();
-    let statuses: Vec<_> = fates.iter().map(|(_, fate)| fate.status.as_str().to_owned()).collect();
-    let reasons: Vec<_> =
-        fates.iter().map(|(_, fate)| fate.reason.map(|reason| reason.as_str().to_owned())).collect();
-    let lates: Vec<_> = fates.iter().map(|(_, fate)| fate.late).collect();
-    let deadlines: Vec<_> = fates.iter().map(|(_, fate)| fate.deadline_at).collect();
-    sqlx::query!(
-        "WITH fate AS (
-             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::date[], $6::timestamptz[],
-                 $7::timestamptz[], $8::text[], $9::text[], $10::bool[], $11::timestamptz[])
-               AS fate (workspace_id, id, task_id, creator_id, date, opens_at, closes_at, status, reason, late, deadline_at)
-         ), made AS (
-             INSERT INTO run (workspace_id, id, task_id, creator_id, trigger, occurrence_date, opens_at, closes_at, status,
-                 reason, late, created_at, finished_at)
-             SELECT workspace_id, id, task_id, creator_id, 'schedule', date, opens_at, closes_at, status, reason, late, $12,
-                 CASE WHEN status <> 'queued' THEN $12::timestamptz END
-             FROM fate
-             ON CONFLICT ON CONSTRAINT run_occurrence_unique DO NOTHING
-             RETURNING workspace_id, id
-         )
-         INSERT INTO run_queue (workspace_id, run_id, task_id, creator_id, urgent, test, available_at, listed_at, deadline_at)
-         SELECT made.workspace_id, made.id, fate.task_id, fate.creator_id, false, false, $12, $12, fate.deadline_at
-         FROM made JOIN fate ON fate.workspace_id = made.workspace_id AND fate.id = made.id
-         WHERE fate.status = 'queued'",
-        &workspace_ids,
-        &ids,
-        &task_ids,
-        &creator_ids,
-        &dates,
-        &opens,
-        &closes,
-        &statuses,
-        &reasons as &[Option<String>],
-        &lates,
-        &deadlines as &[Option<DateTime<Utc>>],
         tx.now
     )
     .execute(tx.db())

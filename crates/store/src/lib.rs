@@ -5,6 +5,7 @@
 //! (signing in, the queues) runs under a second role. Absent things are `None`, or [`Error::NotFound`] where they were to be
 //! changed.
 
+mod audience;
 mod audit;
 mod chart;
 mod connection;
@@ -12,7 +13,10 @@ mod connection_slot;
 mod credit;
 mod credit_wait;
 mod delivery;
+mod delivery_proof;
+mod destination;
 mod due;
+mod due_runs;
 mod error;
 mod event;
 mod grant;
@@ -26,6 +30,7 @@ mod people;
 mod private_postgres;
 mod result;
 mod run;
+mod run_begin;
 mod run_check;
 mod run_claim;
 mod run_end;
@@ -59,6 +64,9 @@ mod token;
 mod transaction;
 mod unsubscription;
 pub mod vault;
+mod webhook;
+mod webhook_event;
+mod webhook_queue;
 mod workspace;
 
 use std::{
@@ -66,18 +74,22 @@ use std::{
     time::Duration,
 };
 
+pub use audience::{AudienceFacts, AudiencePerson, ChannelPerson};
 pub use chart::*;
 use chrono::{DateTime, TimeDelta, Utc};
 pub use connection::*;
 pub use connection_slot::*;
 pub use credit::{CreditOverview, CreditPool, CreditUsage};
 pub use delivery::*;
+pub use delivery_proof::*;
+pub use destination::{Destination, DestinationsOf};
 pub use due::DueClaim;
 pub use error::{Conflict, Error, Result};
 pub use event::{Event, Events};
 pub use grant::*;
 pub use group::*;
 pub use idempotency::{Effect, Idempotency, IdempotencyHold};
+pub use notice::PageNotice;
 pub use outbox_mail::{NewOutboxMail, OutboxMail};
 pub use page::{Cursor, Page, Paged};
 pub use people::*;
@@ -114,8 +126,10 @@ pub use thread_share::ThreadShare;
 pub use time::{SteppedClock, Time};
 pub use token::*;
 pub(crate) use transaction::Tx;
-pub use unsubscription::Unsubscription;
+pub use unsubscription::{QuietTask, Unsubscription};
 pub use vault::Vault;
+pub use webhook::*;
+pub use webhook_queue::{ClaimedWebhook, WebhookAnswer, WebhookLease};
 pub use workspace::*;
 
 /// How to reach the database, and what the store needs beside it.

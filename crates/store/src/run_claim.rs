@@ -1,7 +1,7 @@
 //! How workers come by runs.
 //!
-//! A claim is brief: it leases the runs, makes the threads of those that start for the first time, and reads what their worker
-//! needs. Workspaces take turns, each up to its own limit of runs at once.
+//! A claim is brief: it leases the runs and reads what their worker needs. The thread of a scheduled run is made with its first
+//! step (`run_begin.rs`). Workspaces take turns, each up to its own limit of runs at once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -19,7 +19,7 @@ const LISTED_MIN: u32 = 128;
 /// Runs that were listed earlier and committed meanwhile are found again within this time, by looking back.
 const LOOK_BACK: TimeDelta = TimeDelta::seconds(5);
 /// How often everything that waits is looked at, and not only what was listed since.
-const SWEEP_EVERY: TimeDelta = TimeDelta::seconds(30);
+pub(crate) const SWEEP_EVERY: TimeDelta = TimeDelta::seconds(30);
 /// Workspaces with waiting runs that one transaction of a claim from a backlog looks at, at least.
 const WORKSPACES_PER_SLICE: u32 = 16;
 /// Such transactions in one claim. The next claim goes on behind them.
@@ -48,6 +48,8 @@ pub struct ClaimedRun {
     pub thread_id: ThreadId,
     /// Its turn in it.
     pub turn_no: u32,
+    /// Whether the thread is there. A scheduled run's is made with its first step, under the id that is known before.
+    pub has_thread: bool,
     /// The thread's title: a task's, or made from the first question.
     pub title: String,
     /// The question, with its mentions.
@@ -71,6 +73,10 @@ pub(crate) struct ClaimMemory {
     swept_at: Option<DateTime<Utc>>,
     /// The last claim took all it could from a backlog: the next one need not find out again.
     is_backlog: bool,
+    /// All that was due before is dealt with, but for late commits; none: look at everything.
+    pub(crate) due_from: Option<DateTime<Utc>>,
+    /// When everything due was last looked at.
+    pub(crate) due_swept_at: Option<DateTime<Utc>>,
 }
 
 /// The key of a run.
@@ -261,43 +267,31 @@ impl Store {
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect();
-        let (workspace_ids, run_ids): (Vec<_>, Vec<_>) = wanted.iter().copied().unzip();
         tx.plan_afresh().await?;
-        // One claimer at a time counts the runs of a workspace; others pass it by.
-        let mine: Vec<Uuid> = sqlx::query_scalar!(
-            r#"SELECT workspace_id AS "workspace_id!" FROM unnest($1::uuid[]) AS w (workspace_id)
-               WHERE pg_try_advisory_xact_lock(hashtextextended('tidings.run_claim ' || workspace_id::text, 0))"#,
-            &workspaces
-        )
-        .fetch_all(tx.db())
-        .await?;
+        let mine = keep_others_out(tx, &workspaces).await?;
         let mine = credit_wait::withhold(tx, mine).await?;
+        let mut rooms = rooms(tx, &mine).await?;
+        let mut fitting = wanted.to_vec();
+        fitting.retain(|(workspace_id, _)| {
+            let Some(room) = rooms.get_mut(workspace_id).filter(|room| **room > 0) else { return false };
+            *room -= 1;
+            true
+        });
+        let (workspace_ids, run_ids): (Vec<_>, Vec<_>) = fitting.into_iter().take(limit as usize).unzip();
         let leased = sqlx::query!(
-            r#"WITH room AS (
-                   SELECT workspace.id AS workspace_id, max_concurrent_runs - (
-                       SELECT count(*) FROM run_queue
-                       WHERE run_queue.workspace_id = workspace.id AND lease_token IS NOT NULL) AS free
-                   FROM workspace WHERE id = ANY ($1)
-               ), placed AS (
-                   SELECT wanted.workspace_id, wanted.run_id, wanted.turn, room.free,
-                       row_number() OVER (PARTITION BY wanted.workspace_id ORDER BY wanted.turn) AS place
-                   FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS wanted (workspace_id, run_id, turn)
-                   JOIN room ON room.workspace_id = wanted.workspace_id
-               ), taken AS (
-                   SELECT run_queue.workspace_id, run_queue.run_id FROM placed
-                   JOIN run_queue ON run_queue.workspace_id = placed.workspace_id AND run_queue.run_id = placed.run_id
-                   WHERE placed.place <= placed.free AND run_queue.lease_token IS NULL
-                   ORDER BY placed.turn LIMIT $4
+            r#"WITH taken AS (
+                   SELECT run_queue.workspace_id, run_queue.run_id
+                   FROM unnest($1::uuid[], $2::uuid[]) AS wanted (workspace_id, run_id)
+                   JOIN run_queue ON run_queue.workspace_id = wanted.workspace_id AND run_queue.run_id = wanted.run_id
+                   WHERE run_queue.lease_token IS NULL
                    FOR UPDATE OF run_queue SKIP LOCKED
                )
-               UPDATE run_queue SET lease_token = gen_random_uuid(), lease_until = $5, worker = $6
+               UPDATE run_queue SET lease_token = gen_random_uuid(), lease_until = $3, worker = $4
                FROM taken
                WHERE run_queue.workspace_id = taken.workspace_id AND run_queue.run_id = taken.run_id
                RETURNING run_queue.workspace_id, run_queue.run_id, run_queue.lease_token AS "lease_token!""#,
-            &mine,
             &workspace_ids,
             &run_ids,
-            i64::from(limit),
             tx.now + self.run_lease,
             worker
         )
@@ -312,8 +306,8 @@ impl Store {
     }
 }
 
-/// Marks leased runs as running, makes the threads of those that have none yet, with the task as it stands now, and reads
-/// what their worker needs.
+/// Marks leased runs as running and reads what their worker needs, of those that have no thread yet from the task as it stands
+/// now.
 async fn start_leased(tx: &mut Tx, leases: &[RunLease]) -> Result<Vec<ClaimedRun>> {
     if leases.is_empty() {
         return Ok(vec![]);
@@ -341,14 +335,10 @@ async fn start_leased(tx: &mut Tx, leases: &[RunLease]) -> Result<Vec<ClaimedRun
     .await?;
     let leases: HashMap<_, _> = leases.iter().map(|lease| (lease.run_id.as_uuid(), *lease)).collect();
     let mut claimed = Vec::with_capacity(rows.len());
-    let mut made = Vec::new();
-    let mut resumed = Vec::new();
     for row in rows {
         let Some(lease) = leases.get(&row.id) else { continue };
-        let (thread_id, turn_no) =
-            row.thread_id.zip(row.turn_no).unwrap_or_else(|| (ThreadId::new(tx.now).as_uuid(), 1));
-        let of_starts = if row.thread_id.is_some() { &mut resumed } else { &mut made };
-        of_starts.push(claimed.len());
+        // A thread that is made with the first step has its run's id: known before, and the same whoever makes it.
+        let (thread_id, turn_no) = row.thread_id.zip(row.turn_no).unwrap_or((row.id, 1));
         claimed.push(ClaimedRun {
             scope: Scope::new(lease.workspace_id, Actor::System),
             lease: *lease,
@@ -360,6 +350,7 @@ async fn start_leased(tx: &mut Tx, leases: &[RunLease]) -> Result<Vec<ClaimedRun
             attempt: row.attempt.unsigned_abs() + 1,
             thread_id: thread_id.into(),
             turn_no: turn_no.unsigned_abs(),
+            has_thread: row.thread_id.is_some(),
             title: row.title,
             prompt: row.prompt,
             as_of: row.as_of,
@@ -367,28 +358,46 @@ async fn start_leased(tx: &mut Tx, leases: &[RunLease]) -> Result<Vec<ClaimedRun
             connection_ids: row.connection_ids.into_iter().map(ConnectionId::from).collect(),
         });
     }
-    let made: Vec<_> = made.into_iter().map(|index| &claimed[index]).collect();
-    let resumed: Vec<_> = resumed.into_iter().map(|index| &claimed[index]).collect();
-    make_threads(tx, &made).await?;
+    let resumed: Vec<_> = claimed.iter().filter(|run| run.has_thread).collect();
     resume_turns(tx, &resumed).await?;
     mark_running(tx, &claimed).await?;
     Ok(claimed)
 }
 
+/// Those of the workspaces whose runs nobody else leases until the transaction ends: one claimer at a time counts the runs of a
+/// workspace, and others pass it by.
+pub(crate) async fn keep_others_out(tx: &mut Tx, workspace_ids: &[Uuid]) -> Result<Vec<Uuid>> {
+    let mine = sqlx::query_scalar!(
+        r#"SELECT workspace_id AS "workspace_id!" FROM unnest($1::uuid[]) AS w (workspace_id)
+           WHERE pg_try_advisory_xact_lock(hashtextextended('tidings.run_claim ' || workspace_id::text, 0))"#,
+        workspace_ids
+    );
+    Ok(mine.fetch_all(tx.db()).await?)
+}
+
+/// How many more runs each of these workspaces may have at once.
+pub(crate) async fn rooms(tx: &mut Tx, workspace_ids: &[Uuid]) -> Result<HashMap<Uuid, usize>> {
+    let rows = sqlx::query!(
+        r#"SELECT workspace.id, max_concurrent_runs - (
+               SELECT count(*) FROM run_queue
+               WHERE run_queue.workspace_id = workspace.id AND lease_token IS NOT NULL) AS "free!"
+           FROM workspace WHERE id = ANY ($1)"#,
+        workspace_ids
+    )
+    .fetch_all(tx.db())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, usize::try_from(row.free).unwrap_or_default())).collect())
+}
+
 async fn mark_running(tx: &mut Tx, runs: &[ClaimedRun]) -> Result<()> {
     let workspace_ids: Vec<_> = runs.iter().map(|run| run.lease.workspace_id.as_uuid()).collect();
     let run_ids: Vec<_> = runs.iter().map(|run| run.lease.run_id.as_uuid()).collect();
-    let thread_ids: Vec<_> = runs.iter().map(|run| run.thread_id.as_uuid()).collect();
-    let turn_nos: Vec<_> = runs.iter().map(|run| run.turn_no as i32).collect();
     let done = sqlx::query!(
-        "UPDATE run SET status = 'running', attempt = attempt + 1, started_at = coalesce(started_at, $5),
-             thread_id = leased.thread_id, turn_no = leased.turn_no
-         FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[]) AS leased (workspace_id, run_id, thread_id, turn_no)
+        "UPDATE run SET status = 'running', attempt = attempt + 1, started_at = coalesce(started_at, $3)
+         FROM unnest($1::uuid[], $2::uuid[]) AS leased (workspace_id, run_id)
          WHERE run.workspace_id = leased.workspace_id AND run.id = leased.run_id",
         &workspace_ids,
         &run_ids,
-        &thread_ids,
-        &turn_nos,
         tx.now
     )
     .execute(tx.db())
@@ -402,57 +411,6 @@ fn window(
     closes_at: Option<DateTime<Utc>>,
 ) -> Option<Window> {
     Some(Window { date: date?, opens_at: opens_at?, closes_at: closes_at? })
-}
-
-/// Makes the threads of scheduled runs that start for the first time, each with its one turn, both running.
-async fn make_threads(tx: &mut Tx, runs: &[&ClaimedRun]) -> Result<()> {
-    if runs.is_empty() {
-        return Ok(());
-    }
-    let workspace_ids: Vec<_> = runs.iter().map(|run| run.lease.workspace_id.as_uuid()).collect();
-    let run_ids: Vec<_> = runs.iter().map(|run| run.lease.run_id.as_uuid()).collect();
-    let thread_ids: Vec<_> = runs.iter().map(|run| run.thread_id.as_uuid()).collect();
-    let task_ids: Vec<_> = runs.iter().map(|run| run.task_id.map(TaskId::as_uuid)).collect();
-    let creator_ids: Vec<_> = runs.iter().map(|run| run.creator_id.as_uuid()).collect();
-    let titles: Vec<_> = runs.iter().map(|run| run.title.clone()).collect();
-    let prompts: Vec<_> = runs.iter().map(|run| run.prompt.clone()).collect();
-    let as_of: Vec<_> = runs.iter().map(|run| run.as_of).collect();
-    let timezones: Vec<_> = runs.iter().map(|run| run.timezone.clone()).collect();
-    // One array literal a run: arrays of different lengths do not go into one parameter.
-    let connection_ids: Vec<_> = runs.iter().map(|run| array_literal(&run.connection_ids)).collect();
-    sqlx::query!(
-        "WITH made AS (
-             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
-                 $8::timestamptz[], $9::text[], $10::text[])
-               AS made (workspace_id, run_id, thread_id, task_id, creator_id, title, prompt, as_of, timezone, connection_ids)
-         ), threads AS (
-             INSERT INTO thread (workspace_id, id, creator_id, task_id, title, source, status, last_turn_no, connection_ids,
-                 created_at, updated_at)
-             SELECT workspace_id, thread_id, creator_id, task_id, title, 'task', 'running', 1, connection_ids::uuid[], $11, $11
-             FROM made
-         )
-         INSERT INTO turn (workspace_id, thread_id, turn_no, run_id, prompt, status, as_of, timezone, created_at, started_at)
-         SELECT workspace_id, thread_id, 1, run_id, prompt, 'running', as_of, timezone, $11, $11 FROM made",
-        &workspace_ids,
-        &run_ids,
-        &thread_ids,
-        &task_ids as &[Option<Uuid>],
-        &creator_ids,
-        &titles,
-        &prompts,
-        &as_of,
-        &timezones,
-        &connection_ids,
-        tx.now
-    )
-    .execute(tx.db())
-    .await?;
-    Ok(())
-}
-
-fn array_literal(ids: &[ConnectionId]) -> String {
-    let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
-    format!("{{{}}}", ids.join(","))
 }
 
 /// Sets turns going that were made when a person asked, or that an earlier worker began.

@@ -15,9 +15,11 @@ use crate::{
     error::{json, to_json_text, without_nul},
     event,
     notice::{self, Notice},
+    run_begin::FIRST_SEQ,
     run_message::{self, AnsweredRun, Audience},
     run_queue, run_wait,
     slack_turn::{self, EndedTurn},
+    webhook_event,
 };
 
 /// What became of a run that failed.
@@ -318,9 +320,13 @@ async fn record(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<()> {
     }
     let mut threads = Vec::with_capacity(endings.len());
     let mut answered = Vec::new();
+    let mut for_webhooks = Vec::new();
     let mut asked = Vec::new();
     for run in write_ends(tx, endings).await? {
         let Ending { workspace_id, run_id, end } = &endings[run.index];
+        if run.has_webhooks {
+            for_webhooks.push((*workspace_id, *run_id));
+        }
         threads.extend(run.thread.map(|(id, _)| ThreadId::from(id)));
         if let (None, Some(thread)) = (run.task_id, run.thread) {
             let (workspace_id, run_id) = (*workspace_id, *run_id);
@@ -343,6 +349,7 @@ async fn record(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<()> {
         }
     }
     run_message::send(tx, DeliveryKind::Answer, &answered).await?;
+    webhook_event::runs_ended(tx, &for_webhooks).await?;
     slack_turn::reply(tx, &asked).await?;
     event::tell_threads_changed(tx, &threads).await
 }
@@ -360,9 +367,12 @@ struct Ended {
     was_failing: bool,
     /// Whether its last occurrence was skipped for stale data.
     was_skipping_stale: bool,
+    /// Whether its workspace has webhooks.
+    has_webhooks: bool,
 }
 
-/// Ends runs, turns and threads in one statement, each row written once.
+/// Ends runs, turns and threads in one statement, each row written once. A scheduled run that started and took no step gets its
+/// thread and turn now, finished, of the task as it stands.
 async fn write_ends(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<Vec<Ended>> {
     let workspace_ids: Vec<_> = endings.iter().map(|run| run.workspace_id).collect();
     let run_ids: Vec<_> = endings.iter().map(|run| run.run_id).collect();
@@ -381,23 +391,49 @@ async fn write_ends(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<Vec<Ended>> {
     let queries: Vec<_> = usage().map(|usage| usage.queries as i32).collect();
     let rows: Vec<_> = usage().map(|usage| usage.rows as i64).collect();
     let written = sqlx::query!(
-        r#"WITH ended AS (
+        r#"WITH ending AS (
+               SELECT given.*, before.thread_id IS NULL AND before.started_at IS NOT NULL AND before.trigger = 'schedule' AS begins
+               FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                       $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::float8[], $14::int[], $15::bigint[])
+                   WITH ORDINALITY AS given (workspace_id, run_id, status, reason, message, turn_status, thread_status, told,
+                       headline, answer, tokens_in, tokens_out, credits, queries, rows, place)
+               JOIN run AS before ON before.workspace_id = given.workspace_id AND before.id = given.run_id
+           ), ended AS (
                UPDATE run SET status = ending.status, reason = ending.reason, finished_at = $16,
                    message = coalesce(ending.message, CASE WHEN ending.status = 'failed' THEN run.message END),
                    late = late AND started_at IS NOT NULL, tokens_in = run.tokens_in + ending.tokens_in,
                    tokens_out = run.tokens_out + ending.tokens_out, credits = run.credits + ending.credits,
-                   queries = run.queries + ending.queries, rows = run.rows + ending.rows
-               FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                       $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::float8[], $14::int[], $15::bigint[])
-                   WITH ORDINALITY AS ending (workspace_id, run_id, status, reason, message, turn_status, thread_status,
-                       told, headline, answer, tokens_in, tokens_out, credits, queries, rows, place)
+                   queries = run.queries + ending.queries, rows = run.rows + ending.rows,
+                   thread_id = CASE WHEN ending.begins THEN run.id ELSE run.thread_id END,
+                   turn_no = CASE WHEN ending.begins THEN 1 ELSE run.turn_no END
+               FROM ending
                WHERE run.workspace_id = ending.workspace_id AND run.id = ending.run_id
-               RETURNING ending.place, run.workspace_id, run.task_id, run.trigger, run.thread_id, run.turn_no, run.test_to,
-                   run.reason, ending.turn_status, ending.thread_status, ending.told, ending.headline, ending.answer
+               RETURNING ending.place, ending.begins, run.workspace_id, run.id, run.task_id, run.creator_id, run.trigger,
+                   run.thread_id, run.turn_no, run.test_to, run.reason, run.opens_at, run.started_at, ending.turn_status,
+                   ending.thread_status, ending.told, ending.headline, ending.answer
+           ), asked AS (
+               SELECT ended.*, task.title, task.prompt, task.schedule ->> 'timezone' AS timezone, task.notification,
+                   task.failing, task.skipping_stale
+               FROM ended
+               LEFT JOIN task ON task.workspace_id = ended.workspace_id AND task.id = ended.task_id
+           ), made AS (
+               INSERT INTO thread (workspace_id, id, creator_id, task_id, title, source, status, last_seq, last_turn_no,
+                   connection_ids, headline, created_at, updated_at)
+               SELECT workspace_id, thread_id, creator_id, task_id, title, 'task', thread_status, $17, 1, ARRAY(
+                       SELECT connection_id FROM task_connection
+                       WHERE task_connection.workspace_id = asked.workspace_id AND task_connection.task_id = asked.task_id
+                       ORDER BY position, connection_id), headline, started_at, $16
+               FROM asked WHERE begins
+           ), made_turns AS (
+               INSERT INTO turn (workspace_id, thread_id, turn_no, run_id, prompt, status, reason, message, answer, as_of,
+                   timezone, created_at, started_at, finished_at, finished_seq)
+               SELECT workspace_id, thread_id, 1, id, prompt, turn_status, reason, told, answer::json, opens_at, timezone,
+                   started_at, started_at, $16, $17
+               FROM asked WHERE begins
            ), threads AS (
                UPDATE thread SET last_seq = last_seq + 1, status = ended.thread_status, updated_at = $16,
                    headline = coalesce(ended.headline, thread.headline)
-               FROM ended WHERE thread.workspace_id = ended.workspace_id AND thread.id = ended.thread_id
+               FROM ended WHERE NOT ended.begins AND thread.workspace_id = ended.workspace_id AND thread.id = ended.thread_id
                RETURNING ended.place, thread.last_seq
            ), turns AS (
                UPDATE turn SET status = ended.turn_status, reason = ended.reason, message = ended.told,
@@ -407,13 +443,15 @@ async fn write_ends(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<Vec<Ended>> {
                  AND turn.turn_no = ended.turn_no
                RETURNING ended.place
            )
-           SELECT ended.place AS "place!", ended.trigger = 'schedule' AS "is_scheduled!", ended.task_id, ended.thread_id,
-               ended.turn_no, ended.test_to, turns.place IS NOT NULL AS "has_turn!", task.notification AS "notification?",
-               coalesce(task.failing, false) AS "was_failing!",
-               coalesce(task.skipping_stale, false) AS "was_skipping_stale!"
-           FROM ended
-           LEFT JOIN turns ON turns.place = ended.place
-           LEFT JOIN task ON task.workspace_id = ended.workspace_id AND task.id = ended.task_id"#,
+           SELECT asked.place AS "place!", asked.trigger = 'schedule' AS "is_scheduled!", asked.task_id, asked.thread_id,
+               asked.turn_no, asked.test_to, asked.begins OR turns.place IS NOT NULL AS "has_turn!",
+               asked.notification AS "notification?",
+               coalesce(asked.failing, false) AS "was_failing!",
+               coalesce(asked.skipping_stale, false) AS "was_skipping_stale!",
+               EXISTS (SELECT FROM webhook_endpoint WHERE webhook_endpoint.workspace_id = asked.workspace_id)
+                   AS "has_webhooks!"
+           FROM asked
+           LEFT JOIN turns ON turns.place = asked.place"#,
         &workspace_ids,
         &run_ids,
         &statuses as &[&str],
@@ -429,7 +467,8 @@ async fn write_ends(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<Vec<Ended>> {
         &credits,
         &queries,
         &rows,
-        tx.now
+        tx.now,
+        FIRST_SEQ
     )
     .fetch_all(tx.db())
     .await?;
@@ -447,6 +486,7 @@ async fn write_ends(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<Vec<Ended>> {
         notification: row.notification,
         was_failing: row.was_failing,
         was_skipping_stale: row.was_skipping_stale,
+        has_webhooks: row.has_webhooks,
     });
     Ok(ended.collect())
 }

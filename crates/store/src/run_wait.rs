@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, Result, RunLease, Scope, Store, Tx,
-    error::without_nul,
+    error::{one_row, without_nul},
     notice::{self, Notice},
     run_end::{self, Ending, RunEnd},
     run_queue,
@@ -116,27 +116,15 @@ pub(crate) async fn end_stale_streak(tx: &mut Tx, workspace_id: Uuid, task_id: U
     Ok(())
 }
 
-/// Takes back the start of a run in which nothing was done: its thread, which is empty, goes, and with the next start comes
-/// another, of the task as it stands then.
+/// Takes back the start of a run in which nothing was done: it has no thread yet, and with the next start it is asked what its
+/// task asks then.
 async fn unstart(tx: &mut Tx, run_id: Uuid) -> Result<()> {
-    let workspace_id = tx.workspace_id();
-    let thread_id = sqlx::query_scalar!(
-        "UPDATE run SET thread_id = NULL, turn_no = NULL, started_at = NULL FROM run AS before
-         WHERE run.workspace_id = $1 AND run.id = $2 AND before.workspace_id = $1 AND before.id = $2
-         RETURNING before.thread_id",
-        workspace_id,
+    let done = sqlx::query!(
+        "UPDATE run SET started_at = NULL WHERE workspace_id = $1 AND id = $2 AND thread_id IS NULL",
+        tx.workspace_id(),
         run_id
     )
-    .fetch_optional(tx.db())
-    .await?
-    .ok_or(Error::NotFound)?;
-    let Some(thread_id) = thread_id else { return Ok(()) };
-    // A turn with a step has keys that refuse this: what was begun is not taken back.
-    sqlx::query!("DELETE FROM turn WHERE workspace_id = $1 AND thread_id = $2", workspace_id, thread_id)
-        .execute(tx.db())
-        .await?;
-    sqlx::query!("DELETE FROM thread WHERE workspace_id = $1 AND id = $2", workspace_id, thread_id)
-        .execute(tx.db())
-        .await?;
-    Ok(())
+    .execute(tx.db())
+    .await?;
+    one_row(&done, Error::NotFound)
 }

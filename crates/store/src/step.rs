@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use domain::{Credits, ThreadId, step::StepBody};
 
 use crate::{
-    Error, Result, RunLease, Scope, Store, Tx, credit,
+    ClaimedRun, Error, Result, RunLease, Scope, Store, Tx, credit,
     error::{json, to_json_text},
-    event, run_queue,
+    event, run_begin, run_queue,
 };
 
 /// A step of a turn.
@@ -38,28 +38,22 @@ impl Store {
         let mut tx = self.begin(scope).await?;
         run_queue::hold(&mut tx, lease).await?;
         let seq = next_seq(&mut tx, thread_id).await?;
-        sqlx::query!(
-            "INSERT INTO step (workspace_id, thread_id, seq, turn_no, at, elapsed_ms, body)
-             VALUES ($1, $2, $3, $4, $5, $6, $7::text::json)",
-            tx.workspace_id(),
-            thread_id.as_uuid(),
-            seq,
-            turn_no as i32,
-            tx.now,
-            elapsed_ms as i32,
-            to_json_text(body)
-        )
-        .execute(tx.db())
-        .await?;
-        event::tell_thread_changed(&mut tx, thread_id).await?;
-        if let StepBody::Model { model, credits, .. } = body
-            && Credits::nearest(*credits) > Credits::default()
-        {
-            credit::debit(&mut tx, lease.run_id, Credits::nearest(*credits), model).await?;
-        }
-        let at = tx.now;
-        tx.commit().await?;
-        Ok(Step { seq: seq.unsigned_abs(), turn_no, at, elapsed_ms, body: body.clone() })
+        let of_turn = (lease, thread_id, turn_no);
+        write(tx, of_turn, seq, body, elapsed_ms).await
+    }
+
+    /// As [`Store::step_append`], where the run may have no thread yet ([`ClaimedRun::has_thread`]): its thread and turn are made
+    /// with the step.
+    pub async fn step_begin(&self, run: &ClaimedRun, body: &StepBody, elapsed_ms: u32) -> Result<Step> {
+        let mut tx = self.begin(&run.scope).await?;
+        run_queue::hold(&mut tx, &run.lease).await?;
+        let seq = if run_begin::begin(&mut tx, run).await? {
+            run_begin::FIRST_SEQ
+        } else {
+            next_seq(&mut tx, run.thread_id).await?
+        };
+        let of_turn = (&run.lease, run.thread_id, run.turn_no);
+        write(tx, of_turn, seq, body, elapsed_ms).await
     }
 
     /// The steps of a thread after `after_seq` (0: all of them), in order.
@@ -86,6 +80,38 @@ impl Store {
             })
             .collect()
     }
+}
+
+/// Writes a step under its number, and commits it.
+async fn write(
+    mut tx: Tx,
+    (lease, thread_id, turn_no): (&RunLease, ThreadId, u32),
+    seq: i64,
+    body: &StepBody,
+    elapsed_ms: u32,
+) -> Result<Step> {
+    sqlx::query!(
+        "INSERT INTO step (workspace_id, thread_id, seq, turn_no, at, elapsed_ms, body)
+         VALUES ($1, $2, $3, $4, $5, $6, $7::text::json)",
+        tx.workspace_id(),
+        thread_id.as_uuid(),
+        seq,
+        turn_no as i32,
+        tx.now,
+        elapsed_ms as i32,
+        to_json_text(body)
+    )
+    .execute(tx.db())
+    .await?;
+    event::tell_thread_changed(&mut tx, thread_id).await?;
+    if let StepBody::Model { model, credits, .. } = body
+        && Credits::nearest(*credits) > Credits::default()
+    {
+        credit::debit(&mut tx, lease.run_id, Credits::nearest(*credits), model).await?;
+    }
+    let at = tx.now;
+    tx.commit().await?;
+    Ok(Step { seq: seq.unsigned_abs(), turn_no, at, elapsed_ms, body: body.clone() })
 }
 
 /// The next number in a thread's sequence of events; whoever else wants one waits.

@@ -1,6 +1,12 @@
 //! A turn in the database, written under the lease of its run.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use domain::{
     ConnectionId,
@@ -33,6 +39,8 @@ const PAST_ANSWERS: u32 = 5;
 pub(crate) struct DatabaseJournal {
     store: Store,
     run: ClaimedRun,
+    /// Whether the run's thread is there: the first step makes it.
+    has_thread: Arc<AtomicBool>,
     /// What must hold for the answer to be sent.
     condition: Option<Condition>,
 }
@@ -47,8 +55,8 @@ struct ConnectionLimits {
 }
 
 impl DatabaseJournal {
-    pub(crate) const fn new(store: Store, run: ClaimedRun, condition: Option<Condition>) -> Self {
-        Self { store, run, condition }
+    pub(crate) fn new(store: Store, run: ClaimedRun, condition: Option<Condition>) -> Self {
+        Self { store, has_thread: Arc::new(run.has_thread.into()), run, condition }
     }
 
     /// What the turn has used by its steps, less what the run has recorded already: attempts that ended in a crash or were
@@ -158,8 +166,13 @@ impl DatabaseJournal {
 
     pub(super) async fn append(&self, body: &StepBody, elapsed: Duration) -> Result<(), Failure> {
         let ClaimedRun { scope, lease, thread_id, turn_no, .. } = &self.run;
-        let step =
-            self.store.step_append(scope, lease, *thread_id, *turn_no, body, milliseconds(elapsed)).await?;
+        let milliseconds = milliseconds(elapsed);
+        let step = if self.has_thread.load(Ordering::Relaxed) {
+            self.store.step_append(scope, lease, *thread_id, *turn_no, body, milliseconds).await?
+        } else {
+            self.store.step_begin(&self.run, body, milliseconds).await?
+        };
+        self.has_thread.store(true, Ordering::Relaxed);
         tracing::debug!(seq = step.seq, "step recorded");
         Ok(())
     }

@@ -55,6 +55,8 @@ pub(crate) struct Mail {
     #[schema(required)]
     html_url: Option<String>,
     attachments: Vec<MailAttachment>,
+    /// Whether the caller may look into its delivery: who had it sent, and admins.
+    has_proof: bool,
 }
 
 /// A header, decoded.
@@ -129,6 +131,7 @@ pub(crate) async fn mail_get(
         text: message.body_text(0).unwrap_or_default().into_owned(),
         html_url: has_html(&message).then(|| format!("/api/v1/outbox/{id}/html")),
         attachments: attachments.collect(),
+        has_proof: caller.role.is_admin() || is_creator(&state, &caller, id).await?,
     }))
 }
 
@@ -203,12 +206,21 @@ pub(crate) async fn mail_source(
     ))
 }
 
-/// A mail to the caller; any mail of the workspace for admins.
+/// A mail to the caller, or that the caller had sent; any mail of the workspace for admins.
 async fn visible(state: &ApiState, caller: &Caller, id: DeliveryId) -> Result<(OutboxMail, Vec<u8>)> {
     let found = state.store.outbox_mail_get(&caller.scope, id).await.or_refused("mail")?;
-    found
-        .filter(|(mail, _)| caller.role.is_admin() || mail.recipient.eq_ignore_ascii_case(&caller.email))
-        .ok_or(Error::NotFound("mail"))
+    let found = found.ok_or(Error::NotFound("mail"))?;
+    let is_theirs = caller.role.is_admin() || found.0.recipient.eq_ignore_ascii_case(&caller.email);
+    if is_theirs || is_creator(state, caller, id).await? {
+        return Ok(found);
+    }
+    Err(Error::NotFound("mail"))
+}
+
+/// Whether a delivery is about a task or thread of the caller's.
+async fn is_creator(state: &ApiState, caller: &Caller, id: DeliveryId) -> Result<bool> {
+    let creator = state.store.delivery_creator(&caller.scope, id).await.or_refused("delivery")?;
+    Ok(creator == Some(caller.user_id))
 }
 
 fn parse(source: &[u8]) -> Result<Message<'_>> {

@@ -142,6 +142,9 @@ pub(crate) struct Delivery {
     /// Why that much.
     #[schema(required)]
     audience_reason: Option<String>,
+    /// Why it goes by another way than its recipient prefers: `slack_not_linked`, `slack_not_connected`.
+    #[schema(required)]
+    fallback: Option<String>,
     #[schema(required)]
     sent_at: Option<DateTime<Utc>>,
 }
@@ -151,11 +154,11 @@ pub(crate) struct Delivery {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Recipient {
     #[schema(required)]
-    user_id: Option<UserId>,
+    pub(crate) user_id: Option<UserId>,
     #[schema(required)]
-    slack_channel_id: Option<String>,
+    pub(crate) slack_channel_id: Option<String>,
     /// A name for people.
-    label: String,
+    pub(crate) label: String,
 }
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
@@ -325,6 +328,7 @@ impl From<store::Delivery> for Delivery {
             provider_id: delivery.provider_id,
             audience: delivery.audience,
             audience_reason: delivery.audience_reason,
+            fallback: delivery.fallback,
             sent_at: delivery.sent_at,
         }
     }

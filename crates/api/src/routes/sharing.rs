@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    ApiState, Result,
+    ApiState, Error, Result,
     auth::Caller,
     error::StoreResult,
     extract::{Json, Path},
@@ -102,8 +102,28 @@ pub(crate) async fn sharing_replace(
     let groups = group_ids.into_iter().map(Subject::Group);
     let workspace = request.workspace.then_some(Subject::Workspace);
     let subjects: Vec<_> = users.chain(groups).chain(workspace).collect();
+    if !subjects.is_empty() {
+        require_shared_credentials(&state, &caller, id).await?;
+    }
     state.store.thread_share_put(&caller.scope, id, &subjects).await.or_refused("thread")?;
     describe(&state, &caller, id).await.map(axum::Json)
+}
+
+/// Refuses to share a thread that used a connection whose credentials are not shared.
+async fn require_shared_credentials(state: &ApiState, caller: &Caller, id: ThreadId) -> Result<()> {
+    let used = state.store.thread_connections_used(&caller.scope, id).await.or_refused("thread")?;
+    let facts =
+        state.store.audience_facts(&caller.scope, caller.user_id, &used, &[]).await.or_refused("thread")?;
+    match facts.data.connections.iter().find(|used| !used.rule.shares_credentials) {
+        None => Ok(()),
+        Some(used) => Err(Error::Conflict {
+            reason: "credentials_not_shared",
+            message: format!(
+                "the thread used {}, whose credentials are not shared, and so stays yours alone",
+                used.name
+            ),
+        }),
+    }
 }
 
 async fn describe(state: &ApiState, caller: &Caller, id: ThreadId) -> Result<Sharing> {

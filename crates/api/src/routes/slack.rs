@@ -23,7 +23,7 @@ use crate::{
 /// Channels in one answer.
 const CHANNELS_MAX: u32 = 50;
 /// How old what is known of a channel may be for a look-up by its id.
-const CHANNEL_FRESH_FOR: TimeDelta = TimeDelta::minutes(5);
+pub(crate) const CHANNEL_FRESH_FOR: TimeDelta = TimeDelta::minutes(5);
 
 /// How the workspace stands with Slack.
 #[derive(Serialize, ToSchema)]
@@ -226,7 +226,7 @@ pub(crate) async fn slack_channel_list(
         return Err(Error::field("q", "must have at most 300 characters"));
     }
     let found = match channel_id(&text) {
-        Some(id) => channel(&state, &caller, id).await?.into_iter().collect(),
+        Some(id) => channel(&state, &caller, id, CHANNEL_FRESH_FOR).await?.into_iter().collect(),
         None => {
             let found = state.store.slack_channel_search(&caller.scope, text.trim(), CHANNELS_MAX).await;
             found.or_refused("channel")?
@@ -250,11 +250,17 @@ fn channel_id(text: &str) -> Option<&str> {
     is_id.then_some(id)
 }
 
-async fn channel(state: &ApiState, caller: &Caller, id: &str) -> Result<Option<store::SlackChannel>> {
+/// One channel, as seen no longer than `fresh_for` ago or as Slack tells it; none that the app may not see.
+pub(crate) async fn channel(
+    state: &ApiState,
+    caller: &Caller,
+    id: &str,
+    fresh_for: TimeDelta,
+) -> Result<Option<store::SlackChannel>> {
     let visible = |channel: &store::SlackChannel| channel.is_member || !channel.is_private;
     let known = state.store.slack_channel_get(&caller.scope, id).await.or_refused("channel")?;
     let now = state.store.now().await.or_refused("channel")?;
-    if let Some(known) = known.filter(|known| now - known.refreshed_at < CHANNEL_FRESH_FOR) {
+    if let Some(known) = known.filter(|known| now - known.refreshed_at < fresh_for) {
         return Ok(Some(known).filter(visible));
     }
     let token = slack::token(state, &caller.scope).await?;

@@ -28,6 +28,7 @@ use crate::{
     extract::{Given, Json, Path, Query},
     page::{LIMIT_MAX, List, Part, page},
     routes::people::SortDirection,
+    slack,
 };
 
 /// How many rows are read at once where all are needed.
@@ -467,7 +468,7 @@ pub(crate) async fn own(state: &ApiState, caller: &Caller, id: TaskId) -> Result
     task.filter(|task| task.creator_id == caller.user_id).ok_or(Error::NotFound("task"))
 }
 
-/// Checks all that needs no look-up but the workspace's settings.
+/// Checks all of a task that its rows do not: its fields, and its Slack channels as they are now.
 async fn check(
     state: &ApiState,
     caller: &Caller,
@@ -476,19 +477,15 @@ async fn check(
 ) -> Result<Schedule> {
     let workspace = state.store.workspace_get(&caller.scope).await.or_refused("workspace")?;
     let checked = spec.check(now, workspace.may_never_expire);
-    let slack = spec.notification.slack_channels.is_empty();
-    match (checked, slack) {
-        (checked, true) => Ok(checked?),
-        (Ok(_), false) => Err(slack_missing().into()),
-        (Err(mut invalid), false) => {
-            invalid.issues.extend(slack_missing().issues);
+    let wrong = slack::channels::check(state, caller, &mut spec.notification.slack_channels).await?;
+    match checked {
+        Ok(schedule) if wrong.is_empty() => Ok(schedule),
+        Ok(_) => Err(Invalid { issues: wrong }.into()),
+        Err(mut invalid) => {
+            invalid.issues.extend(wrong);
             Err(invalid.into())
         }
     }
-}
-
-fn slack_missing() -> Invalid {
-    Invalid::new("notification.slackChannels", "Slack is not connected to this workspace")
 }
 
 impl From<TaskSort> for store::TaskSort {

@@ -1,7 +1,8 @@
-//! Slack's side of the API: what Slack itself calls ([`inbound`]), the way back from its consent page ([`callback`]), and what
-//! both and [`crate::routes::slack`] need.
+//! Slack's side of the API: what Slack itself calls ([`inbound`]), the way back from its consent page ([`callback`]), the
+//! channels that tasks name ([`channels`]), and what they and [`crate::routes::slack`] need.
 
 pub(crate) mod callback;
+pub(crate) mod channels;
 pub(crate) mod inbound;
 
 use chrono::TimeDelta;

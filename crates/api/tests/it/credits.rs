@@ -21,7 +21,7 @@ async fn spend(api: &Api, credits: f64) {
         credits,
     };
     let store = api.world.store();
-    store.step_append(&run.scope, &run.lease, run.thread_id, run.turn_no, &reply, 1).await.expect("a step");
+    store.step_begin(&run, &reply, 1).await.expect("a step");
     api.world.succeed(&run).await;
 }
 

@@ -19,7 +19,7 @@ use crate::harness::{Api, request, text};
 pub(crate) async fn work(world: &World, run: &ClaimedRun) -> (ResultId, domain::ChartId) {
     let store = world.store();
     let step = StepBody::Notice { text: "Looking.".into() };
-    store.step_append(&run.scope, &run.lease, run.thread_id, run.turn_no, &step, 5).await.expect("a step");
+    store.step_begin(run, &step, 5).await.expect("a step");
     let rows = (0..2_500).map(|n| vec![Cell::Text(format!("=cmd{n}")), Cell::Int(n)]).collect();
     let columns = vec![Column::new("carrier", ColumnType::Text), Column::new("flights", ColumnType::Integer)];
     let table = Table { columns, rows, truncated: None };

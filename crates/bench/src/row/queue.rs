@@ -17,22 +17,22 @@ use crate::{
 const PART: Part = Part::Queue;
 
 /// What the best crew is looked for among.
-const CREWS: [Crew; 6] = [
-    Crew { schedulers: 1, workers: 1, claim: 500, finishers: 1, group: 500 },
-    Crew { schedulers: 1, workers: 2, claim: 500, finishers: 1, group: 500 },
-    Crew { schedulers: 1, workers: 2, claim: 1_000, finishers: 2, group: 500 },
-    Crew { schedulers: 1, workers: 3, claim: 500, finishers: 1, group: 500 },
-    Crew { schedulers: 2, workers: 2, claim: 500, finishers: 2, group: 250 },
-    Crew { schedulers: 2, workers: 4, claim: 500, finishers: 1, group: 500 },
+const CREWS: [Crew; 5] = [
+    Crew { schedulers: 0, workers: 2, claim: 500, finishers: 1, group: 500 },
+    Crew { schedulers: 0, workers: 3, claim: 500, finishers: 1, group: 500 },
+    Crew { schedulers: 0, workers: 4, claim: 500, finishers: 1, group: 500 },
+    Crew { schedulers: 0, workers: 3, claim: 1_000, finishers: 1, group: 1_000 },
+    Crew { schedulers: 0, workers: 6, claim: 250, finishers: 1, group: 250 },
 ];
+/// Schedulers queue it all, and workers take it from there: what a run costs for which nobody had room as it came due.
+const QUEUED: Crew = Crew { schedulers: 2, workers: 2, claim: 500, finishers: 1, group: 500 };
 
 pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     let size = bench.options.size;
     bench.crew = best_crew(bench).await?;
     let crew = bench.crew;
     bench.notes.push(format!(
-        "queue: {} schedulers and {} workers, each of which claims {} runs and ends them in groups of {}, {} groups at once, were the best of {} crews",
-        crew.schedulers,
+        "queue: {} workers, each of which starts {} runs as they come due and ends them in groups of {}, {} groups at once, were the best of {} crews",
         crew.workers,
         crew.claim,
         crew.group,
@@ -42,17 +42,19 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     let ours = bench.copy("queue").await?;
     let records = bench.copy("records").await?;
     let same = bench.copy("same").await?;
+    let queued = bench.copy("queued").await?;
     pgbench::prepare(&mut same.connect().await?).await?;
     let mut connection = records.connect().await?;
-    let (mut runs, mut wal, mut same_runs) = (vec![], vec![], vec![]);
+    let (mut runs, mut wal, mut same_runs, mut queued_runs) = (vec![], vec![], vec![], vec![]);
     let (mut empty_jobs, mut record_jobs) = (vec![], vec![]);
     for round in 0..size.rounds {
         let drained = drain(&ours, Batch::of(size.tasks[1], size.due, round)?, crew).await?;
         runs.push(drained.runs_per_second);
         wal.push(drained.wal_per_run / 1_000.0);
-        let clients = crew.schedulers + crew.workers;
         let batch = Batch::of(size.tasks[1], size.due, round)?;
-        same_runs.push(pgbench::drain(bench.server.folder(), &same, batch, clients).await?);
+        same_runs.push(pgbench::drain(bench.server.folder(), &same, batch, crew.workers).await?);
+        let batch = Batch::of(size.tasks[1], size.due / 10, size.rounds + round)?;
+        queued_runs.push(drain(&queued, batch, QUEUED).await?.runs_per_second);
         let Some(folder) = &bench.options.yardstick else { continue };
         let empty = bench.server.create("empty", None).await?;
         settle(&mut connection).await?;
@@ -66,6 +68,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     bench.rows.push(ours_row);
     let wal_row = Row::of(PART, "log written for each run", "kB", &wal)?.with_goal(Goal::AtMost(1.5));
     bench.rows.push(wal_row);
+    bench.rows.push(Row::of(PART, "runs by way of the queue", "runs/s", &queued_runs)?);
     bench.rows.push(Row::of(PART, "the same SQL under pgbench", "runs/s", &same_runs)?);
     bench
         .rows
@@ -82,7 +85,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     bench
         .rows
         .push(Row::new(PART, "runs by that", "x", ratios(&runs, &empty_jobs)?).with_goal(Goal::AtLeast(0.9)));
-    for database in [&ours, &records, &same] {
+    for database in [&ours, &records, &same, &queued] {
         bench.server.remove(database).await?;
     }
     Ok(())

@@ -19,25 +19,19 @@ const FUNCTIONS: &str = include_str!("../../yardstick/same.sql");
 /// Where the store's statements are kept, each as it is prepared.
 const STATEMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.sqlx");
 /// Each gap, and what only its statement says.
-const GAPS: [(&str, &str); 16] = [
+const GAPS: [(&str, &str); 13] = [
+    ("alone", "pg_try_advisory_xact_lock(hashtextextended('tidings.due_start'"),
     ("due", "WHERE due_at <= $1 AND due_at >= $2 ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED"),
     ("tasks", "AS due (workspace_id, task_id, date) JOIN task ON"),
     ("unfinished", "FROM unnest($1::uuid[], $2::uuid[]) AS due (workspace_id, task_id) JOIN run_queue ON"),
+    ("turns", "WHERE pg_try_advisory_xact_lock(hashtextextended('tidings.run_claim '"),
+    ("used_up", "FROM credit_balance WHERE workspace_id = ANY ($1) GROUP BY workspace_id HAVING"),
+    ("rooms", "AS \"free!\" FROM workspace WHERE id = ANY ($1)"),
     (
         "runs",
         "ON CONFLICT ON CONSTRAINT run_occurrence_unique DO NOTHING RETURNING workspace_id, id ) INSERT",
     ),
     ("next", "UPDATE task_due SET due_at = next.due_at"),
-    ("slice", "WITH RECURSIVE busy AS ( (SELECT workspace_id, 1 AS visited FROM run_queue"),
-    ("turns", "WHERE pg_try_advisory_xact_lock(hashtextextended('tidings.run_claim '"),
-    ("used_up", "FROM credit_balance WHERE workspace_id = ANY ($1) GROUP BY workspace_id HAVING"),
-    ("lease", "UPDATE run_queue SET lease_token = gen_random_uuid(), lease_until = $5, worker = $6"),
-    ("start", "coalesce(turn.prompt, task.prompt) AS \"prompt!\""),
-    (
-        "threads",
-        "SELECT workspace_id, thread_id, 1, run_id, prompt, 'running', as_of, timezone, $11, $11 FROM made",
-    ),
-    ("running", "SET status = 'running', attempt = attempt + 1, started_at = coalesce(started_at, $5)"),
     ("off", "DELETE FROM run_queue USING held"),
     ("ended", "UPDATE run SET status = ending.status, reason = ending.reason"),
     (
@@ -48,11 +42,10 @@ const GAPS: [(&str, &str); 16] = [
 ];
 /// Occurrences and runs of one transaction.
 const BATCH: u32 = 500;
-/// Rounds of a client beyond its share: claims pass locked workspaces by, and so may come back with less than a batch.
+/// Rounds of a client beyond its share: it finds nothing while another starts what is due.
 const SPARE_ROUNDS: u32 = 200;
-/// One round of a client: three transactions, and a pause as a worker's when nothing was claimed.
-const SCRIPT: &str = "SELECT watermark FROM yardstick.due_claim(:watermark::timestamptz, :batch::bigint) \\gset
-SELECT cursor, claimed, workspace_ids, run_ids, tokens FROM yardstick.run_claim(:cursor::uuid, :batch::int) \\gset
+/// One round of a client: two transactions, and a pause as a worker's when nothing was started.
+const SCRIPT: &str = "SELECT watermark, claimed, workspace_ids, run_ids, tokens FROM yardstick.due_start(:watermark::timestamptz, :batch::bigint) \\gset
 SELECT yardstick.run_succeed_all(:workspace_ids::uuid[], :run_ids::uuid[], :tokens::uuid[]);
 \\if :claimed = 0
 \\sleep 5 ms
@@ -85,7 +78,6 @@ pub(crate) async fn drain(
     let rounds = 2 * batch.count.div_ceil(BATCH * clients) + SPARE_ROUNDS;
     let output = Command::new(Path::new(&programs).join("pgbench"))
         .args(["--no-vacuum", "--protocol=prepared", "--define=watermark=1970-01-01"])
-        .arg("--define=cursor=00000000-0000-0000-0000-000000000000")
         .arg(format!("--define=batch={BATCH}"))
         .arg(format!("--client={clients}"))
         .arg(format!("--transactions={rounds}"))
@@ -164,6 +156,7 @@ fn arguments(text: &str) -> Option<(Vec<&str>, &str)> {
             '(' | '[' => depth += 1,
             ')' if depth == 0 => {
                 found.push(text[start..at].trim());
+                found.retain(|argument| !argument.is_empty());
                 return Some((found, &text[at + 1..]));
             }
             ')' | ']' => depth -= 1,
@@ -220,5 +213,7 @@ mod tests {
             "x SELECT a, f(b, c[1])::int, a; y"
         );
         assert!(fill("@put(a);", &statements).is_err(), "it needs $2");
+        let statements = HashMap::from([("put", "SELECT 1".to_owned())]);
+        assert_eq!(fill("@put();", &statements).expect("filled"), "SELECT 1;");
     }
 }

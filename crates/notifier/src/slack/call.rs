@@ -27,6 +27,7 @@ const TIER_4: SlackRate = SlackRate::per_minute(100);
 
 impl Method {
     pub(super) const INFO: Self = Self { name: "conversations.info", rate: TIER_3 };
+    pub(super) const MEMBERS: Self = Self { name: "conversations.members", rate: TIER_4 };
     pub(super) const OPEN: Self = Self { name: "conversations.open", rate: TIER_3 };
     /// Some apps may call it once a minute: Slack says so when it is called too early, and that is kept to.
     pub(super) const HISTORY: Self = Self { name: "conversations.history", rate: TIER_3 };

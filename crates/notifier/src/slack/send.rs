@@ -4,8 +4,9 @@ use chrono::TimeDelta;
 use domain::delivery::{Audience, Channel, DeliveryKind, DeliveryState};
 use fail::fail_point;
 use rand::RngExt as _;
+use serde_json::{Value, json};
 use slack::{Class, block::Block};
-use store::{ClaimedDelivery, DeliveryOutcome, SlackChannelCheck, SlackLaneTake, SlackPost};
+use store::{ClaimedDelivery, ContentMark, DeliveryOutcome, SlackChannelCheck, SlackLaneTake, SlackPost};
 use tokio::time::Instant;
 
 use super::{
@@ -18,6 +19,7 @@ use super::{
 };
 use crate::{
     Notifier,
+    audience::{self, ChannelPeople},
     compose::{self, Composed, Composer, Reader},
     deliver::Error,
     message::Message,
@@ -132,9 +134,7 @@ impl Notifier {
             return Err(Stop::End(failed("no_recipient", "The recipient is gone.")));
         };
         if user.is_deactivated {
-            let reason = "the recipient is deactivated";
-            let (scope, lease) = (&delivery.scope, &delivery.lease);
-            self.store.delivery_audience(scope, lease, Audience::Withheld, reason).await?;
+            audience::note_deactivated(&self.store, delivery).await?;
             return Err(Stop::End(DeliveryOutcome::Withheld { reason: "recipient_deactivated".to_owned() }));
         }
         if self.is_unsubscribed(delivery).await? {
@@ -148,7 +148,7 @@ impl Notifier {
         let line = &place.line;
         let channel = self.slack_channel(delivery, place).await?;
         let check = self.slack_check(delivery, place, &channel).await?;
-        let composed = self.slack_compose(delivery, check).await?;
+        let composed = self.slack_compose(delivery, place, &channel, check).await?;
         let target = Target { lease: &delivery.lease, lane: &place.lane, channel: &channel };
         let root = self.slack_post_parts(delivery, place, &target, &composed.message).await?;
         if let Some(file) = &composed.attachment {
@@ -214,11 +214,17 @@ impl Notifier {
     async fn slack_compose(
         &self,
         delivery: &ClaimedDelivery,
+        place: &Place<'_>,
+        channel: &str,
         check: SlackChannelCheck,
     ) -> Result<Composed, Stop> {
+        let there;
         let reader = match &delivery.user {
             Some(user) if delivery.channel == Channel::SlackDm => Reader::Person(user),
-            _ => Reader::Channel { is_shared: check.is_shared },
+            _ => {
+                there = self.slack_people(place, channel, check).await?;
+                Reader::Channel(&there)
+            }
         };
         let composer = Composer { store: &self.store, public_url: &self.public_url, delivery };
         let composed = match composer.compose(reader).await {
@@ -226,12 +232,41 @@ impl Notifier {
             Err(compose::Error::Gone(what)) => return Err(Stop::End(failed("gone", what))),
             Err(compose::Error::Store(error)) => return Err(error.into()),
         };
-        let (scope, lease) = (&delivery.scope, &delivery.lease);
-        self.store.delivery_audience(scope, lease, composed.audience, composed.audience_reason).await?;
-        if composed.audience == Audience::Withheld {
+        let decision = composed.decision.as_ref();
+        let is_withheld = decision.is_some_and(|decision| decision.audience == Audience::Withheld);
+        let content = (!is_withheld).then(|| content_mark(delivery, &composed.message));
+        audience::note(&self.store, delivery, decision, content.as_ref()).await?;
+        if is_withheld {
             return Err(Stop::End(DeliveryOutcome::Withheld { reason: "not_allowed".to_owned() }));
         }
         Ok(composed)
+    }
+
+    /// Who is in a channel now. What Slack will not tell us is not known, and counts as if there were people from outside; what
+    /// it will tell later is waited for.
+    async fn slack_people(
+        &self,
+        place: &Place<'_>,
+        channel: &str,
+        check: SlackChannelCheck,
+    ) -> Result<ChannelPeople, Stop> {
+        let now = self.store.now().await?;
+        let team_id = place.line.team_id.as_str();
+        let members = &self.slack_members;
+        let read = place
+            .line
+            .call(Method::MEMBERS, |client, token| async move {
+                members.read(&client, &token, team_id, channel, now).await
+            })
+            .await;
+        match read {
+            Ok(read) => Ok(ChannelPeople::of(&read, check.is_shared)),
+            Err(Stop::Slack(error)) if matches!(error.class(), Class::Installation | Class::Ours) => {
+                tracing::warn!(%error, "who is in a channel could not be read");
+                Ok(ChannelPeople { people: None, is_shared_outside: check.is_shared })
+            }
+            Err(stop) => Err(stop),
+        }
     }
 
     /// Posts the parts of a message that are not there yet, in order. Answers Slack's name for the first.
@@ -243,7 +278,7 @@ impl Notifier {
         message: &Message,
     ) -> Result<String, Stop> {
         let line = &place.line;
-        let form = if delivery.kind == DeliveryKind::Reply { Form::Reply } else { Form::Message };
+        let form = form(delivery);
         let buttons = buttons(delivery, message);
         let opens_thread = delivery.kind == DeliveryKind::Answer && delivery.thread_id.is_some();
         let posted_ts =
@@ -318,6 +353,19 @@ fn root(delivery: &ClaimedDelivery, posts: &[SlackPost]) -> Option<String> {
         .slack_thread_ts
         .clone()
         .or_else(|| posts.iter().find(|post| post.part == 0).and_then(|post| post.ts.clone()))
+}
+
+const fn form(delivery: &ClaimedDelivery) -> Form {
+    if matches!(delivery.kind, DeliveryKind::Reply) { Form::Reply } else { Form::Message }
+}
+
+/// Names what is posted by its hash, and keeps it: the words and blocks of each message. Pictures are left out: a block names
+/// its file only once Slack has it.
+fn content_mark(delivery: &ClaimedDelivery, message: &Message) -> ContentMark {
+    let parts = layout::parts(message, form(delivery), buttons(delivery, message), &[]);
+    let posted = parts.iter().map(|part| json!({ "text": part.text, "blocks": part.blocks })).collect();
+    let posted = Value::Array(posted);
+    audience::mark(posted.to_string().as_bytes(), Some(posted))
 }
 
 fn buttons(delivery: &ClaimedDelivery, message: &Message) -> Buttons {

@@ -15,7 +15,7 @@ fn content_ids(message: &Message) -> Vec<String> {
     (1..=message.pictures.len()).map(|number| format!("chart-{number}.x@tidings.example.com")).collect()
 }
 
-fn check_golden(name: &str, actual: &str) {
+pub(crate) fn check_golden(name: &str, actual: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, actual).expect("the golden file is written");

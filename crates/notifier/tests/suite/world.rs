@@ -9,6 +9,7 @@ use domain::{
     check::{Check, Verdict},
     delivery::{Audience, DeliveryState},
     run::{RunReason, Usage},
+    step::StepBody,
     table::{Cell, Column, ColumnType, Table},
     task::{Notification, TaskSpec},
 };
@@ -102,6 +103,11 @@ impl World {
 
     /// Answers a claimed run with a result of `rows` rows, each with `padding` more characters, and a chart of it.
     pub(crate) async fn answer(&self, run: &ClaimedRun, rows: i64, padding: usize) -> RunId {
+        self.answer_with(run, rows, padding, "It flew **{{f1}}** times.").await
+    }
+
+    /// As [`World::answer`], with a body of the caller's.
+    pub(crate) async fn answer_with(&self, run: &ClaimedRun, rows: i64, padding: usize, body: &str) -> RunId {
         let padding = "x".repeat(padding);
         let table = Table {
             columns: vec![
@@ -148,7 +154,7 @@ impl World {
         };
         let answer = Answer {
             headline: "United led with {{f1}} flights.".into(),
-            body: "It flew **{{f1}}** times.".into(),
+            body: body.into(),
             figures: vec![Figure {
                 id: "f1".into(),
                 text: "58,665".into(),
@@ -177,6 +183,8 @@ impl World {
         self.store().due_claim(10, None).await.expect("an occurrence");
         let run = self.store().run_claim("a worker", 1).await.expect("a claim").pop().expect("the run");
         assert_eq!(run.task_id, Some(task));
+        let looking = StepBody::Notice { text: "Looking.".into() };
+        self.store().step_begin(&run, &looking, 5).await.expect("a step");
         let table =
             Table { columns: vec![Column::new("n", ColumnType::Integer)], rows: vec![], truncated: None };
         let result = NewResult {
@@ -242,6 +250,11 @@ impl World {
         let delivery = self.delivery_to(run, email).await;
         (delivery.state, delivery.reason, delivery.audience)
     }
+}
+
+/// What a notifier works with that keeps its mails in the database.
+pub(crate) fn options_of(world: &World) -> NotifierOptions {
+    options(world.store().clone(), Transport::Outbox)
 }
 
 fn options(store: Store, transport: Transport) -> NotifierOptions {

@@ -181,7 +181,7 @@ async fn a_run_in_the_midst_of_its_steps_stops_before_the_next_and_sends_nothing
     let store = world.store();
     let step = async || {
         let body = StepBody::Notice { text: "one more".to_owned() };
-        store.step_append(&run.scope, &run.lease, run.thread_id, run.turn_no, &body, 1).await
+        store.step_begin(&run, &body, 1).await
     };
     step().await.expect("a step");
     store.member_deactivate(&world.scope, erin).await.expect("a deactivation");

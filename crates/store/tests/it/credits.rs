@@ -38,10 +38,7 @@ async fn ask(world: &World) {
 }
 
 async fn spend(store: &Store, run: &ClaimedRun, amount: Credits) {
-    store
-        .step_append(&run.scope, &run.lease, run.thread_id, run.turn_no, &reply(amount), 1)
-        .await
-        .expect("a step");
+    store.step_begin(run, &reply(amount), 1).await.expect("a step");
 }
 
 async fn grant(world: &World, amount: &str) -> u64 {
@@ -196,6 +193,19 @@ async fn a_run_without_credits_waits_unclaimed_and_runs_at_once_when_they_return
     assert_eq!((run.task_id, run.attempt, run.late), (Some(task.id), 1, false));
     world.succeed(&run).await;
     assert_eq!(world.fates(task.id).await, ["03-02 succeeded"]);
+}
+
+/// A worker that starts what is due as it comes due leaves those runs to a claim, which has them wait.
+#[tokio::test]
+async fn no_run_starts_as_it_comes_due_without_credits() {
+    let world = World::new().await;
+    used_up(&world).await;
+    let task = world.task(|_| ()).await;
+    world.set("2026-03-02T09:00:00Z");
+    let (claim, started) = world.store().due_start("test", 5).await.expect("a start");
+    assert_eq!((claim.queued, started.len()), (1, 0));
+    assert!(world.claim().await.is_empty());
+    assert_eq!(world.fates(task.id).await, ["03-02 waiting blocked_by_credits"]);
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ async fn creator(world: &World, round: usize) -> UserId {
 
 async fn step(store: &Store, run: &ClaimedRun) -> Result<store::Step, Error> {
     let body = StepBody::Notice { text: "looking".into() };
-    store.step_append(&run.scope, &run.lease, run.thread_id, run.turn_no, &body, 1).await
+    store.step_begin(run, &body, 1).await
 }
 
 /// Works off messages as a notifier whose server never answers, until the deactivation is over and nothing is left.

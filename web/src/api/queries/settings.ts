@@ -12,6 +12,18 @@ export function replacePreferences(preferences: NotificationPreferences): Promis
   return unwrap(client.PUT("/api/v1/me/notification-preferences", { body: preferences }));
 }
 
+/** Tasks whose messages one does not want. */
+export const quietTasksQuery = queryOptions({
+  queryKey: ["quiet-tasks"],
+  queryFn: () => unwrap(client.GET("/api/v1/me/quiet-tasks")),
+});
+
+export async function quietTask(id: string, isQuiet: boolean): Promise<void> {
+  const params = { path: { id } };
+  if (isQuiet) await unwrap(client.PUT("/api/v1/me/quiet-tasks/{id}", { params }));
+  else await unwrap(client.DELETE("/api/v1/me/quiet-tasks/{id}", { params }));
+}
+
 export const tokensQuery = queryOptions({
   queryKey: ["tokens"],
   queryFn: () => unwrap(client.GET("/api/v1/tokens")),

@@ -15,6 +15,7 @@ import { Page, Section } from "@/components/ui/page";
 import { Skeleton } from "@/components/ui/skeleton";
 import { deleteWithUndo } from "@/components/undo";
 
+import { AudienceRule } from "./AudienceRule";
 import { TestOutcome } from "./connection-form";
 import { EditConnection } from "./EditConnection";
 import { Freshness } from "./Freshness";
@@ -101,6 +102,7 @@ function OneConnection({ connection }: { connection: DataConnection }) {
           <Freshness connection={connection} />
           <Sensitive connection={connection} mayManage={mayManage} />
           {mayManage ? <Grants connectionId={connection.id} /> : null}
+          {mayManage ? <AudienceRule connectionId={connection.id} /> : null}
         </div>
       </div>
     </Page>

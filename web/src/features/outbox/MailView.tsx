@@ -48,6 +48,11 @@ export function MailView() {
             Thread
           </Link>
         ) : null}
+        {mail.hasProof ? (
+          <Link to="/deliveries/$deliveryId" params={{ deliveryId: mail.id }} className="link">
+            Delivery
+          </Link>
+        ) : null}
         {mail.attachments.map(({ filename, url, sizeBytes }) => (
           <a key={url} href={url} download={filename} className="link inline-flex items-center gap-1.5">
             <Paperclip className="size-3.5" aria-hidden />

@@ -1,19 +1,45 @@
-import { Page } from "@/components/ui/page";
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 
+import { meQuery } from "@/api/queries/session";
+import { NotReached } from "@/components/not-reached";
+import { Page, Section } from "@/components/ui/page";
+
+import { AudiencePolicy } from "./AudiencePolicy";
 import { NotificationPreferences } from "./NotificationPreferences";
 import { Profile } from "./Profile";
 import { SlackAccount } from "./SlackAccount";
 import { Tokens } from "./Tokens";
 
 export function SettingsPage() {
+  const { data: me } = useQuery(meQuery);
   return (
     <Page title="Settings" width="read">
       <div className="max-w-[42rem] space-y-12">
         <Profile />
         <NotificationPreferences />
         <SlackAccount />
+        <NotReached />
         <Tokens />
+        {me?.role === "admin" ? <AudiencePolicy /> : null}
+        {me?.role === "admin" ? <ForAdmins /> : null}
       </div>
     </Page>
+  );
+}
+
+/** Where the workspace is set up. */
+function ForAdmins() {
+  return (
+    <Section title="For admins">
+      <ul>
+        <li className="border-b py-2">
+          <Link to="/admin/webhooks" className="link font-medium">
+            Webhooks
+          </Link>
+          <p className="text-sm text-ink-3">Tell other systems of runs, deliveries and tasks.</p>
+        </li>
+      </ul>
+    </Section>
   );
 }

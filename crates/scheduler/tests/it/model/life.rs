@@ -170,7 +170,7 @@ impl Life {
                 }
                 WorkKind::Step => {
                     let body = StepBody::Notice { text: "it thinks".to_owned() };
-                    let step = store.step_append(scope, lease, run.thread_id, run.turn_no, &body, 1).await;
+                    let step = store.step_begin(&run, &body, 1).await;
                     (told(self.reference.check(hold)), seen(step))
                 }
                 WorkKind::Succeed => {

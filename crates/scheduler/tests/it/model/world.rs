@@ -60,6 +60,8 @@ pub(super) async fn live(stories: Vec<Story>) -> Vec<Failure> {
 
         let sweeps =
             swept_at[..ticking].iter_mut().map(|swept_at| sweeps(swept_at, now)).fold(false, |a, b| a | b);
+        // Before the schedulers come, workers with room start what is due themselves.
+        let started = if ticking > 0 { start_due(&database, &lives, number).await } else { vec![] };
         let ticks: Vec<_> = schedulers[..ticking]
             .iter()
             .map(|scheduler| {
@@ -76,7 +78,7 @@ pub(super) async fn live(stories: Vec<Story>) -> Vec<Failure> {
             }
         }
 
-        let claimed = claim(&database, &lives, number).await;
+        let claimed = claim(&database, &lives, number, started).await;
         lives = keep(hand_out(lives, claimed, number, now), number, &mut failures);
         let worked = each(lives, store, move |mut life, store| async move {
             let step: Step = life.story.steps[number].clone();
@@ -168,28 +170,53 @@ where
     done
 }
 
-/// Lets a worker claim all runs of those lives in whose stories one does so now. The queue rows of the others are locked
-/// meanwhile, as if other workers were looking at them.
+/// Lets a worker start all that is due of those lives in whose stories one claims now. The due rows of the others are locked
+/// meanwhile, as if other schedulers were looking at them.
+async fn start_due(database: &TestDatabase, lives: &[Life], step: usize) -> Vec<store::ClaimedRun> {
+    let other = lock_others(database, lives, step, "task_due").await;
+    let (_, started) = database.store.due_start("worker", 100_000).await.expect("a start");
+    let_go(other).await;
+    started
+}
+
+/// Lets a worker claim all runs of those lives in whose stories one does so now, beside those it has `started`. The queue rows
+/// of the others are locked meanwhile, as if other workers were looking at them.
 async fn claim(
     database: &TestDatabase,
     lives: &[Life],
     step: usize,
+    started: Vec<store::ClaimedRun>,
 ) -> HashMap<TaskId, Vec<store::ClaimedRun>> {
+    let other = lock_others(database, lives, step, "run_queue").await;
+    let claimed = database.store.run_claim("worker", 100_000).await.expect("a claim");
+    let_go(other).await;
+    let mut by_task: HashMap<TaskId, Vec<_>> = HashMap::new();
+    for run in started.into_iter().chain(claimed) {
+        by_task.entry(run.task_id.expect("a run of a task")).or_default().push(run);
+    }
+    by_task
+}
+
+/// Locks the rows of a table that belong to lives whose stories have no worker claim now.
+async fn lock_others(
+    database: &TestDatabase,
+    lives: &[Life],
+    step: usize,
+    table: &str,
+) -> testkit::Superuser {
     let claiming = lives.iter().filter(|life| life.story.steps[step].claims);
     let claiming: Vec<_> = claiming.map(|life| life.workspace().to_string()).collect();
     let mut other = database.superuser().await;
     let lock = format!(
-        "BEGIN; SELECT FROM run_queue WHERE workspace_id <> ALL ('{{{}}}') FOR UPDATE",
+        "BEGIN; SELECT FROM {table} WHERE workspace_id <> ALL ('{{{}}}') FOR UPDATE",
         claiming.join(",")
     );
     execute(&mut other, &lock).await;
-    let claimed = database.store.run_claim("worker", 100_000).await.expect("a claim");
+    other
+}
+
+async fn let_go(mut other: testkit::Superuser) {
     execute(&mut other, "ROLLBACK").await;
-    let mut by_task: HashMap<TaskId, Vec<_>> = HashMap::new();
-    for run in claimed {
-        by_task.entry(run.task_id.expect("a run of a task")).or_default().push(run);
-    }
-    by_task
 }
 
 fn hand_out(

@@ -1,5 +1,4 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { Controller, useFormContext, useWatch } from "react-hook-form";
 
@@ -7,12 +6,12 @@ import { connectionsQuery } from "@/api/queries/connections";
 import { groupsQuery, peopleQuery } from "@/api/queries/people";
 import type { Me } from "@/api/types";
 import { PickMany } from "@/components/ui/combobox";
-import { Field, FieldError } from "@/components/ui/field";
-import { mentionsOf } from "@/lib/mention";
+import { Field } from "@/components/ui/field";
 import { counted } from "@/lib/number";
 
 import { Audience } from "./Audience";
-import type { TaskFormValues } from "./task-form";
+import { SlackChannelFields } from "./SlackChannelFields";
+import { mentionedConnections, type TaskFormValues } from "./task-form";
 
 /** Who is told, what goes along, and what each will be able to see. */
 export function NotificationFields({ me }: { me: Me }) {
@@ -67,71 +66,26 @@ export function NotificationFields({ me }: { me: Me }) {
           </Field>
         )}
       />
-      <SlackChannels me={me} error={errors?.slackChannels?.message} />
+      <SlackChannelFields me={me} />
       <label className="flex items-center gap-2.5">
         <input type="checkbox" className="size-4 accent-accent" {...register("notification.attachCsv")} />
         Attach the first table as CSV
       </label>
-      <WhoSeesWhat ownId={me.id} />
+      <WhoSeesWhat />
     </div>
   );
 }
 
-function SlackChannels({ me, error }: { me: Me; error: string | undefined }) {
-  const { control, setValue } = useFormContext<TaskFormValues>();
-  const channels = useWatch({ control, name: "notification.slackChannels" });
-  return (
-    <div>
-      <p className="text-sm font-medium">Slack channel</p>
-      {channels.map((channel) => (
-        <p key={channel.id} className="flex items-center gap-3">
-          {channel.name}
-          <button
-            type="button"
-            className="link"
-            onClick={() =>
-              setValue(
-                "notification.slackChannels",
-                channels.filter(({ id }) => id !== channel.id),
-                { shouldDirty: true },
-              )
-            }
-          >
-            Remove
-          </button>
-        </p>
-      ))}
-      {me.features.slack ? null : (
-        <p className="text-ink-2">
-          Slack is not connected to this workspace.{" "}
-          {me.role === "admin"
-            ? "Set its client id and secrets in the server's configuration, then install it."
-            : "Ask an administrator to connect it."}{" "}
-          Until then, messages go by email; see your{" "}
-          <Link to="/settings" className="link">
-            notification preferences
-          </Link>
-          .
-        </p>
-      )}
-      <FieldError message={error} />
-    </div>
-  );
-}
-
-function WhoSeesWhat({ ownId }: { ownId: string }) {
+function WhoSeesWhat() {
   const { control } = useFormContext<TaskFormValues>();
-  const [prompt, userIds, groupIds] = useWatch({
-    control,
-    name: ["prompt", "notification.userIds", "notification.groupIds"],
-  });
+  const [prompt, notification] = useWatch({ control, name: ["prompt", "notification"] });
   const { data: connections } = useQuery(connectionsQuery);
-  const mentioned = new Set(mentionsOf(prompt).map(({ id }) => id));
+  const mentioned = new Set(mentionedConnections(prompt));
   const connectionIds = (connections?.values ?? []).flatMap(({ id }) => (mentioned.has(id) ? [id] : []));
   return (
-    <section>
+    <section aria-label="Who will see what">
       <h3 className="mb-1 text-sm font-medium">Who will see what</h3>
-      <Audience connectionIds={connectionIds} userIds={userIds} groupIds={groupIds} ownId={ownId} />
+      <Audience connectionIds={connectionIds} notification={notification} />
     </section>
   );
 }

@@ -101,6 +101,7 @@ export const FIELDS = [
 export function formPath(path: string): string {
   if (path === "expiresAt") return "expiresOn";
   if (path.startsWith("context")) return "prompt";
+  if (path.startsWith("notification.slackChannels")) return "notification.slackChannels";
   if (path === "condition") return "condition.kind";
   if (path.startsWith("freshness.connectionIds")) return "freshness.exceptIds";
   if (path === "freshness") return "freshness.policy";

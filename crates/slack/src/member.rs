@@ -1,0 +1,225 @@
+//! Who is in a channel, and what each is to the team. A message is for all who are in a channel, so who may see it is asked of
+//! every one of them: several calls for a large channel, and so kept for a few minutes.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::SecretString;
+
+use crate::{Class, Client, Error, User};
+
+/// How long the members of a channel are kept.
+const CHANNEL_KEPT_FOR: TimeDelta = TimeDelta::minutes(3);
+/// How long it is kept what a person is to the team.
+const PERSON_KEPT_FOR: TimeDelta = TimeDelta::hours(1);
+/// The most pages of a channel's members that are read: 5,000 people.
+const MEMBER_PAGES_MAX: usize = 25;
+/// The most pages of a team's people that are read: 20,000.
+const PEOPLE_PAGES_MAX: usize = 100;
+/// The most people who are asked after one by one.
+const ASKED_SINGLY_MAX: usize = 20;
+
+/// What somebody in a channel is to our team.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberKind {
+    /// Of the team.
+    Own,
+    /// A guest of the team, or of another organisation.
+    Outside,
+    /// An app.
+    App,
+}
+
+/// Somebody in a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelMember {
+    /// The user's id.
+    pub id: String,
+    /// What they are.
+    pub kind: MemberKind,
+}
+
+/// Who is in a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelMembers {
+    /// People, apps left out; `None` where there are more than are read.
+    pub people: Option<Vec<ChannelMember>>,
+    /// Whether people of another organisation are in it, or invited.
+    pub is_shared_outside: bool,
+}
+
+/// What was read a moment ago, by team.
+#[derive(Debug, Default)]
+pub struct MemberCache(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    channels: HashMap<(String, String), (DateTime<Utc>, Arc<ChannelMembers>)>,
+    people: HashMap<(String, String), (DateTime<Utc>, MemberKind)>,
+    /// Where the reading of a team's people was broken off, as when Slack wanted fewer calls: it goes on from there.
+    listed_to: HashMap<String, String>,
+}
+
+impl MemberCache {
+    /// Who is in a channel of `team_id`, as of at most three minutes before `now`.
+    pub async fn read(
+        &self,
+        client: &Client,
+        token: &SecretString,
+        team_id: &str,
+        channel: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<ChannelMembers>, Error> {
+        let key = (team_id.to_owned(), channel.to_owned());
+        if let Some((_, members)) = self.kept_at(now).channels.get(&key) {
+            return Ok(Arc::clone(members));
+        }
+        let about = client.conversations_info(token, channel).await?;
+        let people = match member_ids(client, token, channel).await? {
+            Some(ids) => Some(self.people(client, token, team_id, ids, now).await?),
+            None => None,
+        };
+        let is_shared_outside = about.is_ext_shared || about.is_pending_ext_shared;
+        let members = Arc::new(ChannelMembers { people, is_shared_outside });
+        self.kept_at(now).channels.insert(key, (now, Arc::clone(&members)));
+        Ok(members)
+    }
+
+    /// What each of them is, apps left out. Whoever the team's list does not name is of another one.
+    async fn people(
+        &self,
+        client: &Client,
+        token: &SecretString,
+        team_id: &str,
+        ids: Vec<String>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<ChannelMember>, Error> {
+        if self.unknown(team_id, &ids).len() > ASKED_SINGLY_MAX {
+            self.read_team(client, token, team_id, now).await?;
+        }
+        for id in self.unknown(team_id, &ids).into_iter().take(ASKED_SINGLY_MAX) {
+            let user = client.users_info(token, &id).await?;
+            self.keep(team_id, &user, now);
+        }
+        let kept = self.kept();
+        let kind_of = |id: &String| {
+            let known = kept.people.get(&(team_id.to_owned(), id.clone()));
+            known.map_or(MemberKind::Outside, |(_, kind)| *kind)
+        };
+        Ok(ids
+            .into_iter()
+            .map(|id| ChannelMember { kind: kind_of(&id), id })
+            .filter(|member| member.kind != MemberKind::App)
+            .collect())
+    }
+
+    async fn read_team(
+        &self,
+        client: &Client,
+        token: &SecretString,
+        team_id: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        for _ in 0..PEOPLE_PAGES_MAX {
+            let cursor = self.kept().listed_to.remove(team_id);
+            let page = match client.users_list(token, cursor.as_deref()).await {
+                Ok(page) => page,
+                Err(error) => {
+                    let is_over = !matches!(error.class(), Class::Retry { .. });
+                    if let Some(cursor) = cursor.filter(|_| !is_over) {
+                        self.kept().listed_to.insert(team_id.to_owned(), cursor);
+                    }
+                    return Err(error);
+                }
+            };
+            for user in &page.items {
+                self.keep(team_id, user, now);
+            }
+            let Some(next) = page.next_cursor else { break };
+            self.kept().listed_to.insert(team_id.to_owned(), next);
+        }
+        Ok(())
+    }
+
+    fn unknown(&self, team_id: &str, ids: &[String]) -> Vec<String> {
+        let kept = self.kept();
+        let is_known = |id: &String| kept.people.contains_key(&(team_id.to_owned(), id.clone()));
+        ids.iter().filter(|id| !is_known(id)).cloned().collect()
+    }
+
+    fn keep(&self, team_id: &str, user: &User, now: DateTime<Utc>) {
+        self.kept().people.insert((team_id.to_owned(), user.id.clone()), (now, kind(user, team_id)));
+    }
+
+    /// What is kept, without what is too old by `now`.
+    fn kept_at(&self, now: DateTime<Utc>) -> MutexGuard<'_, Kept> {
+        let mut kept = self.kept();
+        kept.channels.retain(|_, (at, _)| now - *at < CHANNEL_KEPT_FOR);
+        kept.people.retain(|_, (at, _)| now - *at < PERSON_KEPT_FOR);
+        kept
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Everybody in a channel, apps included; `None` where there are more than are read.
+async fn member_ids(
+    client: &Client,
+    token: &SecretString,
+    channel: &str,
+) -> Result<Option<Vec<String>>, Error> {
+    let mut ids = Vec::new();
+    let mut cursor = None;
+    for _ in 0..MEMBER_PAGES_MAX {
+        let page = client.conversations_members(token, channel, cursor.as_deref()).await?;
+        ids.extend(page.items);
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Ok(Some(ids));
+        }
+    }
+    Ok(None)
+}
+
+/// A guest may belong to the team, and a member of another team may be no stranger: either is outside.
+fn kind(user: &User, team_id: &str) -> MemberKind {
+    if user.is_bot {
+        return MemberKind::App;
+    }
+    let is_of_team = user.team_id.as_deref().is_none_or(|team| team == team_id);
+    if !is_of_team || user.is_restricted || user.is_ultra_restricted || user.is_stranger {
+        return MemberKind::Outside;
+    }
+    MemberKind::Own
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(change: &serde_json::Value) -> User {
+        let mut user = serde_json::json!({"id": "U1", "team_id": "T1"});
+        user.as_object_mut().expect("an object").extend(change.as_object().expect("an object").clone());
+        serde_json::from_value(user).expect("a user")
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "callers write it in place")]
+    fn kind_of(change: serde_json::Value) -> MemberKind {
+        kind(&user(&change), "T1")
+    }
+
+    #[test]
+    fn guests_and_other_organisations_are_outside() {
+        assert_eq!(kind_of(serde_json::json!({})), MemberKind::Own);
+        assert_eq!(kind_of(serde_json::json!({"is_restricted": true})), MemberKind::Outside);
+        assert_eq!(kind_of(serde_json::json!({"is_ultra_restricted": true})), MemberKind::Outside);
+        assert_eq!(kind_of(serde_json::json!({"is_stranger": true})), MemberKind::Outside);
+        assert_eq!(kind_of(serde_json::json!({"team_id": "T2"})), MemberKind::Outside);
+        assert_eq!(kind_of(serde_json::json!({"is_bot": true})), MemberKind::App);
+    }
+}

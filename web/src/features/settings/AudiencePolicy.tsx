@@ -1,0 +1,79 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+
+import { audiencePolicyQuery, replaceAudiencePolicy } from "@/api/queries/audience";
+import type { AudiencePolicy as Policy } from "@/api/types";
+import { Field } from "@/components/ui/field";
+import { LoadError } from "@/components/ui/notice";
+import { Section } from "@/components/ui/page";
+import { Skeleton } from "@/components/ui/skeleton";
+import { sayError } from "@/components/ui/toast";
+import { AUDIENCE_WORDS, type AudienceWord } from "@/lib/audience";
+
+/** The workspace's policy on how much of a message those see who may not view the data behind it. A change is saved at once. */
+export function AudiencePolicy() {
+  const queryClient = useQueryClient();
+  const { data, error, refetch } = useQuery(audiencePolicyQuery);
+
+  const save = async (policy: Policy) => {
+    queryClient.setQueryData(audiencePolicyQuery.queryKey, policy);
+    try {
+      queryClient.setQueryData(audiencePolicyQuery.queryKey, await replaceAudiencePolicy(policy));
+      void queryClient.invalidateQueries({ queryKey: ["task-audience"] });
+    } catch (failure) {
+      queryClient.setQueryData(audiencePolicyQuery.queryKey, data);
+      sayError("The policy was not changed", failure);
+    }
+  };
+
+  return (
+    <Section title="Who sees what in a message">
+      <p className="pt-3 text-ink-2">
+        Whoever may view the results of every connection behind an answer gets all of it. This is for everybody else. A
+        connection can take away more; nothing can give more.
+      </p>
+      {error ? <LoadError error={error} what="The policy" onRetry={() => void refetch()} /> : null}
+      {!data && !error ? <Skeleton className="mt-4 h-24 w-64" /> : null}
+      {data ? (
+        <div className="grid gap-4 pt-4 sm:grid-cols-2">
+          <Field label="Members, and colleagues in Slack" hint="Without the right to view the results">
+            <Choose
+              value={data.members}
+              among={["full", "link_only", "withheld"]}
+              onChange={(members) => void save({ ...data, members })}
+            />
+          </Field>
+          <Field label="Guests and people outside" hint="And Slack channels that hold any">
+            <Choose
+              value={data.outsiders}
+              among={["link_only", "withheld"]}
+              onChange={(outsiders) => void save({ ...data, outsiders })}
+            />
+          </Field>
+        </div>
+      ) : null}
+    </Section>
+  );
+}
+
+interface ChooseProps {
+  value: AudienceWord;
+  among: AudienceWord[];
+  onChange: (word: AudienceWord) => void;
+}
+
+function Choose({ value, among, onChange, ...control }: ChooseProps) {
+  return (
+    <select
+      {...control}
+      value={value}
+      onChange={(event) => onChange(event.target.value as AudienceWord)}
+      className="control"
+    >
+      {among.map((word) => (
+        <option key={word} value={word}>
+          {AUDIENCE_WORDS[word]}
+        </option>
+      ))}
+    </select>
+  );
+}
