@@ -1997,6 +1997,24 @@ export interface components {
             /** @description The field, dotted: `schedule.windowStart`, `notification.userIds[2]`. */
             path: string;
         };
+        /** @description A channel. */
+        KnownSlackChannel: {
+            /** @description `C...`. */
+            id: string;
+            isArchived: boolean;
+            /** @description Whether people of other organisations are in it. */
+            isExtShared: boolean;
+            /** @description Whether the app is in it. Where it is not, somebody has to invite it before anything can be posted. */
+            isMember: boolean;
+            isPrivate: boolean;
+            /** @description Without `#`. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When this was last looked at.
+             */
+            refreshedAt: string;
+        };
         /** @description How a task's latest run stands. */
         LastRun: {
             /** Format: date-time */
@@ -2618,7 +2636,7 @@ export interface components {
         };
         /** @description Channels, best first; at most 50. */
         SlackChannels: {
-            values: components["schemas"]["SlackChannel"][];
+            values: components["schemas"]["KnownSlackChannel"][];
         };
         /** @description Where to send the browser. */
         SlackConsent: {
