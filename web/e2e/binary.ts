@@ -20,10 +20,13 @@ declare module "vitest" {
     baseUrl: string;
     /** Signs the demo user in, once. */
     signInUrl: string;
+    /** Where a stand-in for Slack takes orders. */
+    slackControlUrl: string;
   }
 }
 
 const BINARY = process.env.TIDINGS_BINARY ?? fileURLToPath(new URL("../../target/debug/tidings", import.meta.url));
+const FAKE_SLACK = fileURLToPath(new URL("../../target/debug/fake-slack", import.meta.url));
 const START_MS = 180_000;
 
 type Tidings = ChildProcessByStdio<Writable, Readable, Readable>;
@@ -34,8 +37,13 @@ export default async function start(project: TestProject): Promise<() => Promise
   await chmod(folder, 0o755);
   const port = await freePort();
   const baseUrl = `http://127.0.0.1:${port}`;
+  const slack = await startSlack();
   const environment = {
     ...withoutSettings(process.env),
+    TIDINGS_SLACK_BASE_URL: slack.baseUrl,
+    TIDINGS_SLACK_CLIENT_ID: slack.clientId,
+    TIDINGS_SLACK_CLIENT_SECRET: slack.clientSecret,
+    TIDINGS_SLACK_SIGNING_SECRET: slack.signingSecret,
     TIDINGS_DATA_DIR: join(folder, "data"),
     TIDINGS_LISTEN: `127.0.0.1:${port}`,
     TIDINGS_PUBLIC_URL: baseUrl,
@@ -50,18 +58,39 @@ export default async function start(project: TestProject): Promise<() => Promise
       tidings.kill("SIGTERM");
       await ended;
     }
+    slack.process.stdin.end();
     await rm(folder, { recursive: true, force: true });
   };
 
   try {
     project.provide("signInUrl", await signInUrl(tidings));
     project.provide("baseUrl", baseUrl);
+    project.provide("slackControlUrl", new URL("/control", slack.baseUrl).href);
     await createPerson(environment);
   } catch (error) {
     await stop();
     throw new Error(`The binary did not start.\n${log.slice(-40).join("\n")}`, { cause: error });
   }
   return stop;
+}
+
+interface FakeSlack {
+  process: Tidings;
+  baseUrl: string;
+  clientId: string;
+  clientSecret: string;
+  signingSecret: string;
+}
+
+/** A Slack of our own, which ends with its input. */
+async function startSlack(): Promise<FakeSlack> {
+  const process = spawn(FAKE_SLACK, [], { stdio: ["pipe", "pipe", "pipe"] });
+  process.stderr.resume();
+  for await (const line of createInterface({ input: process.stdout })) {
+    process.stdout.resume();
+    return { process, ...(JSON.parse(line) as Omit<FakeSlack, "process">) };
+  }
+  throw new Error("the stand-in for Slack did not start");
 }
 
 function run(args: string[], env: NodeJS.ProcessEnv): Tidings {

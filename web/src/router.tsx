@@ -6,6 +6,7 @@ import { appRoute } from "@/routes/app";
 import { connectionRoute, connectionsRoute, newConnectionRoute } from "@/routes/connections";
 import { deliveryRoute } from "@/routes/deliveries";
 import { homeRoute } from "@/routes/home";
+import { noticesRoute } from "@/routes/notices";
 import { outboxMailRoute, outboxRoute } from "@/routes/outbox";
 import { rootRoute } from "@/routes/root";
 import { settingsRoute } from "@/routes/settings";
@@ -13,6 +14,7 @@ import { signInRoute } from "@/routes/sign-in";
 import { slackRoute } from "@/routes/slack";
 import { editTaskRoute, newTaskRoute, taskRoute, tasksRoute } from "@/routes/tasks";
 import { threadRoute, threadsRoute } from "@/routes/threads";
+import { webhooksRoute } from "@/routes/webhooks";
 
 const routeTree = rootRoute.addChildren([
   signInRoute,
@@ -29,7 +31,9 @@ const routeTree = rootRoute.addChildren([
     connectionRoute,
     deliveryRoute,
     outboxRoute.addChildren([outboxMailRoute]),
+    noticesRoute,
     settingsRoute,
+    webhooksRoute,
     slackRoute,
   ]),
 ]);

@@ -194,7 +194,10 @@ impl Evaluation {
             prices: Prices::default(),
         };
         let started = Instant::now();
-        let ended = turn::run(&journal, &runtime, &Signals::default()).await;
+        let ended = match journal.open().await {
+            Ok(opening) => turn::run(&journal, &runtime, &Signals::default(), opening).await,
+            Err(failure) => Err(failure),
+        };
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut line = match ended {
             Ok(ended) => judge(&journal, question, &ended).await,

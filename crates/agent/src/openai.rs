@@ -188,9 +188,14 @@ async fn send_once(
     request: HttpRequestFactory,
 ) -> Result<reqwest::Response, OpenAIError> {
     const READ_MAX: usize = 4_096;
-    let built = request.build().await?;
+    let mut built = request.build().await?;
     // It holds the body a second time.
     drop(request);
+    // The client keeps a body that it could send again until the reply begins, which may be minutes. As a stream, whose length
+    // is known, it goes as it is written. Who sends again here is whoever counts the attempts.
+    if let Some(body) = built.body_mut().take() {
+        *built.body_mut() = Some(reqwest::Body::wrap(body));
+    }
     let response = net::send(&http, built).await.map_err(OpenAIError::Reqwest)?;
     let status = response.status();
     if status.is_success() {

@@ -65,8 +65,12 @@ pub(crate) struct Ended {
 }
 
 /// Runs a turn to its end, from its beginning or from its last recorded step.
-pub(crate) async fn run(journal: &Journal, runtime: &Runtime, signals: &Signals) -> Result<Ended, Failure> {
-    let opening = journal.open().await?;
+pub(crate) async fn run(
+    journal: &Journal,
+    runtime: &Runtime,
+    signals: &Signals,
+    opening: Opening,
+) -> Result<Ended, Failure> {
     if opening.context.connections.is_empty() {
         return Err(Failure::new(
             RunReason::InvalidContext,
@@ -132,6 +136,8 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// Thousands of turns wait for their models at a time, each in the room that this takes: what comes before and after a wait
+    /// has room of its own, for as long as it lasts.
     async fn run(mut self) -> Result<Ended, Failure> {
         loop {
             match self.next() {
@@ -140,13 +146,13 @@ impl<'a> Turn<'a> {
                         return Ok(self.cut_short(limit));
                     }
                     self.stop_if_asked().await?;
-                    if let Some(answer) = self.call(&call).await? {
+                    if let Some(answer) = Box::pin(self.call(&call)).await? {
                         return Ok(self.ended(answer, None));
                     }
                 }
                 Next::Accepted(call) => {
                     // Taken before this worker took over: read again, which gives the same answer.
-                    let answer = match tools::read_answer(&self.desk(Repair::Done), &call).await {
+                    let answer = match Box::pin(tools::read_answer(&self.desk(Repair::Done), &call)).await {
                         Ok(answer) => answer,
                         Err(Trouble::Failure(failure)) => return Err(failure),
                         Err(Trouble::Told(Told { message, .. })) => {
@@ -157,7 +163,7 @@ impl<'a> Turn<'a> {
                 }
                 Next::Nudge => self.notice(prompt::CALL_ANSWER).await?,
                 Next::Spoken(text) => {
-                    let answer = self.spoken_answer(&text).await?;
+                    let answer = Box::pin(self.spoken_answer(&text)).await?;
                     return Ok(self.ended(answer, None));
                 }
                 Next::Reply => {
@@ -166,8 +172,7 @@ impl<'a> Turn<'a> {
                         Standing::LastCall => true,
                         Standing::Room => self.was_last_called(),
                     };
-                    self.stop_if_asked().await?;
-                    self.journal.demand_credits().await?;
+                    self.demand_clearance().await?;
                     if is_last && !self.was_last_called() {
                         self.notice(prompt::LAST_CALL).await?;
                     }
@@ -237,6 +242,16 @@ impl<'a> Turn<'a> {
 
     fn was_last_called(&self) -> bool {
         self.notices(prompt::LAST_CALL) > 0
+    }
+
+    /// Demands that the turn may ask its model for a reply. What the opening has just found out is not asked again.
+    async fn demand_clearance(&mut self) -> Result<(), Failure> {
+        let is_cleared = std::mem::take(&mut self.opening.is_cleared);
+        if is_cleared && !self.signals.stop.is_cancelled() && !self.signals.drain.is_cancelled() {
+            return Ok(());
+        }
+        self.stop_if_asked().await?;
+        self.journal.demand_credits().await
     }
 
     async fn stop_if_asked(&self) -> Result<(), Failure> {

@@ -12,11 +12,9 @@ use domain::{
 };
 use fail::fail_point;
 use futures::FutureExt as _;
-use store::{
-    AfterFailure, ClaimedRun, DueClaim, Event, Events, RunAnswer, RunLease, Scope, Store, TaskTerms,
-};
+use store::{AfterFailure, ClaimedRun, DueClaim, Event, Events, Handed, RunAnswer, RunLease, Scope, Store};
 use tokio::{
-    sync::{broadcast::error::RecvError, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, broadcast::error::RecvError, watch},
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval},
 };
@@ -29,7 +27,7 @@ use crate::{
     endings::Endings,
     failure::Failure,
     gate::{Gate, Passage},
-    journal::{DatabaseJournal, Journal},
+    journal::{DatabaseJournal, Journal, Opening},
     limits::Limits,
     model::Model,
     price::Prices,
@@ -72,12 +70,54 @@ pub struct Agent {
     concurrency: u32,
 }
 
+/// What a worker has in hand.
+struct Hands {
+    agent: Arc<Agent>,
+    held: HashMap<RunLease, Held>,
+    turns: JoinSet<RunLease>,
+    /// One for each turn that may be under way; a turn keeps its own.
+    places: Arc<Semaphore>,
+    shutdown: CancellationToken,
+}
+
 /// A turn that this worker executes.
 struct Held {
     lease: RunLease,
     signals: Signals,
     /// When the last renewal that went through was asked for.
     renewed: watch::Sender<Instant>,
+}
+
+impl Hands {
+    fn new(agent: &Agent, shutdown: CancellationToken) -> Self {
+        Self {
+            agent: Arc::new(agent.clone()),
+            held: HashMap::new(),
+            turns: JoinSet::new(),
+            places: Arc::new(Semaphore::new(agent.concurrency as usize)),
+            shutdown,
+        }
+    }
+
+    /// Executes a run whose lease was asked for at `asked`, in a place of its own.
+    fn take(&mut self, run: ClaimedRun, asked: Instant, place: OwnedSemaphorePermit) {
+        let lease = run.lease;
+        let signals = Signals { drain: self.shutdown.clone(), ..Signals::default() };
+        let (renewed, watched) = watch::channel(asked);
+        self.held.insert(lease, Held { lease, signals: signals.clone(), renewed });
+        let agent = Arc::clone(&self.agent);
+        self.turns.spawn(async move {
+            let _place = place;
+            tokio::select! {
+                () = agent.execute(run, signals.clone()) => {}
+                () = lease_runs_out(watched, agent.lease()) => {
+                    signals.stop.cancel();
+                    tracing::warn!(run_id = %lease.run_id, "the lease could not be renewed: the turn is dropped");
+                }
+            }
+            lease
+        });
+    }
 }
 
 impl Agent {
@@ -105,8 +145,8 @@ impl Agent {
     /// Works until `shutdown`, then lets each turn finish its step and hands it back.
     pub async fn run(&self, events: &Events, shutdown: CancellationToken) {
         let mut events = events.subscribe();
-        let mut held: HashMap<RunLease, Held> = HashMap::new();
-        let mut turns: JoinSet<RunLease> = JoinSet::new();
+        let mut hands = Hands::new(self, shutdown.clone());
+        let mut handed = self.store.handover().open(&self.worker, Arc::clone(&hands.places));
         let mut poll = interval(POLL);
         let mut heartbeat = interval(self.heartbeat());
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -116,13 +156,17 @@ impl Agent {
                 () = shutdown.cancelled() => break,
                 _ = poll.tick() => true,
                 _ = heartbeat.tick() => {
-                    self.renew(&held).await;
+                    self.renew(&hands.held).await;
+                    false
+                }
+                Handed { run, since, place } = handed.next() => {
+                    hands.take(run, since, place);
                     false
                 }
                 event = events.recv() => match event {
                     Ok(Event::RunReady | Event::Reconnected) | Err(RecvError::Lagged(_)) => true,
                     Ok(Event::RunStopAsked) => {
-                        self.renew(&held).await;
+                        self.renew(&hands.held).await;
                         false
                     }
                     Ok(Event::ThreadChanged(_) | Event::ThreadDelta { .. }) => false,
@@ -132,20 +176,20 @@ impl Agent {
                         true
                     }
                 },
-                Some(done) = turns.join_next(), if !turns.is_empty() => {
+                Some(done) = hands.turns.join_next(), if !hands.turns.is_empty() => {
                     match done {
-                        Ok(lease) => drop(held.remove(&lease)),
+                        Ok(lease) => drop(hands.held.remove(&lease)),
                         Err(error) => tracing::error!(%error, "a turn's task died"),
                     }
                     true
                 }
             };
-            let free = self.concurrency.saturating_sub(u32::try_from(turns.len()).unwrap_or(u32::MAX));
-            if wants_claim && free > 0 {
-                self.claim(free, &shutdown, &mut held, &mut turns).await;
+            if wants_claim {
+                self.claim(&mut hands).await;
             }
         }
-        self.drain(held, turns).await;
+        let unseen = handed.close().await;
+        self.drain(hands, unseen).await;
     }
 
     /// Claims and executes all runs that are ready, and those that become so meanwhile. Answers how many.
@@ -162,30 +206,24 @@ impl Agent {
         }
     }
 
-    async fn claim(
-        &self,
-        free: u32,
-        shutdown: &CancellationToken,
-        held: &mut HashMap<RunLease, Held>,
-        turns: &mut JoinSet<RunLease>,
-    ) {
+    /// Claims as many runs as there are free places.
+    async fn claim(&self, hands: &mut Hands) {
+        // Nobody else is given these places meanwhile.
+        let mut places = loop {
+            let free = u32::try_from(hands.places.available_permits()).unwrap_or(u32::MAX);
+            if free == 0 {
+                return;
+            }
+            // One may have been given away since they were counted.
+            if let Ok(places) = Arc::clone(&hands.places).try_acquire_many_owned(free) {
+                break places;
+            }
+        };
+        let free = places.num_permits() as u32;
         let asked = Instant::now();
         for run in self.come_by(free).await {
-            let lease = run.lease;
-            let signals = Signals { drain: shutdown.clone(), ..Signals::default() };
-            let (renewed, watched) = watch::channel(asked);
-            held.insert(lease, Held { lease, signals: signals.clone(), renewed });
-            let agent = self.clone();
-            turns.spawn(async move {
-                tokio::select! {
-                    () = agent.execute(run, signals.clone()) => {}
-                    () = lease_runs_out(watched, agent.lease()) => {
-                        signals.stop.cancel();
-                        tracing::warn!(run_id = %lease.run_id, "the lease could not be renewed: the turn is dropped");
-                    }
-                }
-                lease
-            });
+            let Some(place) = places.split(1) else { return };
+            hands.take(run, asked, place);
         }
     }
 
@@ -244,7 +282,9 @@ impl Agent {
     }
 
     /// Lets turns reach their next step, at which they see the shutdown themselves, and hands back those that do not in time.
-    async fn drain(&self, mut held: HashMap<RunLease, Held>, mut turns: JoinSet<RunLease>) {
+    async fn drain(&self, hands: Hands, unseen: Vec<ClaimedRun>) {
+        let Hands { mut held, mut turns, .. } = hands;
+        let mut leases: Vec<RunLease> = unseen.into_iter().map(|run| run.lease).collect();
         let all_done = async {
             while let Some(done) = turns.join_next().await {
                 if let Ok(lease) = done {
@@ -252,13 +292,15 @@ impl Agent {
                 }
             }
         };
-        if tokio::time::timeout(DRAIN, all_done).await.is_ok() {
+        if tokio::time::timeout(DRAIN, all_done).await.is_err() {
+            turns.shutdown().await;
+            leases.extend(held.into_keys());
+        }
+        if leases.is_empty() {
             return;
         }
-        turns.shutdown().await;
-        let leases: Vec<RunLease> = held.into_keys().collect();
         match self.store.run_release(&leases).await {
-            Ok(released) => tracing::info!(released, "turns were handed back in the middle of a step"),
+            Ok(released) => tracing::info!(released, "runs were handed back at the end"),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "runs could not be handed back");
             }
@@ -310,18 +352,16 @@ impl Agent {
 
     async fn execute_inside(&self, run: ClaimedRun, signals: &Signals) -> Result<&'static str, store::Error> {
         fail_point!("agent::run_claimed");
-        let (scope, lease) = (run.scope, run.lease);
-        let terms = match run.task_id {
-            Some(task_id) => self.store.task_terms(&scope, task_id).await?,
-            None => TaskTerms::default(),
-        };
-        let database = DatabaseJournal::new(self.store.clone(), run.clone(), terms.condition.clone());
+        let run = Arc::new(run);
+        let database = DatabaseJournal::new(self.store.clone(), Arc::clone(&run));
         let journal = Journal::Database(Box::new(database.clone()));
-        let ended = match self.pass_gate(&terms, &journal, &run, signals).await {
-            Ok(Passage::Held) => return Ok("held"),
-            Ok(Passage::Skipped) => return Ok("skipped"),
-            Ok(Passage::Open { stale }) => {
-                let mut ended = turn::run(&journal, &self.runtime, signals).await;
+        let mut condition = None;
+        let ended = match Box::pin(self.open(&journal, &run, signals)).await {
+            Ok((Passage::Held, _)) => return Ok("held"),
+            Ok((Passage::Skipped, _)) => return Ok("skipped"),
+            Ok((Passage::Open { stale }, opening)) => {
+                condition.clone_from(&opening.context.condition);
+                let mut ended = turn::run(&journal, &self.runtime, signals, opening).await;
                 if let (Ok(ended), Some(stale)) = (&mut ended, stale) {
                     condition::tell_stale(ended, &stale);
                 }
@@ -329,27 +369,40 @@ impl Agent {
             }
             Err(failure) => Err(failure),
         };
+        // In room of its own: a turn that waits for its model need not have room for its end.
+        Box::pin(self.record_end(&run, &database, condition.as_ref(), ended)).await
+    }
+
+    /// Records how a turn ended, whichever way that was.
+    async fn record_end(
+        &self,
+        run: &ClaimedRun,
+        database: &DatabaseJournal,
+        condition: Option<&Condition>,
+        ended: Result<Ended, Failure>,
+    ) -> Result<&'static str, store::Error> {
+        let ClaimedRun { scope, lease, .. } = run;
         if matches!(ended, Err(Failure::LeaseLost)) {
             return Err(store::Error::LeaseLost);
         }
         if matches!(ended, Err(Failure::HandedBack)) {
-            self.store.run_release(&[lease]).await?;
+            self.store.run_release(&[*lease]).await?;
             return Ok("handed_back");
         }
         let usage = database.unrecorded_usage().await?;
         metrics::counter!("tidings_model_tokens_total").increment(usage.tokens_in + usage.tokens_out);
         fail_point!("agent::run_ending");
         let (reason, message) = match ended {
-            Ok(ended) => match self.conclude(&run, terms.condition.as_ref(), ended, usage).await {
+            Ok(ended) => match self.conclude(run, condition, ended, usage).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(store::Error::RunStopped(_)) => {
-                    self.store.run_stop(&scope, &lease, &usage).await?;
+                    self.store.run_stop(scope, lease, &usage).await?;
                     return Ok("stopped");
                 }
                 Err(error) => return Err(error),
             },
             Err(Failure::Stopped(_)) => {
-                self.store.run_stop(&scope, &lease, &usage).await?;
+                self.store.run_stop(scope, lease, &usage).await?;
                 return Ok("stopped");
             }
             Err(Failure::Failed { reason, message }) => (reason, message),
@@ -360,18 +413,18 @@ impl Agent {
             Err(Failure::LeaseLost | Failure::HandedBack) => return Err(store::Error::LeaseLost),
         };
         tracing::info!(reason = reason.as_str(), message, "the turn failed");
-        self.fail(&scope, &lease, reason, &message, &usage).await
+        self.fail(scope, lease, reason, &message, &usage).await
     }
 
-    /// Lets a run through where its task's data is fresh, or it need not be.
-    async fn pass_gate(
+    /// Reads what the turn starts from, and lets its run through where its task's data is fresh, or it need not be.
+    async fn open(
         &self,
-        terms: &TaskTerms,
         journal: &Journal,
         run: &ClaimedRun,
         signals: &Signals,
-    ) -> Result<Passage, Failure> {
-        let Some(wish) = &terms.freshness else { return Ok(Passage::Open { stale: None }) };
+    ) -> Result<(Passage, Opening), Failure> {
+        let opening = journal.open().await?;
+        let Some(wish) = &opening.freshness else { return Ok((Passage::Open { stale: None }, opening)) };
         let gate = Gate {
             store: &self.store,
             warehouse: &self.runtime.warehouse,
@@ -380,7 +433,10 @@ impl Agent {
             limits: self.runtime.limits.query,
             stop: &signals.stop,
         };
-        gate.pass(wish).await
+        let passage = gate.pass(wish).await?;
+        // The look took its time: what was read before it is read again.
+        let opening = if matches!(passage, Passage::Open { .. }) { journal.open().await? } else { opening };
+        Ok((passage, opening))
     }
 
     /// Records an answer; where the task has a condition, with what came of it.

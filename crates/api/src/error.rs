@@ -234,6 +234,8 @@ const fn conflict_reason(conflict: Conflict) -> &'static str {
         Conflict::DeliveryUnfinished => "delivery_unfinished",
         Conflict::DeliveryIsNotice => "delivery_is_notice",
         Conflict::RequestReplaced => "request_replaced",
+        Conflict::WebhookOff => "webhook_off",
+        Conflict::WebhookBusy => "webhook_busy",
         Conflict::SlackTeamTaken => "slack_team_taken",
         Conflict::SlackOtherTeam => "slack_other_team",
         Conflict::SlackUserTaken => "slack_user_taken",

@@ -31,9 +31,11 @@ const LOOK_AFTER: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Its answer holds a secret, which is never kept: who comes again is told that the token was made, and not which it is.
 const TOKENS_PATH: &str = "/api/v1/tokens";
+/// The same of a webhook.
+const WEBHOOKS_PATH: &str = "/api/v1/webhooks";
 
 /// Operations that take a key, with their paths: every POST that creates or runs.
-const OPERATIONS: [(&str, &str); 11] = [
+const OPERATIONS: [(&str, &str); 12] = [
     ("token_create", TOKENS_PATH),
     ("group_create", "/api/v1/groups"),
     ("data_connection_create", "/api/v1/data-connections"),
@@ -45,6 +47,7 @@ const OPERATIONS: [(&str, &str); 11] = [
     ("delivery_send_again", "/api/v1/deliveries/{id}/send-again"),
     ("thread_create", "/api/v1/threads"),
     ("thread_follow_up", "/api/v1/threads/{id}/followup"),
+    ("webhook_create", WEBHOOKS_PATH),
 ];
 
 /// Whether an operation takes a key.
@@ -83,13 +86,13 @@ async fn act_once(
         match begun.or_refused("user")? {
             Idempotency::Act(hold) => {
                 request.extensions_mut().insert(caller.clone().acting_for(hold));
-                let is_secret = path_of(&request) == TOKENS_PATH;
+                let is_secret = tells_secret(path_of(&request));
                 return act(state, caller, hold, is_secret, next.run(request).await).await;
             }
             Idempotency::Repeat { status, body } => return Ok(repeated(status, body)),
             Idempotency::Done(effect) => {
                 looks_for_answer += 1;
-                if path_of(&request) == TOKENS_PATH || looks_for_answer > LOOKS_FOR_ANSWER {
+                if tells_secret(path_of(&request)) || looks_for_answer > LOOKS_FOR_ANSWER {
                     return retell(state, caller, path_of(&request), &effect).await.map(marked);
                 }
                 tokio::time::sleep(LOOK_AFTER).await;
@@ -128,8 +131,18 @@ async fn retell(state: &ApiState, caller: &Caller, path: &str, effect: &Effect) 
                       kept; if it was lost, revoke the token and make another with a new key"
                 .to_owned(),
         }),
+        "webhook.create" => Err(Error::Conflict {
+            reason: "webhook_already_made",
+            message: "the first request with this Idempotency-Key made the webhook and showed its secret, which is not \
+                      kept; if it was lost, change over to a new one"
+                .to_owned(),
+        }),
         other => Err(Error::internal(anyhow::anyhow!("no request with a key does {other}"))),
     }
+}
+
+fn tells_secret(path: &str) -> bool {
+    matches!(path, TOKENS_PATH | WEBHOOKS_PATH)
 }
 
 fn path_of(request: &Request) -> &str {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use domain::webhook::{WebhookDelivery, WebhookEvent, WebhookRun, WebhookTask, WebhookTest};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -17,7 +18,8 @@ use crate::{ApiState, error::ErrorBody, routes, routes::events};
             equal to the failure's `traceId`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    components(schemas(ErrorBody, events::DeltaEvent, events::AnswerEvent, events::StatusEvent)),
+    components(schemas(ErrorBody, events::DeltaEvent, events::AnswerEvent, events::StatusEvent, WebhookRun, WebhookDelivery,
+        WebhookTask, WebhookTest)),
     security(("token" = []), ("session" = [])),
     tags(
         (name = "session", description = "Signing in and out."),
@@ -29,6 +31,8 @@ use crate::{ApiState, error::ErrorBody, routes, routes::events};
         (name = "tasks", description = "Saved questions, their schedules and occurrences."),
         (name = "runs", description = "Executions and their deliveries."),
         (name = "threads", description = "Analyses by the agent."),
+        (name = "destinations", description = "Places that messages do not reach."),
+        (name = "webhooks", description = "Addresses that are told of runs, deliveries and tasks."),
         (name = "slack", description = "Connecting Slack, its channels, and one's own account there."),
         (name = "outbox", description = "Mails that the dev transport kept."),
     ),
@@ -71,12 +75,56 @@ fn complete(document: &mut Value) {
     });
     name_list_items(document);
     require_what_is_always_answered(document);
+    document["webhooks"] = webhooks();
     let Some(paths) = document["paths"].as_object_mut() else { return };
     for path in paths.values_mut().filter_map(Value::as_object_mut) {
         for (method, operation) in path {
             complete_operation(method, operation);
         }
     }
+}
+
+/// What is sent to webhooks: see docs/webhooks.md.
+fn webhooks() -> Value {
+    let mut described = Map::new();
+    for (event, data, summary) in [
+        (
+            WebhookEvent::RunFinished,
+            "WebhookRun",
+            "A task's run ended with an answer, whether it was sent or there was no news.",
+        ),
+        (WebhookEvent::RunFailed, "WebhookRun", "A task's run ended without an answer."),
+        (WebhookEvent::DeliveryFailed, "WebhookDelivery", "A message was given up."),
+        (WebhookEvent::TaskPaused, "WebhookTask", "A task was paused."),
+        (WebhookEvent::TaskExpired, "WebhookTask", "A task expired."),
+        (WebhookEvent::Test, "WebhookTest", "An admin asked for a test."),
+    ] {
+        let header = |name: &str, description: &str| json!({"name": name, "in": "header", "required": true, "description": description, "schema": {"type": "string"}});
+        let body = json!({
+            "type": "object",
+            "required": ["type", "timestamp", "data"],
+            "properties": {
+                "type": {"type": "string", "const": event},
+                "timestamp": {"type": "string", "format": "date-time", "description": "When it happened."},
+                "data": {"$ref": format!("#/components/schemas/{data}")},
+            },
+        });
+        described.insert(
+            event.as_str().to_owned(),
+            json!({"post": {
+                "summary": summary,
+                "tags": ["webhooks"],
+                "parameters": [
+                    header("webhook-id", "The event's id, the same however often it is tried."),
+                    header("webhook-timestamp", "When this attempt was made, in seconds since 1970."),
+                    header("webhook-signature", "One signature for each secret in use: `v1,` and base64, separated by spaces."),
+                ],
+                "requestBody": {"required": true, "content": {"application/json": {"schema": body}}},
+                "responses": {"2XX": {"description": "Taken. Anything else is tried again; 410 switches the webhook off."}},
+            }}),
+        );
+    }
+    described.into()
 }
 
 /// Generic lists carry their items inline; the items have names of their own.

@@ -1,6 +1,7 @@
 //! What the routes work with.
 
 use std::{
+    net::IpAddr,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -36,6 +37,8 @@ pub struct ApiOptions {
     pub has_outbox: bool,
     /// Who answers: `builtin`, or provider and model.
     pub model: String,
+    /// Addresses that webhooks may lead to besides public ones.
+    pub webhook_addresses: Vec<IpAddr>,
     /// Where uploads lie, each in a folder of its own: the warehouse's `uploads_folder`.
     pub uploads_folder: PathBuf,
     /// The most bytes of one upload, all files together.
@@ -60,6 +63,7 @@ impl ApiOptions {
             model: "builtin".to_owned(),
             uploads_folder: uploads_folder.into(),
             upload_bytes: 512 << 20,
+            webhook_addresses: Vec::new(),
             upload_files: 100,
             load: LoadLimits::default(),
             slack: None,
@@ -139,6 +143,12 @@ impl ApiState {
     /// Whether the page is reached over TLS, so that its cookie must not travel without.
     pub(crate) fn is_secure(&self) -> bool {
         self.options.public_url.starts_with("https://")
+    }
+
+    /// A new secret for a webhook.
+    pub(crate) fn new_webhook_secret(&self) -> SecretString {
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        store::webhook_secret(&mut *random)
     }
 
     /// The address of a thread's page.

@@ -1,7 +1,7 @@
 //! Settings: a documented default file, overlaid by a file, then by the environment, checked before anything opens.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,6 +12,7 @@ use figment::{
     Figment,
     providers::{Format, Toml},
 };
+use notifier::transport::smtp::Tls;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -45,6 +46,15 @@ const VARIABLES: &[(&str, &str)] = &[
     ("TIDINGS_SMTP_URL", "mail.smtp_url"),
     ("TIDINGS_SMTP_URL_FILE", "mail.smtp_url_file"),
     ("TIDINGS_MAIL_FROM", "mail.from"),
+    ("TIDINGS_WEBHOOK_ADDRESSES", "webhooks.allowed_addresses"),
+    ("TIDINGS_MAIL_REPLY_TO", "mail.reply_to"),
+    ("TIDINGS_MAIL_TLS", "mail.tls"),
+    ("TIDINGS_MAIL_AUTHORITY_FILE", "mail.authority_file"),
+    ("TIDINGS_MAIL_CONNECTIONS", "mail.connections"),
+    ("TIDINGS_DKIM_KEY", "mail.dkim_key"),
+    ("TIDINGS_DKIM_KEY_FILE", "mail.dkim_key_file"),
+    ("TIDINGS_DKIM_SELECTOR", "mail.dkim_selector"),
+    ("TIDINGS_DKIM_DOMAIN", "mail.dkim_domain"),
     ("TIDINGS_SLACK_CLIENT_ID", "slack.client_id"),
     ("TIDINGS_SLACK_CLIENT_SECRET", "slack.client_secret"),
     ("TIDINGS_SLACK_CLIENT_SECRET_FILE", "slack.client_secret_file"),
@@ -72,6 +82,7 @@ pub(crate) struct Config {
     pub(crate) database: Database,
     pub(crate) data: Data,
     pub(crate) mail: Mail,
+    pub(crate) webhooks: Webhooks,
     /// `None`: nobody can connect Slack.
     pub(crate) slack: Option<Slack>,
     pub(crate) model: Model,
@@ -115,6 +126,28 @@ pub(crate) struct Mail {
     /// `None`: the dev transport, shown under "Outbox".
     pub(crate) smtp_url: Option<SecretString>,
     pub(crate) from: String,
+    pub(crate) reply_to: Option<String>,
+    /// `None`: as the URL says.
+    pub(crate) tls: Option<Tls>,
+    pub(crate) authority_file: Option<PathBuf>,
+    pub(crate) connections: u32,
+    pub(crate) dkim: Option<Dkim>,
+}
+
+/// How mails are signed.
+#[derive(Debug)]
+pub(crate) struct Dkim {
+    pub(crate) key: SecretString,
+    pub(crate) selector: String,
+    /// `None`: the sender's.
+    pub(crate) domain: Option<String>,
+}
+
+/// Where webhooks may lead.
+#[derive(Debug)]
+pub(crate) struct Webhooks {
+    /// Besides the open internet.
+    pub(crate) allowed_addresses: Vec<IpAddr>,
 }
 
 /// The operator's Slack app.
@@ -185,6 +218,7 @@ struct Written {
     database: WrittenDatabase,
     data: WrittenData,
     mail: WrittenMail,
+    webhooks: WrittenWebhooks,
     slack: WrittenSlack,
     model: WrittenModel,
     scheduler: WrittenScheduler,
@@ -233,6 +267,20 @@ struct WrittenMail {
     smtp_url: String,
     smtp_url_file: String,
     from: String,
+    reply_to: String,
+    tls: String,
+    authority_file: String,
+    connections: u32,
+    dkim_key: String,
+    dkim_key_file: String,
+    dkim_selector: String,
+    dkim_domain: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenWebhooks {
+    allowed_addresses: String,
 }
 
 #[derive(Deserialize)]
@@ -373,14 +421,12 @@ impl Written {
                 "DATABASE_URL must start with postgres:// or postgresql://"
             );
         }
-        let smtp_url = secret("TIDINGS_SMTP_URL", self.mail.smtp_url, &self.mail.smtp_url_file)?;
-        if let Some(url) = &smtp_url {
-            let url = url.expose_secret();
-            ensure!(
-                url.starts_with("smtp://") || url.starts_with("smtps://"),
-                "TIDINGS_SMTP_URL must start with smtp:// or smtps://"
-            );
-        }
+        let allowed_addresses = self.webhooks.allowed_addresses.split(',').map(str::trim);
+        let allowed_addresses = allowed_addresses
+            .filter(|address| !address.is_empty())
+            .map(|address| address.parse().with_context(|| format!("`{address}` is no IP address")))
+            .collect::<anyhow::Result<Vec<IpAddr>>>()
+            .context("TIDINGS_WEBHOOK_ADDRESSES")?;
         let is_json = match self.log.format.as_str() {
             "text" => false,
             "json" => true,
@@ -400,7 +446,8 @@ impl Written {
                 request_wait: Duration::from_millis(self.database.request_wait_millis),
             },
             data: Data { files_allowed: files_allowed.collect(), secret_key_file, dir },
-            mail: Mail { smtp_url, from: self.mail.from },
+            mail: self.mail.check()?,
+            webhooks: Webhooks { allowed_addresses },
             slack: self.slack.check()?,
             model: self.model.check()?,
             scheduler: Scheduler {
@@ -446,6 +493,50 @@ impl WrittenServer {
             uploads: self.uploads_at_once,
             streams: self.streams,
             streams_per_user: self.streams_per_user,
+        })
+    }
+}
+
+impl WrittenMail {
+    fn check(self) -> anyhow::Result<Mail> {
+        let smtp_url = secret("TIDINGS_SMTP_URL", self.smtp_url, &self.smtp_url_file)?;
+        if let Some(url) = &smtp_url {
+            let url = url.expose_secret();
+            ensure!(
+                url.starts_with("smtp://") || url.starts_with("smtps://"),
+                "TIDINGS_SMTP_URL must start with smtp:// or smtps://"
+            );
+        }
+        let tls = match self.tls.as_str() {
+            "" => None,
+            "none" => Some(Tls::Never),
+            "starttls" => Some(Tls::Required),
+            "tls" => Some(Tls::Wrapped),
+            other => bail!("TIDINGS_MAIL_TLS: `{other}` is not `none`, `starttls` or `tls`"),
+        };
+        ensure!(
+            (1..=500).contains(&self.connections),
+            "TIDINGS_MAIL_CONNECTIONS: {} is not 1 to 500",
+            self.connections
+        );
+        let given = |text: String| Some(text).filter(|text| !text.is_empty());
+        let dkim = match secret("TIDINGS_DKIM_KEY", self.dkim_key, &self.dkim_key_file)? {
+            None => None,
+            Some(key) => {
+                let selector = given(self.dkim_selector).context(
+                    "TIDINGS_DKIM_SELECTOR: name the selector whose DNS record holds the public key",
+                )?;
+                Some(Dkim { key, selector, domain: given(self.dkim_domain) })
+            }
+        };
+        Ok(Mail {
+            smtp_url,
+            from: self.from,
+            reply_to: given(self.reply_to),
+            tls,
+            authority_file: given(self.authority_file).map(PathBuf::from),
+            connections: self.connections,
+            dkim,
         })
     }
 }
@@ -594,6 +685,25 @@ mod tests {
     }
 
     #[test]
+    fn a_key_to_sign_with_needs_its_selector_and_shows_nowhere() {
+        let key = ("TIDINGS_DKIM_KEY", "canary-key");
+        let error = load(&[("TIDINGS_DATA_DIR", "/data"), key]).expect_err("a refusal");
+        assert!(format!("{error:#}").contains("TIDINGS_DKIM_SELECTOR"));
+        let config = load(&[("TIDINGS_DATA_DIR", "/data"), key, ("TIDINGS_DKIM_SELECTOR", "tidings")]);
+        let config = config.expect("valid settings");
+        assert_eq!(config.mail.dkim.as_ref().map(|dkim| dkim.selector.as_str()), Some("tidings"));
+        assert!(!format!("{config:?}").contains("canary-key"));
+        let tls = |text| {
+            load(&[("TIDINGS_DATA_DIR", "/data"), ("TIDINGS_MAIL_TLS", text)]).expect("valid").mail.tls
+        };
+        assert_eq!(
+            (tls("none"), tls("starttls"), tls("tls")),
+            (Some(Tls::Never), Some(Tls::Required), Some(Tls::Wrapped))
+        );
+        assert_eq!(tls(""), None);
+    }
+
+    #[test]
     fn a_slack_app_is_whole_or_absent() {
         let app = [
             ("TIDINGS_SLACK_CLIENT_ID", "1.2"),
@@ -636,12 +746,15 @@ mod tests {
             ("TIDINGS_LEASE_SECONDS", "601"),
             ("TIDINGS_MODEL_PROVIDER", "psychic"),
             ("TIDINGS_SMTP_URL", "mail.example:25"),
+            ("TIDINGS_MAIL_TLS", "perhaps"),
+            ("TIDINGS_MAIL_CONNECTIONS", "0"),
             ("TIDINGS_SLACK_BASE_URL", "https://slack.example/api"),
             ("DATABASE_URL", "mysql://x"),
             ("TIDINGS_LOG_FORMAT", "xml"),
             ("TIDINGS_REQUESTS_AT_ONCE", "0"),
             ("TIDINGS_BODY_SECONDS", "61"),
             ("TIDINGS_STREAMS", "many"),
+            ("TIDINGS_WEBHOOK_ADDRESSES", "10.0.0.1, intranet"),
             ("TIDINGS_REQUEST_WAIT_MILLIS", "30001"),
             ("TIDINGS_DATABASE_WAIT_MILLIS", "99"),
             ("TIDINGS_DATABASE_MAX_CONNECTIONS", "7"),

@@ -59,8 +59,11 @@ impl Environment {
         self.migrate().await?;
         let max_connections = self.config.database.max_connections;
         let of_api = max_connections / 2;
-        let workers = connect(self.store_options(max_connections - of_api)?).await?;
-        Ok((workers, connect(self.api_options(of_api)?).await?))
+        let of_workers = self.store_options(max_connections - of_api)?;
+        let mut of_api = self.api_options(of_api)?;
+        // What a person starts in the one goes to the agent of the other directly.
+        of_api.handover = of_workers.handover.clone();
+        Ok((connect(of_workers).await?, connect(of_api).await?))
     }
 
     fn api_options(&self, max_connections: u32) -> anyhow::Result<StoreOptions> {

@@ -110,6 +110,7 @@ async fn run_roles(
         );
         let agent = wiring::agent(config, &store, &warehouse);
         let notifier = wiring::notifier(config, &store, &events)?;
+        let webhooks = wiring::webhooks(config, &store);
         if let Some(inbox) = wiring::slack_inbox(config, &store) {
             spawn(&mut running, "slack inbox", &stopping, async move |stopping| {
                 inbox.run(stopping).await;
@@ -126,6 +127,7 @@ async fn run_roles(
             Ok(())
         });
         spawn(&mut running, "notifier", &stopping, async move |stopping| notifier.run(stopping).await);
+        spawn(&mut running, "webhooks", &stopping, async move |stopping| webhooks.run(stopping).await);
     }
     if let Some(listener) = listener {
         let state = api_state(config, &api_store, warehouse, events)
@@ -179,6 +181,7 @@ fn api_state(config: &Config, store: &Store, warehouse: Warehouse, events: Event
     options.runs_per_minute = config.server.runs_per_minute;
     options.load = config.server.load;
     options.has_outbox = config.mail.smtp_url.is_none();
+    options.webhook_addresses.clone_from(&config.webhooks.allowed_addresses);
     options.model = wiring::model(config).name();
     options.slack = config.slack.as_ref().zip(wiring::slack(config)).map(|(app, (client, credentials))| {
         SlackOptions { client, app: credentials, signing_secret: app.signing_secret.clone() }

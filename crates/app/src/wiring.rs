@@ -9,11 +9,14 @@ use agent::{
     price::{Price, Prices},
 };
 use anyhow::Context as _;
+use net::GuardedClient;
 use notifier::{
     Notifier, NotifierOptions,
+    dkim::DkimKey,
     email::Sender,
     slack_inbox::{SlackInbox, SlackInboxOptions},
     transport::{Smtp, Transport, smtp::Patience},
+    webhook::Webhooks,
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -21,7 +24,7 @@ use store::{Events, Store};
 use warehouse::{ForbiddenDatabase, Warehouse, WarehouseOptions, WorkerCommand};
 
 use crate::{
-    config::{Config, ModelPrice, Provider},
+    config::{Config, Mail, ModelPrice, Provider},
     environment::Environment,
 };
 
@@ -89,6 +92,13 @@ pub(crate) fn agent(config: &Config, store: &Store, warehouse: &Warehouse) -> Ag
     })
 }
 
+/// The sender of webhooks of this process.
+pub(crate) fn webhooks(config: &Config, store: &Store) -> Webhooks {
+    #[expect(clippy::disallowed_methods, reason = "where the jitter of retries comes from")]
+    let random = StdRng::from_rng(&mut rand::rng());
+    Webhooks::new(store.clone(), GuardedClient::allowing(config.webhooks.allowed_addresses.clone()), random)
+}
+
 /// Slack's Web API, and the operator's app there.
 pub(crate) fn slack(config: &Config) -> Option<(slack::Client, slack::App)> {
     let app = config.slack.as_ref()?;
@@ -111,15 +121,41 @@ pub(crate) fn slack_inbox(config: &Config, store: &Store) -> Option<SlackInbox> 
 /// The notifier of this process.
 pub(crate) fn notifier(config: &Config, store: &Store, events: &Events) -> anyhow::Result<Notifier> {
     let transport = match &config.mail.smtp_url {
-        Some(url) => Transport::Smtp(Smtp::new(url, Patience::default()).context("TIDINGS_SMTP_URL")?),
+        Some(url) => Transport::Smtp(smtp(&config.mail, url)?),
         None => Transport::Outbox,
     };
-    let mail_from = Sender::parse(&config.mail.from).context("TIDINGS_MAIL_FROM")?;
     #[expect(clippy::disallowed_methods, reason = "where the jitter of retries comes from")]
     let random = StdRng::from_rng(&mut rand::rng());
     let public_url = config.server.public_url.clone();
+    let mail_from = sender(&config.mail)?;
     let mut options = NotifierOptions::new(store.clone(), transport, public_url, mail_from, random);
     options.slack = slack(config).map(|(client, app)| notifier::Slack { client, app });
     options.events = Some(events.clone());
     Ok(Notifier::new(options))
+}
+
+fn smtp(mail: &Mail, url: &SecretString) -> anyhow::Result<Smtp> {
+    let mut smtp = Smtp::new(url, Patience::default()).context("TIDINGS_SMTP_URL")?;
+    if let Some(tls) = mail.tls {
+        smtp = smtp.with_tls(tls);
+    }
+    if let Some(file) = &mail.authority_file {
+        let pem = std::fs::read(file)
+            .with_context(|| format!("TIDINGS_MAIL_AUTHORITY_FILE: cannot read {}", file.display()))?;
+        smtp = smtp.with_authority(&pem).context("TIDINGS_MAIL_AUTHORITY_FILE")?;
+    }
+    Ok(smtp.with_connections(mail.connections))
+}
+
+fn sender(mail: &Mail) -> anyhow::Result<Sender> {
+    let mut sender = Sender::parse(&mail.from).context("TIDINGS_MAIL_FROM")?;
+    if let Some(reply_to) = &mail.reply_to {
+        sender = sender.with_reply_to(reply_to).context("TIDINGS_MAIL_REPLY_TO")?;
+    }
+    if let Some(dkim) = &mail.dkim {
+        let domain = dkim.domain.as_deref().unwrap_or(sender.domain());
+        let key = DkimKey::parse(domain, &dkim.selector, &dkim.key).context("TIDINGS_DKIM_KEY")?;
+        sender = sender.with_dkim(key);
+    }
+    Ok(sender)
 }

@@ -8,9 +8,11 @@ mod drain;
 pub mod figure;
 mod load;
 pub mod machine;
+mod process;
 pub mod report;
 mod row;
 mod server;
+mod sink;
 mod statistics;
 mod yardstick;
 
@@ -55,12 +57,28 @@ pub enum Part {
     RunNow,
     /// Runs that wait for a slow model.
     Waiting,
+    /// A person's list of tasks, over HTTP.
+    Tasks,
+    /// A server's memory, start and binary.
+    Server,
+    /// Mails to many readers.
+    FanOut,
 }
 
 impl Part {
     /// All, in the order in which they are measured.
-    pub const ALL: [Self; 7] =
-        [Self::Queue, Self::Growth, Self::Tick, Self::Lateness, Self::Claims, Self::RunNow, Self::Waiting];
+    pub const ALL: [Self; 10] = [
+        Self::Queue,
+        Self::Growth,
+        Self::Tick,
+        Self::Lateness,
+        Self::Claims,
+        Self::RunNow,
+        Self::Waiting,
+        Self::Tasks,
+        Self::Server,
+        Self::FanOut,
+    ];
 
     /// The name that `--only` takes.
     pub const fn name(self) -> &'static str {
@@ -72,6 +90,9 @@ impl Part {
             Self::Claims => "claims",
             Self::RunNow => "run-now",
             Self::Waiting => "waiting",
+            Self::Tasks => "tasks",
+            Self::Server => "server",
+            Self::FanOut => "fan-out",
         }
     }
 }
@@ -118,6 +139,10 @@ pub struct Size {
     pub samples: u32,
     /// Runs that wait at once.
     pub waiting: u32,
+    /// Seconds for which lists of tasks are asked for in each round.
+    pub list_seconds: u32,
+    /// Mails that are sent in a round.
+    pub mails: u32,
 }
 
 impl Size {
@@ -134,6 +159,8 @@ impl Size {
         spread_seconds: 10,
         samples: 300,
         waiting: 10_000,
+        list_seconds: 5,
+        mails: 5_000,
     };
     /// For trying: its figures say little.
     pub const QUICK: Self = Self {
@@ -148,6 +175,8 @@ impl Size {
         spread_seconds: 3,
         samples: 50,
         waiting: 500,
+        list_seconds: 2,
+        mails: 500,
     };
     /// For the bench's own test: its figures say nothing.
     pub const TINY: Self = Self {
@@ -163,6 +192,8 @@ impl Size {
         spread_seconds: 1,
         samples: 4,
         waiting: 20,
+        list_seconds: 1,
+        mails: 20,
     };
 }
 

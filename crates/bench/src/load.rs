@@ -15,12 +15,12 @@ use crate::server::{Database, Server, execute};
 /// n-th task falls on all workspaces alike.
 pub(crate) const WORKSPACES: u32 = 1_009;
 /// Members of each workspace, who take turns as creators.
-const MEMBERS: u32 = 10;
+pub(crate) const MEMBERS: u32 = 10;
 /// Runs of a workspace at once: enough for [`crate::row`]'s 50,000 runs in flight.
 const RUNS_AT_ONCE: u32 = 200;
 
 /// Which rows an SQL expression `n` numbers: the last digits of the id are the number in hexadecimal.
-fn id(kind: u32, number: &str) -> String {
+pub(crate) fn id(kind: u32, number: &str) -> String {
     format!("('00000000-0000-7000-8{kind:03}-' || lpad(to_hex({number}), 12, '0'))::uuid")
 }
 
@@ -34,7 +34,8 @@ pub(crate) fn task_id(number: &str) -> String {
     id(4, number)
 }
 
-fn user_id(workspace: &str, member: &str) -> String {
+/// The id of a member of a workspace, both given by number.
+pub(crate) fn user_id(workspace: &str, member: &str) -> String {
     id(2, &format!("({workspace}) * {MEMBERS} + ({member})"))
 }
 

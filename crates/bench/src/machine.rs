@@ -82,9 +82,18 @@ pub(crate) fn memory_mib() -> Option<u64> {
 
 /// A process's resident memory in bytes.
 pub(crate) fn resident_bytes(process_id: u32) -> anyhow::Result<u64> {
+    memory(process_id, "VmRSS")
+}
+
+/// The most resident memory that a process ever had, in bytes.
+pub(crate) fn peak_bytes(process_id: u32) -> anyhow::Result<u64> {
+    memory(process_id, "VmHWM")
+}
+
+fn memory(process_id: u32, name: &str) -> anyhow::Result<u64> {
     use anyhow::Context as _;
-    let line =
-        line_of(&format!("/proc/{process_id}/status"), "VmRSS").context("the process tells no VmRSS")?;
+    let line = line_of(&format!("/proc/{process_id}/status"), name)
+        .with_context(|| format!("the process tells no {name}"))?;
     let kib: u64 = line.split_whitespace().next().unwrap_or_default().parse()?;
     Ok(kib * 1024)
 }

@@ -11,8 +11,6 @@ words! {
         SlackChannel = "slack_channel",
         /// To a user in Slack.
         SlackDm = "slack_dm",
-        /// To a URL of the workspace's.
-        Webhook = "webhook",
     }
 }
 
@@ -37,6 +35,8 @@ words! {
         Expiring = "expiring",
         /// The task has expired: to the creator.
         Expired = "expired",
+        /// Any other word to a person about their task, as it is kept for the page.
+        Notice = "notice",
         /// Slack is no longer connected, and no admin of ours did that: to the workspace's admins.
         SlackEnded = "slack_ended",
     }

@@ -90,4 +90,14 @@ id! {
     SlackInstallationId,
     /// A line of a workspace's credit ledger.
     CreditEntryId,
+    /// A place that messages do not reach.
+    DestinationId,
+    /// Word to a person about their task.
+    NoticeId,
+    /// An address that events are sent to.
+    WebhookEndpointId,
+    /// An event for one endpoint.
+    WebhookMessageId,
+    /// What an endpoint's messages are signed with.
+    WebhookSecretId,
 }

@@ -11,9 +11,11 @@ pub mod clock;
 pub mod condition;
 pub mod credits;
 pub mod delivery;
+pub mod destination;
 pub mod freshness;
 pub mod id;
 pub mod invalid;
+pub mod notice;
 pub mod run;
 pub mod schedule;
 pub mod slack;
@@ -21,11 +23,13 @@ pub mod step;
 pub mod table;
 pub mod task;
 pub mod thread;
+pub mod webhook;
 
 pub use clock::Clock;
 pub use credits::Credits;
 pub use id::{
-    ChartId, ConnectionId, CreditEntryId, DeliveryId, GroupId, ResultId, RunId, SessionId,
-    SlackInstallationId, TaskId, ThreadId, TokenId, UserId, WorkspaceId,
+    ChartId, ConnectionId, CreditEntryId, DeliveryId, DestinationId, GroupId, NoticeId, ResultId, RunId,
+    SessionId, SlackInstallationId, TaskId, ThreadId, TokenId, UserId, WebhookEndpointId, WebhookMessageId,
+    WebhookSecretId, WorkspaceId,
 };
 pub use invalid::{Invalid, Issue};

@@ -127,6 +127,32 @@ impl RunReason {
         }
     }
 
+    /// What to do about it, where there is anything.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::ReauthenticationRequired => "Connect it again on the page “Data”.",
+            Self::BlockedByCredits => {
+                "Its window closed without any. An admin can grant some; it runs again as planned."
+            }
+            Self::AccessLost => "Ask whoever manages it, or remove it from the task.",
+            Self::ConnectionDeleted => "Choose another one in the task.",
+            Self::ConnectionFailed => "Test it on the page “Data”.",
+            Self::ConnectionBusy => "Whoever manages it can let more queries run at once.",
+            Self::InvalidContext => "Look at both in the editor and save the task again.",
+            Self::LimitReached => "Ask for less in one task.",
+            Self::DeliveryFailed => "The task's page shows whom it did not reach, and why.",
+            Self::ModelUnavailable | Self::Downtime | Self::StaleData | Self::Internal => {
+                "There is nothing to do unless this goes on."
+            }
+            Self::Deadline | Self::StillRunning | Self::Superseded => "It runs again as planned.",
+            Self::Paused
+            | Self::Expired
+            | Self::CreatorDeactivated
+            | Self::CancelledByUser
+            | Self::TaskDeleted => "",
+        }
+    }
+
     /// Whether trying again inside the window may help.
     pub const fn is_transient(self) -> bool {
         matches!(

@@ -1,6 +1,10 @@
 //! A client for addresses that users chose.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use reqwest::{
     Client, Request, Response, Url,
@@ -32,6 +36,8 @@ pub enum Error {
 #[derive(Clone, Debug)]
 pub struct GuardedClient {
     client: Client,
+    /// Addresses that the operator lets users choose besides public ones.
+    allowed: Arc<[IpAddr]>,
 }
 
 impl Default for GuardedClient {
@@ -43,13 +49,19 @@ impl Default for GuardedClient {
 impl GuardedClient {
     /// A guarded client.
     pub fn new() -> Self {
+        Self::allowing(Vec::new())
+    }
+
+    /// A guarded client that also connects to these addresses, whatever they are: those that the operator named.
+    pub fn allowing(allowed: Vec<IpAddr>) -> Self {
+        let allowed: Arc<[IpAddr]> = allowed.into();
         let client = builder()
             .no_proxy()
             .timeout(REQUEST_TIMEOUT)
-            .dns_resolver(std::sync::Arc::new(PublicOnly))
+            .dns_resolver(Arc::new(PublicOnly { allowed: Arc::clone(&allowed) }))
             .build()
             .expect("a client without special options can be built");
-        Self { client }
+        Self { client, allowed }
     }
 
     /// For building a request; [`GuardedClient::send`] sends it.
@@ -57,16 +69,21 @@ impl GuardedClient {
         self.client.request(method, url)
     }
 
+    /// For building a POST.
+    pub fn post(&self, url: Url) -> reqwest::RequestBuilder {
+        self.client.post(url)
+    }
+
     /// Sends a request if its address is allowed.
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
-        check(request.url())?;
+        check(request.url(), &self.allowed)?;
         send(&self.client, request).await.map_err(|error| Error::Failed(error.without_url()))
     }
 }
 
 /// An address written as digits never passes the resolver, so it is checked here. The URL's parser has already brought odd
 /// notations (`0x7f.1`, `2130706433`) to their common form.
-fn check(url: &Url) -> Result<(), Error> {
+fn check(url: &Url, allowed: &[IpAddr]) -> Result<(), Error> {
     let host = url.host_str().unwrap_or_default().to_owned();
     let refused = |reason| Err(Error::Refused { host: host.clone(), reason });
     if !matches!(url.scheme(), "http" | "https") {
@@ -77,15 +94,21 @@ fn check(url: &Url) -> Result<(), Error> {
     }
     let digits = host.trim_start_matches('[').trim_end_matches(']');
     match digits.parse() {
-        Ok(address) if !is_public(address) => refused("the address is not public"),
+        Ok(address) if !may_reach(address, allowed) => refused("the address is not public"),
         _ => Ok(()),
     }
 }
 
+fn may_reach(address: IpAddr, allowed: &[IpAddr]) -> bool {
+    is_public(address) || allowed.contains(&address)
+}
+
 /// Resolves names, and answers only public addresses. The connection is made to what this answers, so that a name cannot
 /// lead elsewhere between check and use.
-#[derive(Clone, Copy, Debug)]
-struct PublicOnly;
+#[derive(Clone, Debug)]
+struct PublicOnly {
+    allowed: Arc<[IpAddr]>,
+}
 
 /// A name that has no public address.
 #[derive(Debug, thiserror::Error)]
@@ -94,9 +117,10 @@ struct NoPublicAddress;
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
+        let allowed = Arc::clone(&self.allowed);
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
+            let public: Vec<SocketAddr> = found.filter(|address| may_reach(address.ip(), &allowed)).collect();
             if public.is_empty() {
                 return Err(NoPublicAddress.into());
             }
@@ -159,12 +183,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn only_what_the_operator_allowed_is_reached_besides_public_addresses() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a listener");
+        let port = listener.local_addr().expect("an address").port();
+        let client = GuardedClient::allowing(vec!["127.0.0.1".parse().expect("an address")]);
+        for (host, is_reached) in
+            [("127.0.0.1", true), ("localhost", true), ("127.0.0.2", false), ("[::1]", false)]
+        {
+            let url = format!("http://{host}:{port}/").parse().expect("a URL");
+            let request = client.request(reqwest::Method::GET, url).build().expect("a request");
+            let accepting =
+                async { tokio::time::timeout(Duration::from_secs(5), listener.accept()).await.is_ok() };
+            let reached = tokio::select! {
+                _ = client.send(request) => false,
+                reached = accepting => reached,
+            };
+            assert_eq!(reached, is_reached, "{host}");
+        }
+    }
+
+    #[tokio::test]
     async fn only_http_is_spoken() {
         for url in ["file:///srv/data", "ftp://example.com/", "unix:/run/postgresql"] {
-            let refused = check(&url.parse().expect("a URL"));
+            let refused = check(&url.parse().expect("a URL"), &[]);
             assert!(matches!(refused, Err(Error::Refused { .. })), "{url}");
         }
-        assert!(check(&"https://example.com/hook".parse().expect("a URL")).is_ok());
+        assert!(check(&"https://example.com/hook".parse().expect("a URL"), &[]).is_ok());
     }
 
     #[tokio::test]

@@ -67,9 +67,12 @@ pub(crate) async fn of_slack_channel(
     Ok(audience::decide(&data, &to))
 }
 
-/// Writes down that a recipient is deactivated.
-pub(crate) async fn note_deactivated(store: &Store, delivery: &ClaimedDelivery) -> Result<(), store::Error> {
-    let reason = "The recipient is deactivated.";
+/// Writes down that a recipient is sent nothing, whatever their rights are, and why.
+pub(crate) async fn note_withheld(
+    store: &Store,
+    delivery: &ClaimedDelivery,
+    reason: &str,
+) -> Result<(), store::Error> {
     let decision = NewDecision { audience: Audience::Withheld, reason, record: None, content: None };
     store.delivery_decide(&delivery.scope, &delivery.lease, &decision).await
 }

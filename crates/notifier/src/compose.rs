@@ -1,5 +1,7 @@
 //! From stored rows to what a delivery says.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use domain::{
@@ -18,8 +20,9 @@ use crate::{
     email::{ATTACHMENT_BYTES_MAX, CsvFile},
     message::{Excerpt, Message, PICTURES_MAX, Picture, Report, TABLE_ROWS_MAX},
     no_news::{CHECKS_MAX, NoNews},
-    notice::{self, Event, Notice},
+    notice::{self, Event, KeptNotice, Notice},
     render::inert::clip,
+    shared::Shared,
 };
 
 /// How many rows are read at a time for an attachment.
@@ -60,7 +63,7 @@ pub(crate) struct Composed {
     /// How much of everything that is, and why; none for word to a task's creator, who sees it all.
     pub(crate) decision: Option<Decision>,
     /// What goes along.
-    pub(crate) attachment: Option<CsvFile>,
+    pub(crate) attachment: Option<Arc<CsvFile>>,
     /// What the mail belongs to: those of one task are read together.
     pub(crate) conversation: String,
 }
@@ -71,10 +74,12 @@ pub(crate) struct Composer<'a> {
     /// What links begin with, without a slash at its end.
     pub(crate) public_url: &'a str,
     pub(crate) delivery: &'a ClaimedDelivery,
+    /// What the messages about one answer have in common.
+    pub(crate) shared: &'a Shared,
 }
 
 /// An answer, and where it stands.
-struct Source {
+pub(crate) struct Source {
     thread: Thread,
     turn: Turn,
     answer: Answer,
@@ -83,8 +88,9 @@ struct Source {
 }
 
 /// What becomes of the wish for a CSV file.
-enum Attachment {
-    File(CsvFile),
+#[derive(Clone)]
+pub(crate) enum Attachment {
+    File(Arc<CsvFile>),
     TooLarge,
     /// Nobody asked, or there is no table.
     None,
@@ -107,6 +113,7 @@ impl Composer<'_> {
             DeliveryKind::StaleData => self.stale_notice().await,
             DeliveryKind::Expiring => self.notice(Event::Expiring, None).await,
             DeliveryKind::Expired => self.notice(Event::Expired, None).await,
+            DeliveryKind::Notice => self.kept_notice(reader).await,
             DeliveryKind::SlackEnded => Ok(self.slack_ended()),
         }
     }
@@ -123,32 +130,33 @@ impl Composer<'_> {
         let url = format!("{}/threads/{thread_id}", self.public_url);
         Ok(Composed {
             message: notice::kept_out_of_slack(&thread.title, url, self.delivery.created_at),
-            audience: Audience::LinkOnly,
-            audience_reason: "a connection that it used is kept out of Slack",
+            decision: Some(self.audience(reader, &thread).await?),
             attachment: None,
             conversation: format!("thread-{thread_id}"),
         })
     }
 
     async fn answer(&self, reader: Reader<'_>) -> Result<Composed, Error> {
-        let Some(source) = self.source().await? else { return self.without_answer().await };
+        let source = self.shared.source.get_or_try_init(|| self.source()).await?;
+        let Some(source) = source else { return self.without_answer().await };
         let conversation = match self.delivery.task_id {
             Some(task_id) => format!("task-{task_id}"),
             None => format!("thread-{}", source.thread.id),
         };
         let decision = self.audience(reader, &source.thread).await?;
         if decision.audience != Audience::Full {
-            let message = Message::link_only(self.report(&source, reader, Vec::new(), Vec::new()));
+            let message = Message::link_only(self.report(source, reader, Vec::new(), Vec::new()));
             return Ok(Composed { message, decision: Some(decision), attachment: None, conversation });
         }
-        let excerpts = self.excerpts(&source).await?;
-        let pictures = self.pictures(&source.answer).await?;
-        let mut message = Message::full(self.report(&source, reader, excerpts, pictures));
-        if self.is_late().await? {
+        let excerpts = self.shared.excerpts.get_or_try_init(|| self.excerpts(source)).await?;
+        let pictures = self.shared.pictures.get_or_try_init(|| self.pictures(&source.answer)).await?;
+        let mut message = Message::full(self.report(source, reader, excerpts.clone(), pictures.clone()));
+        if *self.shared.is_late.get_or_try_init(|| self.is_late()).await? {
             message
                 .add_note("This message is late: its delivery window had closed before the run could start.");
         }
-        let attachment = match self.csv_file(&source).await? {
+        let attachment = match self.shared.attachment.get_or_try_init(|| self.csv_file(source)).await?.clone()
+        {
             Attachment::File(file) => Some(file),
             Attachment::TooLarge => {
                 message.add_note(
@@ -161,7 +169,7 @@ impl Composer<'_> {
         Ok(Composed { message, decision: Some(decision), attachment, conversation })
     }
 
-    async fn is_late(&self) -> Result<bool, Error> {
+    async fn is_late(&self) -> Result<bool, store::Error> {
         let Some(run_id) = self.delivery.run_id else { return Ok(false) };
         let run = self.store.run_get(&self.delivery.scope, run_id).await?;
         Ok(run.is_some_and(|run| run.late))
@@ -239,7 +247,7 @@ impl Composer<'_> {
 
     /// The shown results in the answer's order, rows only of the first that has any; then those that were cut and that its
     /// figures may rest on.
-    async fn excerpts(&self, source: &Source) -> Result<Vec<Excerpt>, Error> {
+    async fn excerpts(&self, source: &Source) -> Result<Vec<Excerpt>, store::Error> {
         let shown: Vec<&StoredResult> = shown_results(source).collect();
         let cut =
             source.results.iter().filter(|result| result.truncated.is_some() && !shown.contains(result));
@@ -264,7 +272,7 @@ impl Composer<'_> {
         Ok(excerpts)
     }
 
-    async fn pictures(&self, answer: &Answer) -> Result<Vec<Picture>, Error> {
+    async fn pictures(&self, answer: &Answer) -> Result<Vec<Picture>, store::Error> {
         let scope = &self.delivery.scope;
         let mut pictures = Vec::new();
         for shown in &answer.charts {
@@ -280,7 +288,7 @@ impl Composer<'_> {
         Ok(pictures)
     }
 
-    async fn csv_file(&self, source: &Source) -> Result<Attachment, Error> {
+    async fn csv_file(&self, source: &Source) -> Result<Attachment, store::Error> {
         let Some(result) = shown_results(source).next().filter(|_| self.delivery.attach_csv) else {
             return Ok(Attachment::None);
         };
@@ -298,7 +306,8 @@ impl Composer<'_> {
             }
             offset += CSV_ROWS_AT_A_TIME;
         }
-        Ok(Attachment::File(CsvFile { name: source.thread.title.clone(), bytes: writer.into_bytes() }))
+        let name = source.thread.title.clone();
+        Ok(Attachment::File(Arc::new(CsvFile { name, bytes: writer.into_bytes() })))
     }
 
     async fn notice(&self, event: Event, details: Option<String>) -> Result<Composed, Error> {
@@ -323,6 +332,38 @@ impl Composer<'_> {
             decision: None,
             attachment: None,
             conversation: format!("task-{task_id}"),
+        })
+    }
+
+    /// A notice that is kept for the page, in the same words.
+    async fn kept_notice(&self, reader: Reader<'_>) -> Result<Composed, Error> {
+        let Reader::Person(user) = reader else { return Err(Error::Gone("a notice goes to one person")) };
+        let found =
+            self.store.notice_of_delivery(&self.delivery.scope, self.delivery.lease.delivery_id).await?;
+        let kept = found.ok_or(Error::Gone("the notice is gone"))?;
+        let (label, page) = match kept.task_id {
+            Some(task_id) => ("Open the task", format!("tasks/{task_id}")),
+            None => ("Open the webhooks", "admin/webhooks".to_owned()),
+        };
+        let message = KeptNotice {
+            headline: &kept.headline,
+            advice: &kept.advice,
+            details: kept.details.as_deref(),
+            action: (label, format!("{}/{page}", self.public_url)),
+            because: match kept.task_id {
+                Some(_) => "You get this because the task is yours.",
+                None => "You get this because you are an admin.",
+            },
+            at: kept.created_at,
+            zone: zone(&user.timezone),
+        };
+        Ok(Composed {
+            message: message.message(),
+            decision: None,
+            attachment: None,
+            conversation: kept
+                .task_id
+                .map_or_else(|| format!("notice-{}", kept.id), |id| format!("task-{id}")),
         })
     }
 

@@ -19,7 +19,9 @@ use crate::{
     Notifier, audience,
     compose::{self, Composed, Composer, Reader},
     email::{self, Email, Letter},
+    gather,
     outcome::judge,
+    shared::Shared,
     transport,
 };
 
@@ -32,6 +34,9 @@ pub(crate) enum Error {
     /// The database failed, or the lease was lost.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The same, for many deliveries at once.
+    #[error(transparent)]
+    Gathered(#[from] gather::Error),
     /// The lease could not be renewed in time.
     #[error("the lease could not be renewed")]
     LeaseLapsed,
@@ -62,7 +67,7 @@ impl Notifier {
         let recipient = email.to.to_string();
         // From before it was asked for: the answer may reach a process that has stood still since.
         let leased_at = Instant::now();
-        let attempt = self.store.delivery_attempt_start(scope, lease).await?;
+        let attempt = self.attempts.ask(*lease).await?.ok_or(store::Error::LeaseLost)?;
         fail_point!("notifier::attempt_started");
         let sending = self.transport.send(&self.store, scope, lease.delivery_id, email);
         let result = self.while_held(delivery, leased_at, sending).await?;
@@ -86,15 +91,29 @@ impl Notifier {
     ) -> Result<DeliveryState, Error> {
         let given_up_at = Instant::now() + self.lease() * 2 / 3;
         loop {
-            let error = match self.store.delivery_finish(&delivery.scope, &delivery.lease, outcome).await {
+            let error = match self.finish(delivery, outcome).await {
                 Ok(state) => return Ok(state),
                 Err(error) => error,
             };
-            if matches!(error, store::Error::LeaseLost) || Instant::now() >= given_up_at {
-                return Err(error.into());
+            let is_lost = matches!(error, Error::Store(store::Error::LeaseLost));
+            if is_lost || Instant::now() >= given_up_at {
+                return Err(error);
             }
             tokio::time::sleep(RECORD_AGAIN_AFTER).await;
         }
+    }
+
+    /// What went well is noted for many at once; of anything else there is more to write.
+    async fn finish(
+        &self,
+        delivery: &ClaimedDelivery,
+        outcome: &DeliveryOutcome,
+    ) -> Result<DeliveryState, Error> {
+        let DeliveryOutcome::Sent { provider_id } = outcome else {
+            return Ok(self.store.delivery_finish(&delivery.scope, &delivery.lease, outcome).await?);
+        };
+        let was_held = self.sent.ask((delivery.lease, provider_id.clone())).await?;
+        if was_held { Ok(DeliveryState::Sent) } else { Err(store::Error::LeaseLost.into()) }
     }
 
     fn lease(&self) -> Duration {
@@ -102,23 +121,29 @@ impl Notifier {
     }
 
     async fn plan(&self, delivery: &ClaimedDelivery) -> Result<Plan, Error> {
-        let scope = &delivery.scope;
         match delivery.channel {
             Channel::Email | Channel::SlackChannel | Channel::SlackDm => {}
-            Channel::Webhook => return Ok(failed("webhooks_unavailable", "Webhooks are not set up.")),
         }
         let Some(user) = &delivery.user else { return Ok(failed("no_recipient", "The recipient is gone.")) };
         if user.is_deactivated {
-            audience::note_deactivated(&self.store, delivery).await?;
+            audience::note_withheld(&self.store, delivery, "The recipient is deactivated.").await?;
             return Ok(Plan::End(DeliveryOutcome::Withheld { reason: "recipient_deactivated".to_owned() }));
         }
-        if self.store.mail_is_suppressed(scope, &user.email).await? {
+        let obstacles = self.obstacles.ask(delivery.lease).await?;
+        if obstacles.is_outside_domains {
+            audience::note_withheld(&self.store, delivery, "The workspace allows no mail to this domain.")
+                .await?;
+            return Ok(Plan::End(DeliveryOutcome::Withheld { reason: "domain_not_allowed".to_owned() }));
+        }
+        if obstacles.is_suppressed {
             return Ok(suppressed("address_suppressed"));
         }
-        if self.is_unsubscribed(delivery).await? {
+        if obstacles.is_unwanted {
             return Ok(suppressed("unsubscribed"));
         }
-        let composer = Composer { store: &self.store, public_url: &self.public_url, delivery };
+        let shared = self.answers.of(delivery);
+        let composer =
+            Composer { store: &self.store, public_url: &self.public_url, delivery, shared: &shared };
         let composed = match composer.compose(Reader::Person(user)).await {
             Ok(composed) => composed,
             Err(compose::Error::Gone(what)) => return Ok(failed("gone", what)),
@@ -129,7 +154,7 @@ impl Notifier {
         let planned = if is_withheld {
             Plan::End(DeliveryOutcome::Withheld { reason: "not_allowed".to_owned() })
         } else {
-            match self.email(delivery, user, composed) {
+            match self.email(delivery, user, &composed, &shared) {
                 Ok(email) => Plan::Send(Box::new(email)),
                 Err(error @ email::Error::Address(_)) => failed("invalid_address", &error.to_string()),
                 Err(error @ email::Error::Build(_)) => failed("internal", &error.to_string()),
@@ -147,9 +172,10 @@ impl Notifier {
         &self,
         delivery: &ClaimedDelivery,
         user: &DeliveryUser,
-        composed: Composed,
+        composed: &Composed,
+        shared: &Shared,
     ) -> Result<Email, email::Error> {
-        Letter {
+        let letter = Letter {
             delivery_id: delivery.lease.delivery_id,
             conversation: &composed.conversation,
             from: &self.mail_from,
@@ -158,9 +184,9 @@ impl Notifier {
             // The same at every attempt, as all of a mail is.
             sent_at: delivery.created_at,
             message: &composed.message,
-            attachment: composed.attachment,
-        }
-        .build()
+            attachment: composed.attachment.as_deref(),
+        };
+        letter.build_with(&shared.printed)
     }
 
     /// Whether the recipient has unsubscribed since the delivery was queued. Notices to a creator, and tests that they asked

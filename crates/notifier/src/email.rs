@@ -1,7 +1,11 @@
 //! A message as a mail of RFC 5322, byte for byte as it is sent.
 
-use std::time::SystemTime;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use domain::DeliveryId;
 use lettre::{
@@ -13,8 +17,12 @@ use lettre::{
 };
 
 use crate::{
+    dkim::DkimKey,
     message::Message,
-    render::{self, inert::inert_line},
+    render::{
+        self, Rendered,
+        inert::{escape, inert_line},
+    },
 };
 
 /// The largest attachment, in bytes: many servers refuse mails beyond 10 MB once they are encoded.
@@ -33,17 +41,34 @@ pub enum Error {
 
 /// A sender that was checked once, at start.
 #[derive(Clone, Debug)]
-pub struct Sender(Mailbox);
+pub struct Sender {
+    mailbox: Mailbox,
+    reply_to: Option<Mailbox>,
+    dkim: Option<Arc<DkimKey>>,
+}
 
 impl Sender {
     /// Reads `Tidings <tidings@example.com>` or a bare address.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        text.parse().map(Self).map_err(Error::Address)
+        Ok(Self { mailbox: text.parse().map_err(Error::Address)?, reply_to: None, dkim: None })
+    }
+
+    /// The same sender, whose answers go to another address, written as the sender's.
+    pub fn with_reply_to(mut self, text: &str) -> Result<Self, Error> {
+        self.reply_to = Some(text.parse().map_err(Error::Address)?);
+        Ok(self)
+    }
+
+    /// The same sender, signing every mail.
+    #[must_use]
+    pub fn with_dkim(mut self, key: DkimKey) -> Self {
+        self.dkim = Some(Arc::new(key));
+        self
     }
 
     /// What stands after the `@`: also the domain of message ids.
     pub fn domain(&self) -> &str {
-        self.0.email.domain()
+        self.mailbox.email.domain()
     }
 }
 
@@ -65,7 +90,7 @@ pub struct Letter<'a> {
     /// What it says.
     pub message: &'a Message,
     /// A file that goes along, at most [`ATTACHMENT_BYTES_MAX`].
-    pub attachment: Option<CsvFile>,
+    pub attachment: Option<&'a CsvFile>,
 }
 
 /// A CSV file.
@@ -92,9 +117,54 @@ pub struct Email {
     pub source: Vec<u8>,
 }
 
+/// Messages as they were printed for one recipient, to be readdressed to others who read the same.
+#[derive(Default)]
+pub(crate) struct Printed(Mutex<Vec<Arc<Print>>>);
+
+/// A message for nobody in particular, and how it looks.
+struct Print {
+    message: Message,
+    rendered: Rendered,
+    /// Its pictures in base64, in lines.
+    pictures: Vec<Vec<u8>>,
+}
+
+/// What stands for a recipient's own unsubscribe link in a print: as long as any of them, so that no limit on sizes is missed.
+/// Data that holds these very words shows the reader's own link in their place, which tells nobody anything.
+const ANYBODYS_LINK: &str = "unsubscribe.00000000-0000-0000-0000-000000000000.invalid";
+/// The same for the names of pictures.
+const ANYBODYS_ID: &str = "picture.00000000-0000-0000-0000-000000000000.invalid";
+
+impl Printed {
+    /// How `message` looks. Printed now, unless it was before, for somebody else.
+    fn print(&self, message: &Message) -> Arc<Print> {
+        let mut message = message.clone();
+        if message.unsubscribe_url.is_some() {
+            message.unsubscribe_url = Some(ANYBODYS_LINK.to_owned());
+        }
+        // Held while it prints: those who read the same would print it again meanwhile.
+        let mut prints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(print) = prints.iter().find(|print| print.message == message) {
+            return Arc::clone(print);
+        }
+        let ids: Vec<String> =
+            (1..=message.pictures.len()).map(|number| format!("chart-{number}.{ANYBODYS_ID}")).collect();
+        let rendered = render::render(&message, &ids);
+        let pictures = message.pictures.iter().map(|picture| base64_lines(&picture.png)).collect();
+        let print = Arc::new(Print { message, rendered, pictures });
+        prints.push(Arc::clone(&print));
+        print
+    }
+}
+
 impl Letter<'_> {
     /// Renders the message and builds the mail. The same letter makes the same bytes.
     pub fn build(self) -> Result<Email, Error> {
+        self.build_with(&Printed::default())
+    }
+
+    /// The same, with what was printed before.
+    pub(crate) fn build_with(self, printed: &Printed) -> Result<Email, Error> {
         let to: Address = self.to.parse().map_err(Error::Address)?;
         let domain = self.from.domain();
         let delivery_id = self.delivery_id;
@@ -102,15 +172,17 @@ impl Letter<'_> {
         // A message id that no mail bears. Readers gather mails by their common ancestor, sent or not, so that every mail
         // of a task joins the same conversation and none needs to know the one before it.
         let conversation = format!("<{}@{domain}>", self.conversation);
-        let content_ids: Vec<String> = (1..=self.message.pictures.len())
-            .map(|number| format!("chart-{number}.{delivery_id}@{domain}"))
-            .collect();
-        let rendered = render::render(self.message, &content_ids);
+        let print = printed.print(self.message);
+        let own_id = format!("{delivery_id}@{domain}");
+        let own_link = self.message.unsubscribe_url.as_deref().unwrap_or_default();
+        let html =
+            print.rendered.html.replace(ANYBODYS_ID, &own_id).replace(ANYBODYS_LINK, &escape(own_link));
+        let text = print.rendered.text.replace(ANYBODYS_LINK, own_link);
         let subject = header_text(&self.message.subject());
 
         let mut builder = lettre::Message::builder()
             .date(SystemTime::from(self.sent_at))
-            .from(self.from.0.clone())
+            .from(self.from.mailbox.clone())
             .to(Mailbox::new(Some(header_text(self.to_name)).filter(|name| !name.is_empty()), to.clone()))
             .subject(&subject)
             .message_id(Some(message_id.clone()))
@@ -118,25 +190,32 @@ impl Letter<'_> {
             .references(conversation)
             .header(AutoSubmitted)
             .header(NoAutomaticReplies);
+        if let Some(reply_to) = &self.from.reply_to {
+            builder = builder.reply_to(reply_to.clone());
+        }
         if let Some(url) = &self.message.unsubscribe_url {
             builder = builder.header(ListUnsubscribe(format!("<{url}>"))).header(OneClick);
         }
 
         // A boundary with `=_` in it cannot occur in a quoted-printable or base64 body.
         let boundary = |kind: &str| format!("=_{kind}_{delivery_id}");
-        let html = text_part(ContentType::TEXT_HTML, rendered.html);
+        let html = text_part(ContentType::TEXT_HTML, html);
         let mut alternative = MultiPart::alternative()
             .boundary(boundary("alternative"))
-            .singlepart(text_part(ContentType::TEXT_PLAIN, rendered.text));
-        if content_ids.is_empty() {
+            .singlepart(text_part(ContentType::TEXT_PLAIN, text));
+        if print.pictures.is_empty() {
             alternative = alternative.singlepart(html);
         } else {
             let mut related = MultiPart::related().boundary(boundary("related")).singlepart(html);
-            for (position, (picture, content_id)) in self.message.pictures.iter().zip(content_ids).enumerate()
-            {
-                let name = format!("chart-{}.png", position + 1);
+            for (position, picture) in print.pictures.iter().enumerate() {
+                let number = position + 1;
+                let body = Body::dangerous_pre_encoded(picture.clone(), ContentTransferEncoding::Base64);
                 related = related.singlepart(
-                    Attachment::new_inline_with_name(content_id, name).body(picture.png.clone(), png()),
+                    Attachment::new_inline_with_name(
+                        format!("chart-{number}.{own_id}"),
+                        format!("chart-{number}.png"),
+                    )
+                    .body(body, png()),
                 );
             }
             alternative = alternative.multipart(related);
@@ -146,11 +225,22 @@ impl Letter<'_> {
             Some(file) => MultiPart::mixed()
                 .boundary(boundary("mixed"))
                 .multipart(alternative)
-                .singlepart(Attachment::new(file_name(&file.name)).body(file.bytes, csv())),
+                .singlepart(Attachment::new(file_name(&file.name)).body(file.bytes.clone(), csv())),
         };
         let mail = builder.multipart(body)?;
-        Ok(Email { message_id, from: self.from.0.email.clone(), to, subject, source: mail.formatted() })
+        let mut source = mail.formatted();
+        if let Some(dkim) = &self.from.dkim {
+            let signature = dkim.header(&source, self.sent_at);
+            source.splice(0..0, signature.into_bytes());
+        }
+        Ok(Email { message_id, from: self.from.mailbox.email.clone(), to, subject, source })
     }
+}
+
+/// Base64 in lines of 76 characters, as mails carry it.
+fn base64_lines(bytes: &[u8]) -> Vec<u8> {
+    let whole = STANDARD.encode(bytes).into_bytes();
+    whole.chunks(76).collect::<Vec<_>>().join(&b"\r\n"[..])
 }
 
 fn text_part(content_type: ContentType, text: String) -> SinglePart {

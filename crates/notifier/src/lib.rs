@@ -9,15 +9,19 @@ mod audience;
 mod compose;
 pub mod csv;
 mod deliver;
+pub mod dkim;
 pub mod email;
+mod gather;
 pub mod message;
 pub mod no_news;
 pub mod notice;
 mod outcome;
 pub mod render;
+mod shared;
 pub mod slack;
 pub mod slack_inbox;
 pub mod transport;
+pub mod webhook;
 
 use std::{
     error::Error as _,
@@ -28,7 +32,7 @@ use std::{
 pub use crate::slack::Slack;
 use domain::delivery::DeliveryState;
 use rand::rngs::StdRng;
-use store::{ClaimedDelivery, Event, Events, Store};
+use store::{ClaimedDelivery, DeliveryLease, Event, Events, MailObstacles, Store};
 use tokio::{
     sync::broadcast::{self, error::RecvError},
     task::JoinSet,
@@ -38,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 pub use transport::{Smtp, Transport};
 
-use crate::email::Sender;
+use crate::{email::Sender, gather::Gather, shared::Answers};
 
 /// How often dead notifiers' deliveries are looked for.
 const RESCUE_EVERY: Duration = Duration::from_secs(15);
@@ -87,8 +91,8 @@ impl NotifierOptions {
             events: None,
             random,
             worker: format!("notifier-{}", std::process::id()),
-            parallel: 8,
-            poll: Duration::from_secs(1),
+            parallel: 128,
+            poll: Duration::from_millis(250),
         }
     }
 }
@@ -106,12 +110,31 @@ pub struct Notifier {
     worker: String,
     parallel: u32,
     poll: Duration,
+    answers: Answers,
+    obstacles: Gather<DeliveryLease, MailObstacles>,
+    attempts: Gather<DeliveryLease, Option<u32>>,
+    sent: Gather<(DeliveryLease, String), bool>,
 }
 
 impl Notifier {
     /// A notifier that does nothing until it is run.
     pub fn new(options: NotifierOptions) -> Self {
+        let gathered = || options.store.clone();
+        let (for_obstacles, for_attempts, for_sent) = (gathered(), gathered(), gathered());
         Self {
+            answers: Answers::default(),
+            obstacles: Gather::new(move |leases: Vec<DeliveryLease>| {
+                let store = for_obstacles.clone();
+                async move { store.mail_obstacles(&leases).await }
+            }),
+            attempts: Gather::new(move |leases: Vec<DeliveryLease>| {
+                let store = for_attempts.clone();
+                async move { store.delivery_attempts_start(&leases).await }
+            }),
+            sent: Gather::new(move |sent: Vec<(DeliveryLease, String)>| {
+                let store = for_sent.clone();
+                async move { store.delivery_sent(&sent).await }
+            }),
             store: options.store,
             transport: options.transport,
             public_url: options.public_url.trim_end_matches('/').to_owned(),
@@ -135,16 +158,23 @@ impl Notifier {
         let mut heard = notifier.events.as_ref().map(Events::subscribe);
         let mut rescues = tokio::time::interval(RESCUE_EVERY);
         rescues.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Whether the last look left something waiting, as far as is known.
+        let mut is_more_waiting = true;
         loop {
             tokio::select! {
                 () = stopping.cancelled() => break,
-                _ = polls.tick() => {}
-                () = something_ended(&mut heard) => {}
+                _ = polls.tick() => is_more_waiting = true,
+                () = something_ended(&mut heard) => is_more_waiting = true,
                 _ = rescues.tick() => notifier.rescue().await,
                 Some(ended) = under_way.join_next() => log_panic(&ended),
             }
-            let free = notifier.parallel.saturating_sub(under_way.len() as u32);
-            for delivery in notifier.claim(free).await {
+            let free = notifier.free(under_way.len());
+            if !is_more_waiting || free == 0 {
+                continue;
+            }
+            let claimed = notifier.claim(free).await;
+            is_more_waiting = claimed.len() as u32 == free;
+            for delivery in claimed {
                 let notifier = Arc::clone(&notifier);
                 under_way.spawn(async move { notifier.deliver_and_tell(&delivery).await });
             }
@@ -161,7 +191,7 @@ impl Notifier {
         let mut under_way = JoinSet::new();
         let mut tried = 0;
         loop {
-            let free = self.parallel.saturating_sub(under_way.len() as u32);
+            let free = self.free(under_way.len());
             for delivery in self.claim(free).await {
                 tried += 1;
                 let notifier = Arc::clone(self);
@@ -172,6 +202,13 @@ impl Notifier {
                 None => return tried,
             }
         }
+    }
+
+    /// How many deliveries to claim while `under_way` are: none until a quarter of the room is free, so that a claim is
+    /// worth its price and nobody waits for the slowest.
+    fn free(&self, under_way: usize) -> u32 {
+        let free = self.parallel.saturating_sub(under_way as u32);
+        if free * 4 < self.parallel { 0 } else { free }
     }
 
     /// A failing database is as good as an empty queue: the next look may find it mended.

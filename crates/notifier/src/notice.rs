@@ -1,8 +1,9 @@
 //! Word to a task's creator about the task itself: what happened, and what to do about it.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use domain::run::RunReason;
+pub use domain::notice::Event;
+use domain::{notice::Words, run::RunReason};
 
 use crate::{
     message::Message,
@@ -11,23 +12,6 @@ use crate::{
         markdown::{Block, Inline},
     },
 };
-
-/// What happened to a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A run, or its delivery to somebody, failed, the first time in a row.
-    Failed(RunReason),
-    /// The first run after a failure went well.
-    Recovered,
-    /// The occurrence of this day was skipped because the run before it had not finished.
-    StillRunning(Option<NaiveDate>),
-    /// The occurrence of this day was skipped because its data was not fresh in time, the first time in a row.
-    StaleData(Option<NaiveDate>),
-    /// It will expire within a week.
-    Expiring,
-    /// It has expired and fires no more.
-    Expired,
-}
 
 /// What a notice is about.
 #[derive(Clone, Debug)]
@@ -52,7 +36,7 @@ impl Notice<'_> {
     /// The notice as a message.
     pub fn message(&self) -> Message {
         let title = clip(&inert_line(self.task_title), 150);
-        let (headline, advice, label) = self.words(&title);
+        let Words { headline, advice } = self.event.words(&title, self.expires_at, self.zone);
         let mut body = vec![Block::Paragraph(vec![Inline::Text(advice)])];
         if let Some(details) = self.details.filter(|details| !self.is_said_anyway(details)) {
             body.push(Block::Quote(vec![Block::Paragraph(vec![Inline::Text(inert(&clip(details, 1_000)))])]));
@@ -69,7 +53,7 @@ impl Notice<'_> {
             table: None,
             notes: Vec::new(),
             provenance: vec![format!("{} ({})", local.format("%a %-d %b %Y, %H:%M"), self.zone)],
-            action: Some((label.to_owned(), self.task_url.clone())),
+            action: Some((self.label().to_owned(), self.task_url.clone())),
             because: "You get this because the task is yours.".to_owned(),
             unsubscribe_url: None,
         }
@@ -81,55 +65,13 @@ impl Notice<'_> {
             || matches!(self.event, Event::Failed(reason) if reason.sentence() == details)
     }
 
-    /// Headline, advice, and what the button says.
-    fn words(&self, title: &str) -> (String, String, &'static str) {
+    /// What the button says.
+    const fn label(&self) -> &'static str {
         match self.event {
-            Event::Failed(reason) => {
-                let what = match reason {
-                    RunReason::DeliveryFailed => "did not reach everybody",
-                    _ => "could not run",
-                };
-                let body =
-                    [reason.sentence(), advice(reason), "You will hear of this task again once it works."];
-                (format!("“{title}” {what}."), body.join(" ").replace("  ", " "), "Open the task")
+            Event::Expiring | Event::Expired => "Extend the task",
+            Event::Failed(_) | Event::Recovered | Event::StillRunning(_) | Event::StaleData(_) => {
+                "Open the task"
             }
-            Event::Recovered => (
-                format!("“{title}” works again."),
-                "Its last run went well, and its message was sent as usual.".to_owned(),
-                "Open the task",
-            ),
-            Event::StillRunning(day) => {
-                let day = day.map(|day| day.format("on %A, %-d %B %Y").to_string());
-                let advice = "Its run before had not finished when the next one was due. If this happens often, ask for less \
-                              in one task, or run it less often.";
-                let headline = format!("“{title}” was skipped {}.", day.as_deref().unwrap_or("once"));
-                (headline, advice.to_owned(), "Open the task")
-            }
-            Event::StaleData(day) => {
-                let day = day.map(|day| day.format("on %A, %-d %B %Y").to_string());
-                let advice = "Its data was not fresh at the last moment, and it is set to be skipped then. Look at what loads the \
-                              data. Further days in a row are not told.";
-                let headline = format!("“{title}” was skipped {}.", day.as_deref().unwrap_or("once"));
-                (headline, advice.to_owned(), "Open the task")
-            }
-            Event::Expiring => {
-                let day = self
-                    .expires_at
-                    .map(|at| at.with_timezone(&self.zone).format("on %A, %-d %B %Y").to_string());
-                let advice =
-                    "After that it runs no more. Give it a later date if it is still of use.".to_owned();
-                (
-                    format!("“{title}” expires {}.", day.as_deref().unwrap_or("soon")),
-                    advice,
-                    "Extend the task",
-                )
-            }
-            Event::Expired => (
-                format!("“{title}” has expired."),
-                "It runs no more. Give it a later date if it is still of use; nothing of it is lost."
-                    .to_owned(),
-                "Extend the task",
-            ),
         }
     }
 }
@@ -166,7 +108,7 @@ pub fn no_answer(
 ) -> Message {
     let paragraph = |text: String| Block::Paragraph(vec![Inline::Text(text)]);
     let sentence = reason.sentence();
-    let mut body = vec![paragraph([sentence, advice(reason)].join(" ").trim_end().to_owned())];
+    let mut body = vec![paragraph([sentence, reason.advice()].join(" ").trim_end().to_owned())];
     if let Some(details) = details.filter(|details| *details != sentence && !details.trim().is_empty()) {
         body.push(Block::Quote(vec![paragraph(inert(&clip(details, 1_000)))]));
     }
@@ -207,34 +149,56 @@ pub fn kept_out_of_slack(title: &str, thread_url: String, at: DateTime<Utc>) -> 
     }
 }
 
-/// What to do about a failure.
-const fn advice(reason: RunReason) -> &'static str {
-    match reason {
-        RunReason::ReauthenticationRequired => "Connect it again on the page “Data”.",
-        RunReason::BlockedByCredits => {
-            "Its window closed without any. An admin can grant some; it runs again as planned."
+/// Any other word to a person, as it is kept for the page.
+#[derive(Clone, Debug)]
+pub struct KeptNotice<'a> {
+    /// What happened.
+    pub headline: &'a str,
+    /// What to do about it.
+    pub advice: &'a str,
+    /// What went wrong, in the words of whoever noticed.
+    pub details: Option<&'a str>,
+    /// What the button says, and where it leads.
+    pub action: (&'static str, String),
+    /// Why this person.
+    pub because: &'static str,
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// The reader's zone.
+    pub zone: Tz,
+}
+
+impl KeptNotice<'_> {
+    /// The notice as a message.
+    pub fn message(&self) -> Message {
+        let headline = clip(&inert_line(self.headline), 300);
+        let mut body = vec![Block::Paragraph(vec![Inline::Text(inert(self.advice))])];
+        if let Some(details) = self.details.filter(|details| !details.trim().is_empty()) {
+            body.push(Block::Quote(vec![Block::Paragraph(vec![Inline::Text(inert(&clip(details, 1_000)))])]));
         }
-        RunReason::AccessLost => "Ask whoever manages it, or remove it from the task.",
-        RunReason::ConnectionDeleted => "Choose another one in the task.",
-        RunReason::ConnectionFailed => "Test it on the page “Data”.",
-        RunReason::ConnectionBusy => "Whoever manages it can let more queries run at once.",
-        RunReason::InvalidContext => "Look at both in the editor and save the task again.",
-        RunReason::LimitReached => "Ask for less in one task.",
-        RunReason::DeliveryFailed => "The task's page shows whom it did not reach, and why.",
-        RunReason::ModelUnavailable | RunReason::Downtime | RunReason::StaleData | RunReason::Internal => {
-            "There is nothing to do unless this goes on."
+        let local = self.at.with_timezone(&self.zone);
+        Message {
+            title: headline.clone(),
+            date: local.format("%a %-d %b %Y").to_string(),
+            banner: None,
+            headline: vec![Inline::Text(headline)],
+            body,
+            pictures: Vec::new(),
+            pictures_left_out: 0,
+            table: None,
+            notes: Vec::new(),
+            provenance: vec![format!("{} ({})", local.format("%a %-d %b %Y, %H:%M"), self.zone)],
+            action: Some((self.action.0.to_owned(), self.action.1.clone())),
+            because: self.because.to_owned(),
+            unsubscribe_url: None,
         }
-        RunReason::Deadline | RunReason::StillRunning | RunReason::Superseded => "It runs again as planned.",
-        RunReason::Paused
-        | RunReason::Expired
-        | RunReason::CreatorDeactivated
-        | RunReason::CancelledByUser
-        | RunReason::TaskDeleted => "",
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::NaiveDate;
+
     use super::*;
     use crate::render::markdown::words;
 

@@ -8,7 +8,14 @@ one JSON object a line, the mails as Python's own parser reads them, and obeys l
     closing*  421 at RCPT, the first time      lost*     accepts, then closes without an answer, the first time
     held*     waits at the end of the mail for the line `release`
 
-With `--log FILE` it tells of mails that it accepted in that file instead, one JSON object a line, on disk before it answers.
+It speaks TLS with `--certificate FILE` (PEM, certificate and key): after STARTTLS, or from the first byte with `--wrapped`.
+`--hangs-up` closes each connection right after its first mail was taken, without a word.
+`--pipelining` says that it takes several commands at once.
+
+`--faults N` treats N of a hundred mails badly, whoever they are to: refused for now at RCPT or at their end, hung up on before
+or after they are accepted, or slow.
+
+With `--log FILE` it tells of mails that it accepted in that file instead, one JSON object a line, on disk before it answers. Each `nobody*` that somebody wants to write to is a line in `FILE.refused`.
 """
 
 import argparse
@@ -19,10 +26,14 @@ import email.policy
 import json
 import logging
 import os
+import random
+import ssl
 import sys
 import time
 
 from aiosmtpd.smtp import SMTP, AuthResult
+
+FAULTS = ["greylisted", "closing", "no room", "dropped", "lost", "slow"]
 
 logging.disable()
 seen = collections.Counter()
@@ -73,14 +84,30 @@ def keep(log, sender, recipient, source):
 
 
 class Handler:
-    def __init__(self, log, pause):
+    def __init__(self, log, refused, pause, faults, pipelining, hangs_up):
         self.log = log
+        self.refused = refused
+        self.faults = faults
+        self.fault = None
         self.pause = pause
+        self.pipelining = pipelining
+        self.hangs_up = hangs_up
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        session.host_name = hostname
+        if self.pipelining:
+            responses.insert(1, "250-PIPELINING")
+        return responses
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         await asyncio.sleep(self.pause)
         if not self.log:
             tell(event="recipient", to=address)
+        self.fault = random.choice(FAULTS) if random.random() * 100 < self.faults else None
+        if self.fault == "greylisted":
+            return "450 4.2.0 greylisted"
+        if self.fault == "closing":
+            return "421 4.3.2 shutting down"
         if address.startswith("later"):
             return "451 4.3.0 try again later"
         if address.startswith("grey") and first_time(address):
@@ -88,6 +115,9 @@ class Handler:
         if address.startswith("closing") and first_time(address):
             return "421 4.3.2 shutting down"
         if address.startswith("nobody"):
+            if self.refused:
+                self.refused.write(address + "\n")
+                self.refused.flush()
             return "550 5.1.1 no such user here"
         if address.startswith("policy"):
             return "550 5.7.1 blocked by policy"
@@ -99,6 +129,13 @@ class Handler:
     async def handle_DATA(self, server, session, envelope):
         await asyncio.sleep(self.pause)
         recipient = envelope.rcpt_tos[0]
+        if self.fault == "slow":
+            await asyncio.sleep(1)
+        if self.fault == "no room":
+            return "452 4.3.1 no room now"
+        if self.fault == "dropped":
+            server.transport.abort()
+            return "451 never read"
         if recipient.startswith("held"):
             tell(event="held", to=recipient)
             await released.wait()
@@ -113,10 +150,14 @@ class Handler:
         if self.log:
             keep(self.log, envelope.mail_from, recipient, envelope.content)
         else:
-            tell(event="accepted", to=recipient, sender=envelope.mail_from, mail=read(envelope.content))
-        if recipient.startswith("lost") and first_time(recipient):
+            is_encrypted = session.ssl is not None or server.transport.get_extra_info("ssl_object") is not None
+            mail = read(envelope.content)
+            tell(event="accepted", to=recipient, sender=envelope.mail_from, encrypted=is_encrypted, mail=mail)
+        if self.fault == "lost" or (recipient.startswith("lost") and first_time(recipient)):
             server.transport.abort()
             return "451 never read"
+        if self.hangs_up:
+            asyncio.get_running_loop().call_soon(server.transport.close)
         return "250 2.0.0 Ok: queued as %d" % sum(seen.values())
 
 
@@ -130,17 +171,29 @@ async def main():
     arguments.add_argument("--auth", action="store_true", help="asks for a user and password, also without TLS")
     arguments.add_argument("--log", metavar="FILE", help="keeps accepted mails in this file")
     arguments.add_argument("--pause", type=float, default=0, help="seconds before it answers to RCPT, and to the mail")
+    arguments.add_argument("--certificate", metavar="FILE", help="PEM with a certificate and its key, for TLS")
+    arguments.add_argument("--wrapped", action="store_true", help="TLS from the first byte")
+    arguments.add_argument("--faults", type=float, default=0, help="so many of a hundred mails are treated badly")
+    arguments.add_argument("--hangs-up", action="store_true", help="closes each connection after a mail")
+    arguments.add_argument("--pipelining", action="store_true", help="offers PIPELINING")
     wanted = arguments.parse_args()
+    tls = None
+    if wanted.certificate:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(wanted.certificate)
     log = open(wanted.log, "a", encoding="utf-8") if wanted.log else None
+    refused = open(wanted.log + ".refused", "a", encoding="utf-8") if wanted.log else None
     auth = {"authenticator": authenticator, "auth_required": True, "auth_require_tls": False} if wanted.auth else {}
 
     def session():
         if not log:
             tell(event="connected")
-        return SMTP(Handler(log, wanted.pause), enable_SMTPUTF8=True, **auth)
+        starttls = {"tls_context": tls, "require_starttls": True} if tls and not wanted.wrapped else {}
+        handler = Handler(log, refused, wanted.pause, wanted.faults, wanted.pipelining, wanted.hangs_up)
+        return SMTP(handler, enable_SMTPUTF8=True, **starttls, **auth)
 
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(session, "127.0.0.1", 0)
+    server = await loop.create_server(session, "127.0.0.1", 0, ssl=tls if wanted.wrapped else None)
     tell(event="listening", port=server.sockets[0].getsockname()[1])
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)

@@ -160,17 +160,7 @@ impl Store {
 
     /// The charts of a thread, by handle.
     pub async fn chart_list(&self, scope: &Scope, thread_id: ThreadId) -> Result<Vec<StoredChart>> {
-        let mut tx = self.begin(scope).await?;
-        let rows = sqlx::query_as!(
-            ChartRow,
-            "SELECT id, thread_id, number, turn_no, call_id, result_id, title, alt, width, height, created_at
-             FROM chart WHERE workspace_id = $1 AND thread_id = $2 ORDER BY number",
-            tx.workspace_id(),
-            thread_id.as_uuid()
-        )
-        .fetch_all(tx.db())
-        .await?;
-        Ok(rows.into_iter().map(StoredChart::from).collect())
+        chart_list(&mut self.begin(scope).await?, thread_id).await
     }
 
     /// One chart.
@@ -220,6 +210,20 @@ impl Store {
         );
         Ok(png.fetch_optional(tx.db()).await?)
     }
+}
+
+/// The charts of a thread, by handle.
+pub(crate) async fn chart_list(tx: &mut Tx, thread_id: ThreadId) -> Result<Vec<StoredChart>> {
+    let rows = sqlx::query_as!(
+        ChartRow,
+        "SELECT id, thread_id, number, turn_no, call_id, result_id, title, alt, width, height, created_at
+         FROM chart WHERE workspace_id = $1 AND thread_id = $2 ORDER BY number",
+        tx.workspace_id(),
+        thread_id.as_uuid()
+    )
+    .fetch_all(tx.db())
+    .await?;
+    Ok(rows.into_iter().map(StoredChart::from).collect())
 }
 
 async fn find_by_call(tx: &mut Tx, chart: &NewChart<'_>) -> Result<Option<StoredChart>> {

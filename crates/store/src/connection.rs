@@ -216,34 +216,12 @@ impl Store {
         user_id: UserId,
         page: &Page,
     ) -> Result<Paged<Connection>> {
-        let mut tx = self.begin(scope).await?;
-        let rows = sqlx::query_as!(
-            ConnectionRow,
-            r#"SELECT connection.id, name, engine, description, details, limits, freshness, sensitive, last_test, access.access, created_by,
-                   version, created_at, updated_at, deleted_at
-               FROM connection
-               JOIN connection_access AS access ON access.workspace_id = connection.workspace_id
-                 AND access.connection_id = connection.id AND access.user_id = $2
-               WHERE connection.workspace_id = $1 AND deleted_at IS NULL
-                 AND ($3::text IS NULL OR (lower(name), connection.id) > ($3, $4))
-               ORDER BY lower(name), connection.id LIMIT $5"#,
-            tx.workspace_id(),
-            user_id.as_uuid(),
-            page.after.as_ref().map(|cursor| cursor.key.as_str()),
-            page.after_id(),
-            page.rows_to_fetch()
-        )
-        .fetch_all(tx.db())
-        .await?;
-        let connections = rows.into_iter().map(Connection::try_from).collect::<Result<Vec<_>>>()?;
-        Ok(page.cut(connections, |connection| (connection.name.to_lowercase(), connection.id.as_uuid())))
+        connection_list(&mut self.begin(scope).await?, user_id, page).await
     }
 
     /// The data sources that a user may query, by name; deleted ones left out.
     pub async fn connection_queryable(&self, scope: &Scope, user_id: UserId) -> Result<Vec<Connection>> {
-        let mut connections = self.connection_list(scope, user_id, &Page::first(1_000)).await?.values;
-        connections.retain(|connection| connection.access >= Some(ConnectionAccess::Query));
-        Ok(connections)
+        queryable(&mut self.begin(scope).await?, user_id).await
     }
 
     /// The secret of a data source, to connect with it.
@@ -354,7 +332,43 @@ impl Store {
     }
 }
 
-async fn find(tx: &mut Tx, id: ConnectionId, user_id: Option<UserId>) -> Result<Option<Connection>> {
+/// The data sources that a user may do anything with, by name; deleted ones left out.
+pub(crate) async fn connection_list(tx: &mut Tx, user_id: UserId, page: &Page) -> Result<Paged<Connection>> {
+    let rows = sqlx::query_as!(
+        ConnectionRow,
+        r#"SELECT connection.id, name, engine, description, details, limits, freshness, sensitive, last_test, access.access, created_by,
+               version, created_at, updated_at, deleted_at
+           FROM connection
+           JOIN connection_access AS access ON access.workspace_id = connection.workspace_id
+             AND access.connection_id = connection.id AND access.user_id = $2
+           WHERE connection.workspace_id = $1 AND deleted_at IS NULL
+             AND ($3::text IS NULL OR (lower(name), connection.id) > ($3, $4))
+           ORDER BY lower(name), connection.id LIMIT $5"#,
+        tx.workspace_id(),
+        user_id.as_uuid(),
+        page.after.as_ref().map(|cursor| cursor.key.as_str()),
+        page.after_id(),
+        page.rows_to_fetch()
+    )
+    .fetch_all(tx.db())
+    .await?;
+    let connections = rows.into_iter().map(Connection::try_from).collect::<Result<Vec<_>>>()?;
+    Ok(page.cut(connections, |connection| (connection.name.to_lowercase(), connection.id.as_uuid())))
+}
+
+/// The data sources that a user may query.
+pub(crate) async fn queryable(tx: &mut Tx, user_id: UserId) -> Result<Vec<Connection>> {
+    let mut connections = connection_list(tx, user_id, &Page::first(1_000)).await?.values;
+    connections.retain(|connection| connection.access >= Some(ConnectionAccess::Query));
+    Ok(connections)
+}
+
+/// One data source, deleted or not, with what `user_id` may do with it.
+pub(crate) async fn find(
+    tx: &mut Tx,
+    id: ConnectionId,
+    user_id: Option<UserId>,
+) -> Result<Option<Connection>> {
     let row = sqlx::query_as!(
         ConnectionRow,
         r#"SELECT connection.id, name, engine, description, details, limits, freshness, sensitive, last_test,

@@ -7,18 +7,22 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     DeliveryId, RunId, TaskId, ThreadId, UserId, WorkspaceId,
     delivery::{Audience, Channel, DeliveryKind, DeliveryState},
-    run::RunReason,
 };
 use uuid::Uuid;
 
 use crate::{
     Actor, Error, Result, Scope, Store, Tx,
+    destination::{self, Ended},
     error::{one_row, optional_word, without_nul, word},
     page::{Page, Paged},
+    webhook_event,
 };
 
 /// Nothing is tried this long after it was queued.
 pub const DELIVERY_LIFETIME: TimeDelta = TimeDelta::hours(24);
+
+/// The reason of a message whose address the mail server knew to be none.
+const ADDRESS_DEAD: &str = "address_dead";
 
 /// Workspaces with waiting messages that one claim looks at.
 const WORKSPACES_PER_CLAIM: i32 = 1_000;
@@ -115,6 +119,8 @@ pub struct Delivery {
     pub audience: Option<Audience>,
     /// Why that much.
     pub audience_reason: Option<String>,
+    /// Why it goes by another way than its recipient prefers: a code.
+    pub fallback: Option<String>,
     /// Attempts so far.
     pub attempts: u32,
     /// What the provider calls it.
@@ -198,6 +204,7 @@ struct DeliveryRow {
     message: Option<String>,
     audience: Option<String>,
     audience_reason: Option<String>,
+    fallback: Option<String>,
     attempts: i32,
     provider_id: Option<String>,
     created_at: DateTime<Utc>,
@@ -220,6 +227,7 @@ impl TryFrom<DeliveryRow> for Delivery {
             message: row.message,
             audience: optional_word("delivery", "audience", row.id, row.audience.as_deref())?,
             audience_reason: row.audience_reason,
+            fallback: row.fallback,
             attempts: row.attempts.unsigned_abs(),
             provider_id: row.provider_id,
             created_at: row.created_at,
@@ -318,43 +326,6 @@ impl Store {
         Ok(claimed)
     }
 
-    /// Notes that an attempt begins: after this bytes may leave. Answers the attempt's number, from 1. `LeaseLost` also when
-    /// the delivery was withheld in the meantime, or is withheld now: its recipient or its task's creator is deactivated, or
-    /// its task is deleted. Both kinds of row stay locked until the attempt is committed, so that no attempt begins after a
-    /// deactivation or a deletion that was committed.
-    pub async fn delivery_attempt_start(&self, scope: &Scope, lease: &DeliveryLease) -> Result<u32> {
-        let mut tx = self.begin(scope).await?;
-        if let Some(reason) = refusal(&mut tx, lease).await? {
-            let outcome = DeliveryOutcome::Withheld { reason: reason.as_str().to_owned() };
-            finish(&mut tx, lease, &outcome).await?;
-            tx.commit().await?;
-            return Err(Error::LeaseLost);
-        }
-        let attempt = sqlx::query_scalar!(
-            "UPDATE delivery SET state = 'sending', attempts = attempts + 1, lease_until = $4
-             WHERE workspace_id = $1 AND id = $2 AND lease_token = $3 AND state IN ('pending', 'unknown')
-             RETURNING attempts",
-            tx.workspace_id(),
-            lease.delivery_id.as_uuid(),
-            lease.token,
-            tx.now + self.delivery_lease
-        )
-        .fetch_optional(tx.db())
-        .await?
-        .ok_or(Error::LeaseLost)?;
-        sqlx::query!(
-            "INSERT INTO delivery_attempt (workspace_id, delivery_id, attempt, started_at) VALUES ($1, $2, $3, $4)",
-            tx.workspace_id(),
-            lease.delivery_id.as_uuid(),
-            attempt,
-            tx.now
-        )
-        .execute(tx.db())
-        .await?;
-        tx.commit().await?;
-        Ok(attempt.unsigned_abs())
-    }
-
     /// Notes what became of a delivery, and lets go of it. A retry that would come too late is a failure.
     pub async fn delivery_finish(
         &self,
@@ -427,7 +398,7 @@ impl Store {
         let rows = sqlx::query_as!(
             DeliveryRow,
             "SELECT id, kind, channel, user_id, slack_channel_id, label, state, reason, message, audience, audience_reason,
-                 attempts, provider_id, created_at, sent_at
+                 fallback, attempts, provider_id, created_at, sent_at
              FROM delivery WHERE workspace_id = $1 AND run_id = $2 ORDER BY kind, label, id",
             tx.workspace_id(),
             run_id.as_uuid()
@@ -448,7 +419,7 @@ impl Store {
         let rows = sqlx::query_as!(
             DeliveryRow,
             "SELECT id, kind, channel, user_id, slack_channel_id, label, state, reason, message, audience, audience_reason,
-                 attempts, provider_id, created_at, sent_at
+                 fallback, attempts, provider_id, created_at, sent_at
              FROM delivery WHERE workspace_id = $1 AND task_id = $2 AND ($3::uuid IS NULL OR id < $3)
              ORDER BY id DESC LIMIT $4",
             tx.workspace_id(),
@@ -463,36 +434,6 @@ impl Store {
     }
 }
 
-/// Why a delivery may not be sent any more, if so. Keeps the answer true until the transaction ends. Locks members before
-/// tasks and tasks before deliveries, as a deactivation and a deletion do.
-async fn refusal(tx: &mut Tx, lease: &DeliveryLease) -> Result<Option<RunReason>> {
-    let members = sqlx::query_scalar!(
-        r#"SELECT member.deactivated_at IS NOT NULL AS "is_deactivated!" FROM delivery
-           LEFT JOIN task ON task.workspace_id = delivery.workspace_id AND task.id = delivery.task_id
-           JOIN member ON member.workspace_id = delivery.workspace_id
-             AND member.user_id IN (delivery.user_id, task.creator_id)
-           WHERE delivery.workspace_id = $1 AND delivery.id = $2
-           ORDER BY member.user_id FOR SHARE OF member"#,
-        tx.workspace_id(),
-        lease.delivery_id.as_uuid()
-    )
-    .fetch_all(tx.db())
-    .await?;
-    if members.contains(&true) {
-        return Ok(Some(RunReason::CreatorDeactivated));
-    }
-    let is_deleted = sqlx::query_scalar!(
-        r#"SELECT task.deleted_at IS NOT NULL AS "is_deleted!" FROM delivery
-           JOIN task ON task.workspace_id = delivery.workspace_id AND task.id = delivery.task_id
-           WHERE delivery.workspace_id = $1 AND delivery.id = $2 FOR SHARE OF task"#,
-        tx.workspace_id(),
-        lease.delivery_id.as_uuid()
-    )
-    .fetch_optional(tx.db())
-    .await?;
-    Ok(is_deleted.filter(|is_deleted| *is_deleted).map(|_| RunReason::TaskDeleted))
-}
-
 /// Writes an outcome to a held delivery and its last attempt.
 pub(crate) async fn finish(
     tx: &mut Tx,
@@ -500,8 +441,11 @@ pub(crate) async fn finish(
     outcome: &DeliveryOutcome,
 ) -> Result<DeliveryState> {
     let (mut state, reason, message, after) = outcome.parts();
-    let created_at = sqlx::query_scalar!(
-        "SELECT created_at FROM delivery WHERE workspace_id = $1 AND id = $2 AND lease_token = $3 FOR UPDATE",
+    let held = sqlx::query!(
+        r#"SELECT created_at, kind, channel, user_id, slack_channel_id, label, task_id, run_id,
+               EXISTS (SELECT FROM destination WHERE destination.workspace_id = $1) AS "has_destinations!",
+               EXISTS (SELECT FROM webhook_endpoint WHERE webhook_endpoint.workspace_id = $1) AS "has_webhooks!"
+           FROM delivery WHERE workspace_id = $1 AND id = $2 AND lease_token = $3 FOR UPDATE OF delivery"#,
         tx.workspace_id(),
         lease.delivery_id.as_uuid(),
         lease.token
@@ -510,7 +454,7 @@ pub(crate) async fn finish(
     .await?
     .ok_or(Error::LeaseLost)?;
     let available_at = after.map(|after| tx.now + after);
-    if available_at.is_some_and(|again| again >= created_at + DELIVERY_LIFETIME) {
+    if available_at.is_some_and(|again| again >= held.created_at + DELIVERY_LIFETIME) {
         state = DeliveryState::Failed;
     }
     let is_final = !matches!(state, DeliveryState::Pending | DeliveryState::Sending | DeliveryState::Unknown);
@@ -551,5 +495,31 @@ pub(crate) async fn finish(
     )
     .execute(tx.db())
     .await?;
+    let id = lease.delivery_id;
+    let ended = Ended {
+        kind: word("delivery", "kind", id, &held.kind)?,
+        channel: word("delivery", "channel", id, &held.channel)?,
+        user_id: held.user_id,
+        slack_channel_id: held.slack_channel_id,
+        label: held.label,
+        task_id: held.task_id,
+        run_id: held.run_id,
+    };
+    match state {
+        DeliveryState::Sent if held.has_destinations => {
+            let workspace_id = tx.workspace_id();
+            destination::arrived(tx, &[workspace_id], &[id.as_uuid()]).await?;
+        }
+        DeliveryState::Failed => {
+            destination::failed(tx, &ended, reason.unwrap_or_default(), message.as_deref()).await?;
+            if held.has_webhooks {
+                webhook_event::delivery_failed(tx, id.as_uuid()).await?;
+            }
+        }
+        DeliveryState::Suppressed if reason == Some(ADDRESS_DEAD) => {
+            destination::failed(tx, &ended, ADDRESS_DEAD, message.as_deref()).await?;
+        }
+        _ => {}
+    }
     Ok(state)
 }

@@ -15,7 +15,7 @@ use crate::{
     error::{json as read_json, optional_word, to_json, word},
 };
 
-/// How much a recipient may see, as it was decided for the attempt that comes next.
+/// How much a recipient may see, as it was decided for an attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewDecision<'a> {
     /// How much.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{
     ConnectionId, RunId, ThreadId,
-    run::{RunStatus, RunTrigger},
+    run::{RunReason, RunStatus, RunTrigger},
     schedule::{Schedule, Window},
 };
 use uuid::Uuid;
@@ -120,7 +120,7 @@ pub(crate) async fn insert(
     let opens: Vec<_> = fates.iter().map(|(_, fate)| fate.window.opens_at).collect();
     let closes: Vec<_> = fates.iter().map(|(_, fate)| fate.window.closes_at).collect();
     let statuses: Vec<_> = fates.iter().map(|(_, fate)| fate.status.as_str()).collect();
-    let reasons: Vec<_> = fates.iter().map(|(_, fate)| fate.reason.map(|reason| reason.as_str())).collect();
+    let reasons: Vec<_> = fates.iter().map(|(_, fate)| fate.reason.map(RunReason::as_str)).collect();
     let lates: Vec<_> = fates.iter().map(|(_, fate)| fate.late).collect();
     let deadlines: Vec<_> = fates.iter().map(|(_, fate)| fate.deadline_at).collect();
     let queued = sqlx::query!(

@@ -76,6 +76,10 @@ pub enum Conflict {
     DeliveryIsNotice,
     /// The request's idempotency key was given to a later request, which acts in its place.
     RequestReplaced,
+    /// The webhook is switched off.
+    WebhookOff,
+    /// The event is still being sent.
+    WebhookBusy,
     /// The Slack team is connected with another workspace.
     SlackTeamTaken,
     /// The workspace is connected with another Slack team.
@@ -103,6 +107,8 @@ impl fmt::Display for Conflict {
             Self::DeliveryUnfinished => "the message is still on its way",
             Self::DeliveryIsNotice => "only answers are sent again",
             Self::RequestReplaced => "a later request with the same Idempotency-Key acts in this one's place",
+            Self::WebhookOff => "the webhook is switched off",
+            Self::WebhookBusy => "the event is still being sent",
             Self::SlackTeamTaken => "this Slack team is connected with another workspace",
             Self::SlackOtherTeam => {
                 "this workspace is connected with another Slack team: disconnect that one first"

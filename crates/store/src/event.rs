@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{Result, Store, Tx};
 
 /// Work that a person waits for can be claimed.
-const RUN_CHANNEL: &str = "tidings_run";
+pub(crate) const RUN_CHANNEL: &str = "tidings_run";
 /// On the run's channel: not a new run, but one that shall stop.
 const STOP: &str = "stop";
 /// Something of a thread can be read, or text of it streams in.
-const THREAD_CHANNEL: &str = "tidings_thread";
+pub(crate) const THREAD_CHANNEL: &str = "tidings_thread";
 /// `NOTIFY` takes less than 8,000 bytes; room is left for what surrounds the text and for escapes.
 const DELTA_BYTES_MAX: usize = 3_000;
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
@@ -140,9 +140,15 @@ pub(crate) async fn tell_run_stop(tx: &mut Tx) -> Result<()> {
 
 /// Tells, when the transaction commits, that something of a thread can be read.
 pub(crate) async fn tell_thread_changed(tx: &mut Tx, thread_id: ThreadId) -> Result<()> {
-    let word = ThreadWord { thread: thread_id, turn: None, text: None };
-    sqlx::query!("SELECT pg_notify($1, $2)", THREAD_CHANNEL, payload(&word)).fetch_one(tx.db()).await?;
+    sqlx::query!("SELECT pg_notify($1, $2)", THREAD_CHANNEL, thread_changed(thread_id))
+        .fetch_one(tx.db())
+        .await?;
     Ok(())
+}
+
+/// The word on [`THREAD_CHANNEL`] that something of a thread can be read.
+pub(crate) fn thread_changed(thread_id: ThreadId) -> String {
+    payload(&ThreadWord { thread: thread_id, turn: None, text: None })
 }
 
 /// Tells, when the transaction commits, that something of each of these threads can be read.
@@ -150,8 +156,7 @@ pub(crate) async fn tell_threads_changed(tx: &mut Tx, thread_ids: &[ThreadId]) -
     if thread_ids.is_empty() {
         return Ok(());
     }
-    let word = |thread: &ThreadId| payload(&ThreadWord { thread: *thread, turn: None, text: None });
-    let words: Vec<String> = thread_ids.iter().map(word).collect();
+    let words: Vec<String> = thread_ids.iter().copied().map(thread_changed).collect();
     sqlx::query!("SELECT pg_notify($1, word) FROM unnest($2::text[]) AS word", THREAD_CHANNEL, &words)
         .fetch_all(tx.db())
         .await?;

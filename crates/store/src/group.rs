@@ -9,6 +9,7 @@ use crate::{
     Error, Result, Scope, Store, Tx, audit,
     error::one_row,
     page::{Page, Paged},
+    run_message,
 };
 
 /// A named set of members.
@@ -130,6 +131,9 @@ impl Store {
         .await?;
         one_row(&done, Error::NotFound)?;
         add_members(&mut tx, id, add).await?;
+        if !add.is_empty() {
+            run_message::group_has_members(&mut tx, id.as_uuid()).await?;
+        }
         let remove: Vec<Uuid> = remove.iter().map(|user| user.as_uuid()).collect();
         sqlx::query!(
             "DELETE FROM group_member WHERE workspace_id = $1 AND group_id = $2 AND user_id = ANY ($3)",

@@ -13,14 +13,18 @@ mod connection_slot;
 mod credit;
 mod credit_wait;
 mod delivery;
+mod delivery_batch;
 mod delivery_proof;
+mod destination;
 mod due;
 mod due_runs;
 mod error;
 mod event;
 mod grant;
 mod group;
+mod handover;
 mod idempotency;
+mod mail_policy;
 mod notice;
 mod occurrence;
 mod outbox_mail;
@@ -61,8 +65,12 @@ mod thread_share;
 mod time;
 mod token;
 mod transaction;
+mod turn_open;
 mod unsubscription;
 pub mod vault;
+mod webhook;
+mod webhook_event;
+mod webhook_queue;
 mod workspace;
 
 use std::{
@@ -78,12 +86,16 @@ pub use connection_slot::*;
 pub use credit::{CreditOverview, CreditPool, CreditUsage};
 pub use delivery::*;
 pub use delivery_proof::*;
+pub use destination::{Destination, DestinationsOf};
 pub use due::DueClaim;
 pub use error::{Conflict, Error, Result};
 pub use event::{Event, Events};
 pub use grant::*;
 pub use group::*;
+pub use handover::{Handed, HandedRuns, Handover};
 pub use idempotency::{Effect, Idempotency, IdempotencyHold};
+pub use notice::PageNotice;
+pub use mail_policy::*;
 pub use outbox_mail::{NewOutboxMail, OutboxMail};
 pub use page::{Cursor, Page, Paged};
 pub use people::*;
@@ -111,7 +123,10 @@ pub use slack_thread::*;
 pub use slack_token::*;
 pub use slack_turn::*;
 pub use slack_user::*;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{
+    Connection as _,
+    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+};
 pub use step::*;
 pub use task::*;
 pub use task_oversight::TaskOversight;
@@ -120,8 +135,11 @@ pub use thread_share::ThreadShare;
 pub use time::{SteppedClock, Time};
 pub use token::*;
 pub(crate) use transaction::Tx;
-pub use unsubscription::Unsubscription;
+pub use turn_open::TurnOpening;
+pub use unsubscription::{QuietTask, Unsubscription};
 pub use vault::Vault;
+pub use webhook::*;
+pub use webhook_queue::{ClaimedWebhook, WebhookAnswer, WebhookLease};
 pub use workspace::*;
 
 /// How to reach the database, and what the store needs beside it.
@@ -145,6 +163,8 @@ pub struct StoreOptions {
     pub run_lease: TimeDelta,
     /// The same for a delivery.
     pub delivery_lease: TimeDelta,
+    /// Where runs are handed to a worker of this process; its stores share one.
+    pub handover: Handover,
 }
 
 impl StoreOptions {
@@ -160,6 +180,7 @@ impl StoreOptions {
             spread: domain::schedule::SPREAD,
             run_lease: TimeDelta::seconds(60),
             delivery_lease: TimeDelta::seconds(60),
+            handover: Handover::default(),
         }
     }
 }
@@ -177,6 +198,7 @@ pub struct Store {
     run_lease: TimeDelta,
     delivery_lease: TimeDelta,
     claim_memory: Arc<Mutex<ClaimMemory>>,
+    handover: Handover,
 }
 
 impl Store {
@@ -208,6 +230,7 @@ impl Store {
             run_lease: options.run_lease,
             delivery_lease: options.delivery_lease,
             claim_memory: Arc::default(),
+            handover: options.handover,
         })
     }
 
@@ -247,6 +270,9 @@ impl Store {
     }
 }
 
+/// A connection that lay idle for longer is tried before it is used: its server may be gone.
+const TRIED_AFTER: Duration = Duration::from_secs(1);
+
 async fn pool(
     connect: &PgConnectOptions,
     set_role: &'static str,
@@ -256,6 +282,16 @@ async fn pool(
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(wait)
+        // Trying each one each time costs a round trip before every statement.
+        .test_before_acquire(false)
+        .before_acquire(|connection, known| {
+            Box::pin(async move {
+                if known.idle_for > TRIED_AFTER {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 sqlx::query(set_role).execute(connection).await?;

@@ -1,10 +1,20 @@
-//! Word to a task's creator about the task itself: one email that is no answer.
+//! Word to people about their tasks: kept for the page in any case, and sent by one way as well.
 
 use chrono::{DateTime, Utc};
-use domain::{DeliveryId, delivery::DeliveryKind};
+use chrono_tz::Tz;
+use domain::{
+    DeliveryId, NoticeId, RunId, TaskId, UserId,
+    delivery::{Channel, DeliveryKind},
+    notice::{Event, NoticeKind, Words},
+    run::RunReason,
+};
 use uuid::Uuid;
 
-use crate::{Result, Tx};
+use crate::{
+    Result, Scope, Store, Tx,
+    error::{optional_word, without_nul, word},
+    page::{Page, Paged},
+};
 
 /// Something to tell a task's creator.
 pub(crate) struct Notice {
@@ -24,29 +34,291 @@ impl Notice {
     }
 }
 
-/// Queues a notice, unless the creator is deactivated.
+/// A notice with its words.
+pub(crate) struct Word {
+    pub(crate) workspace_id: Uuid,
+    pub(crate) user_id: Uuid,
+    pub(crate) kind: NoticeKind,
+    pub(crate) task_id: Option<Uuid>,
+    pub(crate) run_id: Option<Uuid>,
+    pub(crate) words: Words,
+    pub(crate) details: Option<String>,
+    /// What it is about, where that is told only once.
+    pub(crate) subject: Option<String>,
+    /// What must not carry it: the way that failed.
+    pub(crate) failed: Option<FailedWay>,
+}
+
+/// A way by which a message did not arrive.
+#[derive(Clone, Copy)]
+pub(crate) struct FailedWay {
+    pub(crate) channel: Channel,
+    /// Whose; none for a Slack channel.
+    pub(crate) user_id: Option<Uuid>,
+}
+
+impl Word {
+    /// An empty word to somebody, to be filled.
+    pub(crate) const fn to(workspace_id: Uuid, user_id: Uuid) -> Self {
+        Self {
+            workspace_id,
+            user_id,
+            kind: NoticeKind::Failure,
+            task_id: None,
+            run_id: None,
+            words: Words { headline: String::new(), advice: String::new() },
+            details: None,
+            subject: None,
+            failed: None,
+        }
+    }
+}
+
+/// A notice, as the page shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageNotice {
+    /// Its id.
+    pub id: NoticeId,
+    /// What it is about.
+    pub kind: NoticeKind,
+    /// The task.
+    pub task_id: Option<TaskId>,
+    /// The run.
+    pub run_id: Option<RunId>,
+    /// What happened.
+    pub headline: String,
+    /// What to do about it.
+    pub advice: String,
+    /// What went wrong, in the words of whoever noticed.
+    pub details: Option<String>,
+    /// When.
+    pub created_at: DateTime<Utc>,
+    /// When it was read.
+    pub read_at: Option<DateTime<Utc>>,
+}
+
+struct NoticeRow {
+    id: Uuid,
+    kind: String,
+    task_id: Option<Uuid>,
+    run_id: Option<Uuid>,
+    headline: String,
+    advice: String,
+    details: Option<String>,
+    created_at: DateTime<Utc>,
+    read_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<NoticeRow> for PageNotice {
+    type Error = crate::Error;
+
+    fn try_from(row: NoticeRow) -> Result<Self> {
+        Ok(Self {
+            id: row.id.into(),
+            kind: word("notice", "kind", row.id, &row.kind)?,
+            task_id: row.task_id.map(Into::into),
+            run_id: row.run_id.map(Into::into),
+            headline: row.headline,
+            advice: row.advice,
+            details: row.details,
+            created_at: row.created_at,
+            read_at: row.read_at,
+        })
+    }
+}
+
+impl Store {
+    /// A member's notices, newest first.
+    pub async fn notice_list(
+        &self,
+        scope: &Scope,
+        user_id: UserId,
+        page: &Page,
+    ) -> Result<Paged<PageNotice>> {
+        let mut tx = self.begin(scope).await?;
+        let rows = sqlx::query_as!(
+            NoticeRow,
+            "SELECT id, kind, task_id, run_id, headline, advice, details, created_at, read_at FROM notice
+             WHERE workspace_id = $1 AND user_id = $2 AND ($3::uuid IS NULL OR id < $3) ORDER BY id DESC LIMIT $4",
+            tx.workspace_id(),
+            user_id.as_uuid(),
+            page.after_id(),
+            page.rows_to_fetch()
+        )
+        .fetch_all(tx.db())
+        .await?;
+        let notices = rows.into_iter().map(PageNotice::try_from).collect::<Result<Vec<_>>>()?;
+        Ok(page.cut(notices, |notice| (String::new(), notice.id.as_uuid())))
+    }
+
+    /// Notes that a member has read their notices, up to and with this one.
+    pub async fn notice_read(&self, scope: &Scope, user_id: UserId, up_to: NoticeId) -> Result<()> {
+        let mut tx = self.begin(scope).await?;
+        sqlx::query!(
+            "UPDATE notice SET read_at = $4 WHERE workspace_id = $1 AND user_id = $2 AND id <= $3 AND read_at IS NULL",
+            tx.workspace_id(),
+            user_id.as_uuid(),
+            up_to.as_uuid(),
+            tx.now
+        )
+        .execute(tx.db())
+        .await?;
+        tx.commit().await
+    }
+
+    /// The notice that a delivery carries.
+    pub async fn notice_of_delivery(&self, scope: &Scope, id: DeliveryId) -> Result<Option<PageNotice>> {
+        let mut tx = self.begin(scope).await?;
+        let row = sqlx::query_as!(
+            NoticeRow,
+            "SELECT notice.id, notice.kind, notice.task_id, notice.run_id, headline, advice, details, notice.created_at,
+                 read_at
+             FROM delivery
+             JOIN notice ON notice.workspace_id = delivery.workspace_id AND notice.id = delivery.notice_id
+             WHERE delivery.workspace_id = $1 AND delivery.id = $2",
+            tx.workspace_id(),
+            id.as_uuid()
+        )
+        .fetch_optional(tx.db())
+        .await?;
+        row.map(PageNotice::try_from).transpose()
+    }
+}
+
+/// Tells a task's creator, unless they are deactivated: in the page, and by the way that they prefer.
 pub(crate) async fn send(tx: &mut Tx, notice: &Notice) -> Result<()> {
-    let now: DateTime<Utc> = tx.now;
-    sqlx::query!(
-        "INSERT INTO delivery (workspace_id, id, kind, task_id, run_id, thread_id, turn_no, channel, user_id, label, state,
-             message, available_at, created_at)
-         SELECT task.workspace_id, $3, $4, task.id, $5, run.thread_id, run.turn_no, 'email', task.creator_id,
-             app_user.name || ' <' || app_user.email || '>', 'pending', $6, $7, $7
-         FROM task
-         JOIN member ON member.workspace_id = task.workspace_id AND member.user_id = task.creator_id
-         JOIN app_user ON app_user.id = task.creator_id
-         LEFT JOIN run ON run.workspace_id = task.workspace_id AND run.id = $5
-         WHERE task.workspace_id = $1 AND task.id = $2 AND member.deactivated_at IS NULL
-         ON CONFLICT DO NOTHING",
+    let task = sqlx::query!(
+        r#"SELECT task.title, task.creator_id, task.expires_at, task.schedule->>'timezone' AS timezone,
+               run.reason AS "reason?", run.occurrence_date
+           FROM task
+           JOIN member ON member.workspace_id = task.workspace_id AND member.user_id = task.creator_id
+           LEFT JOIN run ON run.workspace_id = task.workspace_id AND run.id = $3
+           WHERE task.workspace_id = $1 AND task.id = $2 AND member.deactivated_at IS NULL"#,
         notice.workspace_id,
         notice.task_id,
+        notice.run_id
+    )
+    .fetch_optional(tx.db())
+    .await?;
+    let Some(task) = task else { return Ok(()) };
+    let message = notice.message.as_deref();
+    let (event, kind) = match notice.kind {
+        DeliveryKind::Failure => {
+            let reason: Option<RunReason> =
+                optional_word("run", "reason", notice.task_id, task.reason.as_deref())?;
+            (Event::Failed(reason.unwrap_or(RunReason::Internal)), NoticeKind::Failure)
+        }
+        DeliveryKind::Recovery => (Event::Recovered, NoticeKind::Recovery),
+        DeliveryKind::StillRunning => {
+            // All that the queue has to say of it is the day.
+            let day = message.and_then(|message| message.parse().ok());
+            (Event::StillRunning(day), NoticeKind::StillRunning)
+        }
+        DeliveryKind::StaleData => (Event::StaleData(task.occurrence_date), NoticeKind::StaleData),
+        DeliveryKind::Expiring => (Event::Expiring, NoticeKind::Expiring),
+        DeliveryKind::Expired => (Event::Expired, NoticeKind::Expired),
+        DeliveryKind::Answer
+        | DeliveryKind::NoNews
+        | DeliveryKind::Reply
+        | DeliveryKind::SlackEnded
+        | DeliveryKind::Notice => return Ok(()),
+    };
+    let zone = task.timezone.and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC);
+    let details = match event {
+        Event::Failed(reason) => message.filter(|message| *message != reason.sentence()),
+        Event::StaleData(_) => message,
+        _ => None,
+    };
+    let word = Word {
+        kind,
+        task_id: Some(notice.task_id),
+        run_id: notice.run_id,
+        words: event.words(&task.title, task.expires_at, zone),
+        details: details.map(str::to_owned),
+        ..Word::to(notice.workspace_id, task.creator_id)
+    };
+    keep_and_send(tx, &word, notice.kind, message).await
+}
+
+/// Tells a member, in words that are kept: in the page, and by a way that works where there is one.
+pub(crate) async fn tell(tx: &mut Tx, word: &Word) -> Result<()> {
+    keep_and_send(tx, word, DeliveryKind::Notice, None).await
+}
+
+/// Keeps a notice for the page. Answers its id; none where it is told already, or its reader is deactivated.
+pub(crate) async fn keep(tx: &mut Tx, word: &Word) -> Result<Option<NoticeId>> {
+    let now: DateTime<Utc> = tx.now;
+    let id = NoticeId::new(now);
+    let kept = sqlx::query!(
+        "INSERT INTO notice (workspace_id, id, user_id, kind, task_id, run_id, headline, advice, details, subject, created_at)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
+         FROM member WHERE workspace_id = $1 AND user_id = $3 AND deactivated_at IS NULL
+         ON CONFLICT DO NOTHING",
+        word.workspace_id,
+        id.as_uuid(),
+        word.user_id,
+        word.kind.as_str(),
+        word.task_id,
+        word.run_id,
+        without_nul(&word.words.headline),
+        without_nul(&word.words.advice),
+        word.details.as_deref().map(without_nul),
+        word.subject,
+        now
+    )
+    .execute(tx.db())
+    .await?;
+    Ok((kept.rows_affected() == 1).then_some(id))
+}
+
+async fn keep_and_send(tx: &mut Tx, word: &Word, kind: DeliveryKind, message: Option<&str>) -> Result<()> {
+    let Some(id) = keep(tx, word).await? else { return Ok(()) };
+    let now: DateTime<Utc> = tx.now;
+    let Some(channel) = way(tx, word).await? else { return Ok(()) };
+    sqlx::query!(
+        "INSERT INTO delivery (workspace_id, id, kind, task_id, run_id, thread_id, turn_no, channel, user_id, label, state,
+             message, notice_id, available_at, created_at)
+         SELECT $1, $2, $3, $4, $5, run.thread_id, run.turn_no, $6, $7, app_user.name || ' <' || app_user.email || '>',
+             'pending', $8, $9, $10, $10
+         FROM app_user LEFT JOIN run ON run.workspace_id = $1 AND run.id = $5
+         WHERE app_user.id = $7
+         ON CONFLICT DO NOTHING",
+        word.workspace_id,
         DeliveryId::new(now).as_uuid(),
-        notice.kind.as_str(),
-        notice.run_id,
-        notice.message,
+        kind.as_str(),
+        word.task_id,
+        // Of other notices several may belong to one run.
+        if kind == DeliveryKind::Notice { None } else { word.run_id },
+        channel.as_str(),
+        word.user_id,
+        message,
+        id.as_uuid(),
         now
     )
     .execute(tx.db())
     .await?;
     Ok(())
+}
+
+/// The way by which a notice goes out. Where one way failed it is the other: by email if Slack failed, and the other way
+/// round; none where the only one left is the one that failed. The page has it in any case.
+async fn way(tx: &mut Tx, word: &Word) -> Result<Option<Channel>> {
+    let wish = sqlx::query!(
+        r#"SELECT coalesce(email, true) AS "email!", coalesce(slack_dm, false) AS "slack_dm!",
+               slack_obstacle($1, $2) IS NULL AS "reaches_slack!"
+           FROM (SELECT) AS one
+           LEFT JOIN notification_preference ON workspace_id = $1 AND user_id = $2"#,
+        word.workspace_id,
+        word.user_id
+    )
+    .fetch_one(tx.db())
+    .await?;
+    Ok(match word.failed {
+        Some(FailedWay { channel: Channel::SlackChannel | Channel::SlackDm, .. }) => Some(Channel::Email),
+        Some(FailedWay { channel: Channel::Email, .. }) if wish.reaches_slack => Some(Channel::SlackDm),
+        Some(FailedWay { channel: Channel::Email, user_id }) if user_id == Some(word.user_id) => None,
+        Some(FailedWay { channel: Channel::Email, .. }) => Some(Channel::Email),
+        None if wish.slack_dm && !wish.email && wish.reaches_slack => Some(Channel::SlackDm),
+        None => Some(Channel::Email),
+    })
 }

@@ -189,20 +189,7 @@ impl Store {
 
     /// The results of a thread, by handle.
     pub async fn result_list(&self, scope: &Scope, thread_id: ThreadId) -> Result<Vec<StoredResult>> {
-        let mut tx = self.begin(scope).await?;
-        let rows = sqlx::query_as!(
-            ResultRow,
-            "SELECT result.id, thread_id, number, turn_no, call_id, connection_id, connection.name AS connection_name, sql,
-                 columns, row_count, truncated, elapsed_ms, ran_at
-             FROM result
-             JOIN connection ON connection.workspace_id = result.workspace_id AND connection.id = result.connection_id
-             WHERE result.workspace_id = $1 AND thread_id = $2 ORDER BY number",
-            tx.workspace_id(),
-            thread_id.as_uuid()
-        )
-        .fetch_all(tx.db())
-        .await?;
-        rows.into_iter().map(StoredResult::try_from).collect()
+        result_list(&mut self.begin(scope).await?, thread_id).await
     }
 
     /// Rows of a result: at most `limit` from `offset` (counted from 0). Beyond the end: none.
@@ -248,6 +235,23 @@ impl Store {
         let rows = self.result_rows(scope, id, 0, u64::MAX).await?;
         Ok(Some(Table { columns: result.columns, rows, truncated: result.truncated }))
     }
+}
+
+/// The results of a thread, by handle.
+pub(crate) async fn result_list(tx: &mut Tx, thread_id: ThreadId) -> Result<Vec<StoredResult>> {
+    let rows = sqlx::query_as!(
+        ResultRow,
+        "SELECT result.id, thread_id, number, turn_no, call_id, connection_id, connection.name AS connection_name, sql,
+             columns, row_count, truncated, elapsed_ms, ran_at
+         FROM result
+         JOIN connection ON connection.workspace_id = result.workspace_id AND connection.id = result.connection_id
+         WHERE result.workspace_id = $1 AND thread_id = $2 ORDER BY number",
+        tx.workspace_id(),
+        thread_id.as_uuid()
+    )
+    .fetch_all(tx.db())
+    .await?;
+    rows.into_iter().map(StoredResult::try_from).collect()
 }
 
 async fn find(tx: &mut Tx, id: ResultId) -> Result<Option<StoredResult>> {

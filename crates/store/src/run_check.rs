@@ -55,24 +55,6 @@ pub struct PastCheck {
 }
 
 impl Store {
-    /// What a task's run is held to, as the task stands now; nothing for a deleted one.
-    pub async fn task_terms(&self, scope: &Scope, task_id: TaskId) -> Result<TaskTerms> {
-        let mut tx = self.begin(scope).await?;
-        let row = sqlx::query!(
-            "SELECT condition, freshness FROM task WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL",
-            tx.workspace_id(),
-            task_id.as_uuid()
-        )
-        .fetch_optional(tx.db())
-        .await?;
-        let Some(row) = row else { return Ok(TaskTerms::default()) };
-        let id = task_id.as_uuid();
-        Ok(TaskTerms {
-            condition: row.condition.map(|stored| json("task", "condition", id, stored)).transpose()?,
-            freshness: row.freshness.map(|stored| json("task", "freshness", id, stored)).transpose()?,
-        })
-    }
-
     /// What earlier runs of a task found: values of `column` (regardless of case), or where none is named numbers and digests
     /// of rows. Since the question last changed; tests left out.
     pub async fn check_history(

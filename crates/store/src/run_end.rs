@@ -19,6 +19,7 @@ use crate::{
     run_message::{self, AnsweredRun, Audience},
     run_queue, run_wait,
     slack_turn::{self, EndedTurn},
+    webhook_event,
 };
 
 /// What became of a run that failed.
@@ -319,9 +320,13 @@ async fn record(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<()> {
     }
     let mut threads = Vec::with_capacity(endings.len());
     let mut answered = Vec::new();
+    let mut for_webhooks = Vec::new();
     let mut asked = Vec::new();
     for run in write_ends(tx, endings).await? {
         let Ending { workspace_id, run_id, end } = &endings[run.index];
+        if run.has_webhooks {
+            for_webhooks.push((*workspace_id, *run_id));
+        }
         threads.extend(run.thread.map(|(id, _)| ThreadId::from(id)));
         if let (None, Some(thread)) = (run.task_id, run.thread) {
             let (workspace_id, run_id) = (*workspace_id, *run_id);
@@ -344,6 +349,7 @@ async fn record(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<()> {
         }
     }
     run_message::send(tx, DeliveryKind::Answer, &answered).await?;
+    webhook_event::runs_ended(tx, &for_webhooks).await?;
     slack_turn::reply(tx, &asked).await?;
     event::tell_threads_changed(tx, &threads).await
 }
@@ -361,6 +367,8 @@ struct Ended {
     was_failing: bool,
     /// Whether its last occurrence was skipped for stale data.
     was_skipping_stale: bool,
+    /// Whether its workspace has webhooks.
+    has_webhooks: bool,
 }
 
 /// Ends runs, turns and threads in one statement, each row written once. A scheduled run that started and took no step gets its
@@ -439,7 +447,9 @@ async fn write_ends(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<Vec<Ended>> {
                asked.turn_no, asked.test_to, asked.begins OR turns.place IS NOT NULL AS "has_turn!",
                asked.notification AS "notification?",
                coalesce(asked.failing, false) AS "was_failing!",
-               coalesce(asked.skipping_stale, false) AS "was_skipping_stale!"
+               coalesce(asked.skipping_stale, false) AS "was_skipping_stale!",
+               EXISTS (SELECT FROM webhook_endpoint WHERE webhook_endpoint.workspace_id = asked.workspace_id)
+                   AS "has_webhooks!"
            FROM asked
            LEFT JOIN turns ON turns.place = asked.place"#,
         &workspace_ids,
@@ -476,6 +486,7 @@ async fn write_ends(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<Vec<Ended>> {
         notification: row.notification,
         was_failing: row.was_failing,
         was_skipping_stale: row.was_skipping_stale,
+        has_webhooks: row.has_webhooks,
     });
     Ok(ended.collect())
 }

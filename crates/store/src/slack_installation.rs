@@ -3,13 +3,19 @@
 //! One team at a time for a workspace, and one workspace at a time for a team: what Slack sends is routed by the team alone.
 
 use chrono::{DateTime, Utc};
-use domain::{DeliveryId, SlackInstallationId, UserId, delivery::DeliveryKind, slack::SlackEnd};
+use domain::{
+    DeliveryId, SlackInstallationId, UserId,
+    delivery::DeliveryKind,
+    notice::{NoticeKind, slack_words},
+    slack::SlackEnd,
+};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
     Conflict, Error, Result, Scope, SlackTokenPair, Store, Tx, audit,
     error::{optional_word, without_nul},
+    notice::{self, Word},
     slack_token,
 };
 
@@ -231,6 +237,14 @@ async fn tell_admins(tx: &mut Tx, team_name: &str, reason: SlackEnd) -> Result<(
     .fetch_all(tx.db())
     .await?;
     for user_id in admins {
+        let details = format!("Slack team “{team_name}”: {}", reason.sentence());
+        let word = Word {
+            kind: NoticeKind::SlackEnded,
+            words: slack_words(),
+            details: Some(details.clone()),
+            ..Word::to(tx.workspace_id(), user_id)
+        };
+        notice::keep(tx, &word).await?;
         sqlx::query!(
             "INSERT INTO delivery (workspace_id, id, kind, channel, user_id, label, state, message, available_at, created_at)
              SELECT $1, $2, $3, 'email', app_user.id, app_user.name || ' <' || app_user.email || '>', 'pending', $5, $6, $6
@@ -239,7 +253,7 @@ async fn tell_admins(tx: &mut Tx, team_name: &str, reason: SlackEnd) -> Result<(
             DeliveryId::new(tx.now).as_uuid(),
             DeliveryKind::SlackEnded.as_str(),
             user_id,
-            format!("Slack team “{team_name}”: {}", reason.sentence()),
+            details,
             tx.now
         )
         .execute(tx.db())

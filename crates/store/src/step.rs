@@ -1,11 +1,11 @@
 //! Steps: appended by the run that holds the lease, and by nobody else.
 
 use chrono::{DateTime, Utc};
-use domain::{Credits, ThreadId, step::StepBody};
+use domain::{Credits, RunId, ThreadId, step::StepBody};
 
 use crate::{
     ClaimedRun, Error, Result, RunLease, Scope, Store, Tx, credit,
-    error::{json, to_json_text},
+    error::{json, optional_word, to_json_text},
     event, run_begin, run_queue,
 };
 
@@ -35,11 +35,8 @@ impl Store {
         body: &StepBody,
         elapsed_ms: u32,
     ) -> Result<Step> {
-        let mut tx = self.begin(scope).await?;
-        run_queue::hold(&mut tx, lease).await?;
-        let seq = next_seq(&mut tx, thread_id).await?;
-        let of_turn = (lease, thread_id, turn_no);
-        write(tx, of_turn, seq, body, elapsed_ms).await
+        let tx = self.begin(scope).await?;
+        append(tx, lease, thread_id, turn_no, body, elapsed_ms).await
     }
 
     /// As [`Store::step_append`], where the run may have no thread yet ([`ClaimedRun::has_thread`]): its thread and turn are made
@@ -47,83 +44,118 @@ impl Store {
     pub async fn step_begin(&self, run: &ClaimedRun, body: &StepBody, elapsed_ms: u32) -> Result<Step> {
         let mut tx = self.begin(&run.scope).await?;
         run_queue::hold(&mut tx, &run.lease).await?;
-        let seq = if run_begin::begin(&mut tx, run).await? {
-            run_begin::FIRST_SEQ
-        } else {
-            next_seq(&mut tx, run.thread_id).await?
-        };
-        let of_turn = (&run.lease, run.thread_id, run.turn_no);
-        write(tx, of_turn, seq, body, elapsed_ms).await
+        if !run_begin::begin(&mut tx, run).await? {
+            return append(tx, &run.lease, run.thread_id, run.turn_no, body, elapsed_ms).await;
+        }
+        sqlx::query!(
+            "INSERT INTO step (workspace_id, thread_id, seq, turn_no, at, elapsed_ms, body)
+             VALUES ($1, $2, $3, $4, $5, $6, $7::text::json)",
+            tx.workspace_id(),
+            run.thread_id.as_uuid(),
+            run_begin::FIRST_SEQ,
+            run.turn_no as i32,
+            tx.now,
+            elapsed_ms as i32,
+            to_json_text(body)
+        )
+        .execute(tx.db())
+        .await?;
+        event::tell_thread_changed(&mut tx, run.thread_id).await?;
+        finish(tx, run.lease.run_id, run_begin::FIRST_SEQ, run.turn_no, body, elapsed_ms).await
     }
 
     /// The steps of a thread after `after_seq` (0: all of them), in order.
     pub async fn step_list(&self, scope: &Scope, thread_id: ThreadId, after_seq: u64) -> Result<Vec<Step>> {
-        let mut tx = self.begin(scope).await?;
-        let rows = sqlx::query!(
-            "SELECT seq, turn_no, at, elapsed_ms, body FROM step
-             WHERE workspace_id = $1 AND thread_id = $2 AND seq > $3 ORDER BY seq",
-            tx.workspace_id(),
-            thread_id.as_uuid(),
-            i64::try_from(after_seq).unwrap_or(i64::MAX)
-        )
-        .fetch_all(tx.db())
-        .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(Step {
-                    seq: row.seq.unsigned_abs(),
-                    turn_no: row.turn_no.unsigned_abs(),
-                    at: row.at,
-                    elapsed_ms: row.elapsed_ms.unsigned_abs(),
-                    body: json("step", "body", format_args!("{thread_id}/{}", row.seq), row.body)?,
-                })
-            })
-            .collect()
+        step_list(&mut self.begin(scope).await?, thread_id, after_seq).await
     }
 }
 
-/// Writes a step under its number, and commits it.
-async fn write(
+/// Writes a step under the next number of its thread, and commits it: `LeaseLost`, `RunStopped`.
+async fn append(
     mut tx: Tx,
-    (lease, thread_id, turn_no): (&RunLease, ThreadId, u32),
-    seq: i64,
+    lease: &RunLease,
+    thread_id: ThreadId,
+    turn_no: u32,
     body: &StepBody,
     elapsed_ms: u32,
 ) -> Result<Step> {
-    sqlx::query!(
-        "INSERT INTO step (workspace_id, thread_id, seq, turn_no, at, elapsed_ms, body)
-         VALUES ($1, $2, $3, $4, $5, $6, $7::text::json)",
+    let row = sqlx::query!(
+        r#"WITH held AS MATERIALIZED (
+               SELECT stop_reason FROM run_queue WHERE workspace_id = $1 AND run_id = $2 AND lease_token = $3 FOR SHARE
+           ), numbered AS (
+               UPDATE thread SET last_seq = last_seq + 1, updated_at = $6
+               WHERE workspace_id = $1 AND id = $4 AND EXISTS (SELECT FROM held WHERE stop_reason IS NULL)
+               RETURNING last_seq
+           ), written AS (
+               INSERT INTO step (workspace_id, thread_id, seq, turn_no, at, elapsed_ms, body)
+               SELECT $1, $4, last_seq, $5, $6, $7, $8::text::json FROM numbered RETURNING seq
+           )
+           SELECT EXISTS (SELECT FROM held) AS "is_held!", (SELECT stop_reason FROM held) AS stop_reason,
+               (SELECT seq FROM written) AS seq, (SELECT pg_notify($9, $10) FROM written)::text AS told"#,
         tx.workspace_id(),
+        lease.run_id.as_uuid(),
+        lease.token,
         thread_id.as_uuid(),
-        seq,
         turn_no as i32,
         tx.now,
         elapsed_ms as i32,
-        to_json_text(body)
+        to_json_text(body),
+        event::THREAD_CHANNEL,
+        event::thread_changed(thread_id)
     )
-    .execute(tx.db())
+    .fetch_one(tx.db())
     .await?;
-    event::tell_thread_changed(&mut tx, thread_id).await?;
+    if !row.is_held {
+        return Err(Error::LeaseLost);
+    }
+    if let Some(reason) =
+        optional_word("run_queue", "stop_reason", lease.run_id, row.stop_reason.as_deref())?
+    {
+        return Err(Error::RunStopped(reason));
+    }
+    let seq = row.seq.ok_or(Error::NotFound)?;
+    finish(tx, lease.run_id, seq, turn_no, body, elapsed_ms).await
+}
+
+/// Debits what a written step cost, and commits both.
+async fn finish(
+    mut tx: Tx,
+    run_id: RunId,
+    seq: i64,
+    turn_no: u32,
+    body: &StepBody,
+    elapsed_ms: u32,
+) -> Result<Step> {
     if let StepBody::Model { model, credits, .. } = body
         && Credits::nearest(*credits) > Credits::default()
     {
-        credit::debit(&mut tx, lease.run_id, Credits::nearest(*credits), model).await?;
+        credit::debit(&mut tx, run_id, Credits::nearest(*credits), model).await?;
     }
     let at = tx.now;
     tx.commit().await?;
     Ok(Step { seq: seq.unsigned_abs(), turn_no, at, elapsed_ms, body: body.clone() })
 }
 
-/// The next number in a thread's sequence of events; whoever else wants one waits.
-async fn next_seq(tx: &mut Tx, thread_id: ThreadId) -> Result<i64> {
-    sqlx::query_scalar!(
-        "UPDATE thread SET last_seq = last_seq + 1, updated_at = $3 WHERE workspace_id = $1 AND id = $2
-         RETURNING last_seq",
+/// The steps of a thread after `after_seq` (0: all of them), in order.
+pub(crate) async fn step_list(tx: &mut Tx, thread_id: ThreadId, after_seq: u64) -> Result<Vec<Step>> {
+    let rows = sqlx::query!(
+        "SELECT seq, turn_no, at, elapsed_ms, body FROM step
+             WHERE workspace_id = $1 AND thread_id = $2 AND seq > $3 ORDER BY seq",
         tx.workspace_id(),
         thread_id.as_uuid(),
-        tx.now
+        i64::try_from(after_seq).unwrap_or(i64::MAX)
     )
-    .fetch_optional(tx.db())
-    .await?
-    .ok_or(Error::NotFound)
+    .fetch_all(tx.db())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Step {
+                seq: row.seq.unsigned_abs(),
+                turn_no: row.turn_no.unsigned_abs(),
+                at: row.at,
+                elapsed_ms: row.elapsed_ms.unsigned_abs(),
+                body: json("step", "body", format_args!("{thread_id}/{}", row.seq), row.body)?,
+            })
+        })
+        .collect()
 }

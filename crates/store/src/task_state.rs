@@ -6,6 +6,7 @@ use domain::{
     delivery::DeliveryKind,
     run::{RunReason, RunStatus},
     task::TaskStatus,
+    webhook::WebhookEvent,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -18,7 +19,7 @@ use crate::{
     notice::{self, Notice},
     people,
     run_end::{self, Ending, RunEnd},
-    task,
+    task, webhook_event,
 };
 
 /// How long before its expiration a task's creator is told.
@@ -39,6 +40,7 @@ impl Store {
         due::remove_row(&mut tx, workspace_id, id.as_uuid()).await?;
         end_waiting(&mut tx, id, RunStatus::Skipped, RunReason::Paused, false).await?;
         set_status(&mut tx, &task, TaskStatus::Paused).await?;
+        webhook_event::task_stopped(&mut tx, workspace_id, id, WebhookEvent::TaskPaused).await?;
         audit::record(&mut tx, scope.actor(), "task.pause", id.as_uuid(), json!({})).await?;
         finish(tx, id).await
     }
@@ -177,6 +179,7 @@ impl Store {
         .await?;
         if done.rows_affected() == 1 {
             notice::send(&mut tx, &Notice::of_task(workspace_id, id, DeliveryKind::Expired)).await?;
+            webhook_event::task_stopped(&mut tx, workspace_id, id.into(), WebhookEvent::TaskExpired).await?;
         }
         tx.commit().await
     }

@@ -247,34 +247,7 @@ impl Store {
 
     /// A thread's turns, in order.
     pub async fn turn_list(&self, scope: &Scope, thread_id: ThreadId) -> Result<Vec<Turn>> {
-        let mut tx = self.begin(scope).await?;
-        let rows = sqlx::query!(
-            r#"SELECT turn.turn_no, prompt, turn.status, turn.reason, turn.message, answer, as_of, timezone,
-                   turn.started_at, turn.finished_at, finished_seq, run_id
-               FROM turn WHERE workspace_id = $1 AND thread_id = $2 ORDER BY turn.turn_no"#,
-            tx.workspace_id(),
-            thread_id.as_uuid()
-        )
-        .fetch_all(tx.db())
-        .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(Turn {
-                    turn_no: row.turn_no.unsigned_abs(),
-                    prompt: row.prompt,
-                    status: word("turn", "status", thread_id, &row.status)?,
-                    reason: optional_word("turn", "reason", thread_id, row.reason.as_deref())?,
-                    message: row.message,
-                    answer: row.answer.map(|answer| json("turn", "answer", thread_id, answer)).transpose()?,
-                    run_id: row.run_id.map(RunId::from),
-                    as_of: row.as_of,
-                    timezone: row.timezone,
-                    started_at: row.started_at,
-                    finished_at: row.finished_at,
-                    finished_seq: row.finished_seq.map(i64::unsigned_abs),
-                })
-            })
-            .collect()
+        turn_list(&mut self.begin(scope).await?, thread_id).await
     }
 
     /// What a user may do with a thread. Besides its creator, those read it whom it is shared with, or who got its answer in
@@ -401,6 +374,37 @@ impl Store {
             })
             .collect())
     }
+}
+
+/// The turns of a thread, in order.
+pub(crate) async fn turn_list(tx: &mut Tx, thread_id: ThreadId) -> Result<Vec<Turn>> {
+    let rows = sqlx::query!(
+        r#"SELECT turn.turn_no, prompt, turn.status, turn.reason, turn.message, answer, as_of, timezone,
+               turn.started_at, turn.finished_at, finished_seq, run_id
+           FROM turn WHERE workspace_id = $1 AND thread_id = $2 ORDER BY turn.turn_no"#,
+        tx.workspace_id(),
+        thread_id.as_uuid()
+    )
+    .fetch_all(tx.db())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Turn {
+                turn_no: row.turn_no.unsigned_abs(),
+                prompt: row.prompt,
+                status: word("turn", "status", thread_id, &row.status)?,
+                reason: optional_word("turn", "reason", thread_id, row.reason.as_deref())?,
+                message: row.message,
+                answer: row.answer.map(|answer| json("turn", "answer", thread_id, answer)).transpose()?,
+                run_id: row.run_id.map(RunId::from),
+                as_of: row.as_of,
+                timezone: row.timezone,
+                started_at: row.started_at,
+                finished_at: row.finished_at,
+                finished_seq: row.finished_seq.map(i64::unsigned_abs),
+            })
+        })
+        .collect()
 }
 
 async fn previous_results(tx: &mut Tx, answer: &Answer, rows: u32) -> Result<Vec<PreviousResult>> {

@@ -1,8 +1,9 @@
-//! Who is to be told nothing more: dead addresses, and recipients who do not want a task's messages.
+//! Recipients who do not want a task's messages.
 
+use domain::{TaskId, UserId};
 use uuid::Uuid;
 
-use crate::{Actor, Result, Scope, Store, audit, error::without_nul};
+use crate::{Actor, Error, Result, Scope, Store, Tx, audit};
 
 /// What an unsubscribe link is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,32 +16,73 @@ pub struct Unsubscription {
     pub is_done: bool,
 }
 
+/// A task whose messages a member does not want.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuietTask {
+    /// The task.
+    pub id: TaskId,
+    /// Its title, for those who know it.
+    pub title: String,
+}
+
 impl Store {
-    /// Sends nothing more to an address that a server said does not exist.
-    pub async fn mail_suppress(&self, scope: &Scope, address: &str, reason: &str) -> Result<()> {
+    /// Tasks whose messages a member does not want, by title. The title is told to those who know it: its creator, and whom
+    /// messages of it went to.
+    pub async fn quiet_task_list(&self, scope: &Scope, user_id: UserId) -> Result<Vec<QuietTask>> {
         let mut tx = self.begin(scope).await?;
-        sqlx::query!(
-            "INSERT INTO mail_suppression (workspace_id, address, reason, created_at) VALUES ($1, $2, $3, $4)
-             ON CONFLICT DO NOTHING",
+        let rows = sqlx::query!(
+            r#"SELECT task.id, CASE WHEN task.creator_id = $2 OR EXISTS (SELECT FROM delivery
+                   WHERE delivery.workspace_id = $1 AND delivery.task_id = task.id AND delivery.user_id = $2)
+                   THEN task.title ELSE 'A task of somebody else' END AS "title!"
+               FROM task_unsubscription AS quiet
+               JOIN task ON task.workspace_id = quiet.workspace_id AND task.id = quiet.task_id
+               WHERE quiet.workspace_id = $1 AND quiet.user_id = $2 AND task.deleted_at IS NULL
+               ORDER BY 2, task.id"#,
             tx.workspace_id(),
-            address.to_lowercase(),
-            without_nul(reason),
-            tx.now
+            user_id.as_uuid()
         )
-        .execute(tx.db())
+        .fetch_all(tx.db())
         .await?;
+        Ok(rows.into_iter().map(|row| QuietTask { id: row.id.into(), title: row.title }).collect())
+    }
+
+    /// Has a member told nothing more of a task. `NotFound` unless it is theirs, or they got messages of it.
+    pub async fn quiet_task_add(&self, scope: &Scope, user_id: UserId, task_id: TaskId) -> Result<()> {
+        let mut tx = self.begin(scope).await?;
+        let known = sqlx::query_scalar!(
+            "SELECT id FROM task WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL
+               AND (creator_id = $3 OR EXISTS (SELECT FROM delivery
+                   WHERE delivery.workspace_id = $1 AND delivery.task_id = $2 AND delivery.user_id = $3))",
+            tx.workspace_id(),
+            task_id.as_uuid(),
+            user_id.as_uuid()
+        );
+        known.fetch_optional(tx.db()).await?.ok_or(Error::NotFound)?;
+        if keep_quiet(&mut tx, task_id.as_uuid(), user_id.as_uuid()).await? {
+            let details = serde_json::json!({});
+            audit::record(&mut tx, scope.actor(), "task.unsubscribe", task_id.as_uuid(), details).await?;
+        }
         tx.commit().await
     }
 
-    /// Whether nothing is to be sent to an address.
-    pub async fn mail_is_suppressed(&self, scope: &Scope, address: &str) -> Result<bool> {
+    /// Has a member told of a task again. Answers whether they were not.
+    pub async fn quiet_task_remove(&self, scope: &Scope, user_id: UserId, task_id: TaskId) -> Result<bool> {
         let mut tx = self.begin(scope).await?;
-        let found = sqlx::query_scalar!(
-            r#"SELECT EXISTS (SELECT FROM mail_suppression WHERE workspace_id = $1 AND address = $2) AS "found!""#,
+        let done = sqlx::query!(
+            "DELETE FROM task_unsubscription WHERE workspace_id = $1 AND task_id = $2 AND user_id = $3",
             tx.workspace_id(),
-            address.to_lowercase()
-        );
-        Ok(found.fetch_one(tx.db()).await?)
+            task_id.as_uuid(),
+            user_id.as_uuid()
+        )
+        .execute(tx.db())
+        .await?;
+        let was_quiet = done.rows_affected() == 1;
+        if was_quiet {
+            let details = serde_json::json!({});
+            audit::record(&mut tx, scope.actor(), "task.subscribe", task_id.as_uuid(), details).await?;
+        }
+        tx.commit().await?;
+        Ok(was_quiet)
     }
 
     /// What an unsubscribe link is about; `None` for a token that is none. Changes nothing.
@@ -73,22 +115,27 @@ impl Store {
         .await?;
         let Some(found) = found else { return Ok(false) };
         let mut tx = tx.for_workspace(found.workspace_id.into());
-        let done = sqlx::query!(
-            "INSERT INTO task_unsubscription (workspace_id, task_id, user_id, created_at) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (workspace_id, task_id, user_id) DO UPDATE SET until = NULL
-             WHERE task_unsubscription.until IS NOT NULL",
-            found.workspace_id,
-            found.task_id,
-            found.user_id,
-            tx.now
-        )
-        .execute(tx.db())
-        .await?;
-        if done.rows_affected() == 1 {
+        if keep_quiet(&mut tx, found.task_id, found.user_id).await? {
             let actor = Actor::User(found.user_id.into());
             audit::record(&mut tx, actor, "task.unsubscribe", found.task_id, serde_json::json!({})).await?;
         }
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// Notes that somebody does not want a task's messages. Answers whether that is new.
+async fn keep_quiet(tx: &mut Tx, task_id: Uuid, user_id: Uuid) -> Result<bool> {
+    let done = sqlx::query!(
+        "INSERT INTO task_unsubscription (workspace_id, task_id, user_id, created_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (workspace_id, task_id, user_id) DO UPDATE SET until = NULL
+         WHERE task_unsubscription.until IS NOT NULL",
+        tx.workspace_id(),
+        task_id,
+        user_id,
+        tx.now
+    )
+    .execute(tx.db())
+    .await?;
+    Ok(done.rows_affected() == 1)
 }

@@ -107,6 +107,24 @@ export interface paths {
         patch: operations["data_connection_update"];
         trace?: never;
     };
+    "/api/v1/data-connections/{id}/audience": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a connection takes away beside the workspace's policy. For those who manage it. */
+        get: operations["connection_audience_get"];
+        /** Replace what a connection takes away. For those who manage it. */
+        put: operations["connection_audience_replace"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/data-connections/{id}/catalog": {
         parameters: {
             query?: never;
@@ -159,6 +177,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/deliveries/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All that is known of one delivery. For its creator; without what it said, for admins. */
+        get: operations["delivery_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{id}/send-again": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a delivery's message once more to the same recipient, as a new delivery: their rights are looked at anew. For its creator. */
+        post: operations["delivery_send_again"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/groups": {
         parameters: {
             query?: never;
@@ -196,6 +248,24 @@ export interface paths {
         patch: operations["group_update"];
         trace?: never;
     };
+    "/api/v1/mail-settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whom mail may reach. For admins. */
+        get: operations["mail_settings_get"];
+        /** Say whom mail may reach. What is on its way already heeds it as well. For admins. */
+        put: operations["mail_settings_replace"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me": {
         parameters: {
             query?: never;
@@ -226,6 +296,58 @@ export interface paths {
         /** Replace them. */
         put: operations["notification_preferences_replace"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/slack": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who one is in Slack. */
+        get: operations["slack_account_get"];
+        put?: never;
+        post?: never;
+        /** Unlink one's Slack user. */
+        delete: operations["slack_account_unlink"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/slack/link-by-email": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Link the Slack user whose confirmed address equals one's own. */
+        post: operations["slack_account_link_by_email"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/slack/sign-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to sign in with Slack, to say who one is there. In the page. */
+        post: operations["slack_account_sign_in"];
         delete?: never;
         options?: never;
         head?: never;
@@ -423,6 +545,78 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/slack": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the workspace stands with Slack. */
+        get: operations["slack_get"];
+        put?: never;
+        post?: never;
+        /** Disconnect Slack: its tokens are wiped here and revoked there. For admins. */
+        delete: operations["slack_disconnect"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/slack/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Channels by part of their name, from what is known; or one by its id or link, from Slack itself. A private channel is found
+         *     only where the app is in it. For those who may ask.
+         */
+        get: operations["slack_channel_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/slack/channels/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have all channels listed again soon, in the background. For admins. */
+        post: operations["slack_channel_refresh"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/slack/install": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to connect Slack. A workspace is connected with one Slack team, and a team with one workspace. For admins, in the page. */
+        post: operations["slack_install"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tasks": {
         parameters: {
             query?: never;
@@ -435,6 +629,23 @@ export interface paths {
         put?: never;
         /** Save a task. It fires from the next window that opens after this moment. */
         post: operations["task_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/audience": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Who would see what of a task's answers, before it is saved. Nothing is kept. */
+        post: operations["task_audience"];
         delete?: never;
         options?: never;
         head?: never;
@@ -826,6 +1037,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workspace/audience": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The workspace's policy on who sees how much of a message. */
+        get: operations["audience_policy_get"];
+        /** Replace the workspace's policy. It holds from the next attempt to send on. For admins. */
+        put: operations["audience_policy_replace"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workspace/connections": {
         parameters: {
             query?: never;
@@ -978,6 +1207,40 @@ export interface components {
          * @enum {string}
          */
         Audience: "full" | "link_only" | "withheld";
+        /** @description A connection that an answer may rest on. */
+        AudienceConnection: {
+            id: components["schemas"]["ConnectionId"];
+            name: string;
+        };
+        /** @description How much a recipient was found to be allowed, and by what. */
+        AudienceDecision: {
+            audience: components["schemas"]["Audience"];
+            /** Format: int32 */
+            contentBytes: number | null;
+            /** @description SHA-256 of the bytes that were handed over, in hexadecimal; null where none were made. */
+            contentSha256: string | null;
+            /** Format: date-time */
+            decidedAt: string;
+            /** @description Why: a sentence. */
+            reason: string;
+            record: components["schemas"]["AudienceRecord"] | null;
+        };
+        /** @description A workspace's policy: the most that those see who may not view the results of a connection that the thread used. */
+        AudiencePolicy: {
+            /** @description Members of the workspace, and colleagues in Slack. `full` unless tightened: the task's creator chose them. */
+            members: components["schemas"]["Audience"];
+            /** @description Guests, people outside, and channels that hold them. `link_only` unless tightened; never `full`. */
+            outsiders: components["schemas"]["Audience"];
+        };
+        /** @description What a decision rested on, kept with the delivery. */
+        AudienceRecord: {
+            channel: components["schemas"]["ChannelRecord"] | null;
+            /** @description The connections used. */
+            connections: components["schemas"]["ConnectionRecord"][];
+            /** @description The workspace's policy. */
+            policy: components["schemas"]["AudiencePolicy"];
+            standing: components["schemas"]["Standing"] | null;
+        };
         /** @description What is in a connection. */
         Catalog: {
             /** @description What is missing and why: files that could not be read. */
@@ -1025,6 +1288,42 @@ export interface components {
          * @enum {string}
          */
         Channel: "email" | "slack_channel" | "slack_dm" | "webhook";
+        /** @description How much a Slack channel would see. */
+        ChannelAudience: {
+            audience: components["schemas"]["Audience"];
+            id: string;
+            name: string;
+            people: components["schemas"]["ChannelRecord"] | null;
+            /** @description Why that much: a sentence. */
+            reason: string;
+        };
+        /** @description A channel's members when a decision was made. */
+        ChannelRecord: {
+            /**
+             * Format: int32
+             * @description Colleagues who are no members, or whose accounts are not linked.
+             */
+            colleagues: number;
+            /**
+             * Format: int32
+             * @description Members with the role of a guest.
+             */
+            guests: number;
+            /** @description Whether the members could be read. */
+            isKnown: boolean;
+            /** @description Whether it was shared with another organisation. */
+            isSharedOutside: boolean;
+            /**
+             * Format: int32
+             * @description Members of the workspace, the creator among them.
+             */
+            members: number;
+            /**
+             * Format: int32
+             * @description People outside, and guests in Slack.
+             */
+            outsiders: number;
+        };
         /** @description A chart, ready for a Vega runtime. */
         Chart: {
             /** @description What it shows, in words. */
@@ -1093,6 +1392,22 @@ export interface components {
             value: number | null;
             /** @description What it came to. */
             verdict: components["schemas"]["Verdict"];
+        };
+        /** @description A figure of an answer. */
+        CheckedFigure: {
+            /** @description `f1`, `f2`, ... */
+            id: string;
+            /** @description Whether it was found in the results. */
+            isChecked: boolean;
+            /** @description As shown: `58,665`. */
+            text: string;
+        };
+        /** @description The figures of an answer, by whether they were found in its results. */
+        CheckedFigures: {
+            checked: number;
+            /** @description Each figure as shown; empty for those who may not read the answer. */
+            shown: components["schemas"]["CheckedFigure"][];
+            unchecked: number;
         };
         /** @description A result that a condition is about. */
         CheckedResult: {
@@ -1180,6 +1495,18 @@ export interface components {
          * @enum {string}
          */
         ConnectionAccess: "view_results" | "query" | "manage";
+        /** @description What a connection adds to its workspace's policy. It can take away, never give. */
+        ConnectionAudience: {
+            /** @description Its results never go into Slack, and nobody without the right to view them is sent more than a link. */
+            isSensitive: boolean;
+            members: components["schemas"]["Audience"] | null;
+            outsiders: components["schemas"]["Audience"] | null;
+            /**
+             * @description Whether threads that used it may be shared. Where not, a message goes out all the same, and nobody but the creator
+             *     opens the thread behind it.
+             */
+            sharesCredentials: boolean;
+        };
         /** @description Where the data is. One key, named as the type. Empty for callers who may not manage the connection. */
         ConnectionDetails: {
             files?: components["schemas"]["FilesDetails"] | null;
@@ -1215,6 +1542,21 @@ export interface components {
              * @description 1 to 100; 4 by default.
              */
             concurrentQueries?: number | null;
+        };
+        /** @description A connection as it was when a decision was made. */
+        ConnectionRecord: {
+            access: components["schemas"]["ConnectionAccess"] | null;
+            /** @description Which. */
+            id: components["schemas"]["ConnectionId"];
+            /** @description Its name. */
+            name: string;
+            /** @description What it added to the policy. */
+            rule: components["schemas"]["ConnectionAudience"];
+            /**
+             * Format: int32
+             * @description How many people in the channel might view its results; null for a person.
+             */
+            viewers: number | null;
         };
         /** @description What a task or thread may use. */
         Context: {
@@ -1319,6 +1661,8 @@ export interface components {
             lastTest: components["schemas"]["LastTest"] | null;
             limits: components["schemas"]["ConnectionLimits"];
             name: string;
+            /** @description Whether its data stays out of Slack: a question asked there is not answered there with it. */
+            sensitive: boolean;
             /** @description `postgres` or `files`. */
             type: string;
             /** Format: date-time */
@@ -1331,6 +1675,8 @@ export interface components {
             freshness?: components["schemas"]["FreshnessCheck"] | null;
             limits?: components["schemas"]["ConnectionLimitsRequest"] | null;
             name?: string | null;
+            /** @description Whether its data stays out of Slack. */
+            sensitive?: boolean | null;
         };
         /** @description A connection to be made. */
         DataConnectionRequest: {
@@ -1382,6 +1728,29 @@ export interface components {
             sentAt: string | null;
             state: components["schemas"]["DeliveryState"];
         };
+        /** @description One attempt to deliver. */
+        DeliveryAttempt: {
+            /**
+             * Format: int32
+             * @description From 1.
+             */
+            attempt: number;
+            decision: components["schemas"]["AudienceDecision"] | null;
+            /**
+             * Format: date-time
+             * @description Null while nobody knows how it ended.
+             */
+            finishedAt: string | null;
+            /** @description In the provider's words. */
+            message: string | null;
+            /** @description `sent`, `retry`, `failed`, `unknown`, `withheld`, `suppressed`. */
+            outcome: string | null;
+            /**
+             * Format: date-time
+             * @description When bytes could leave; null where it ended before that.
+             */
+            startedAt: string | null;
+        };
         /** @description How many deliveries are in which state. */
         DeliveryCounts: {
             /** Format: int32 */
@@ -1403,6 +1772,45 @@ export interface components {
          * @description One message to one recipient or channel.
          */
         DeliveryId: string;
+        /** @description What can be shown of a delivery: what was sent to whom by which way, when, by whose rights, and how it ended. */
+        DeliveryProof: {
+            /** @description Each attempt, oldest first, with what was decided for it. */
+            attempts: components["schemas"]["DeliveryAttempt"][];
+            channel: components["schemas"]["Channel"];
+            /** Format: date-time */
+            createdAt: string;
+            figures: components["schemas"]["CheckedFigures"] | null;
+            /** Format: date-time */
+            finishedAt: string | null;
+            id: components["schemas"]["DeliveryId"];
+            /** @description `answer`, or what word to the creator it is: `failure`, `recovery`, ... */
+            kind: string;
+            mailId: components["schemas"]["DeliveryId"] | null;
+            /** @description Whether the caller may read what it said. An admin who is not the creator may not. */
+            mayRead: boolean;
+            /** @description Whether the caller may have it sent again now. */
+            maySendAgain: boolean;
+            /** @description The reason as a sentence. */
+            message: string | null;
+            /** @description The provider's id of the message: a Message-ID, or the timestamp that Slack knows it by. */
+            providerId: string | null;
+            /** @description Why it failed, was withheld or suppressed: a code. */
+            reason: string | null;
+            recipient: components["schemas"]["Recipient"];
+            /** @description The deliveries that repeat it, oldest first. */
+            repeatedBy: string[];
+            repeats: components["schemas"]["Repeats"] | null;
+            runId: components["schemas"]["RunId"] | null;
+            /** Format: date-time */
+            sentAt: string | null;
+            /** @description What was posted to Slack; null where it is not kept or not for the caller. */
+            slackMessage: Record<string, unknown> | null;
+            state: components["schemas"]["DeliveryState"];
+            taskId: components["schemas"]["TaskId"] | null;
+            /** @description The task's title; null for those who may not read what it is about. */
+            taskTitle: string | null;
+            threadId: components["schemas"]["ThreadId"] | null;
+        };
         /**
          * @description Where a delivery stands. `pending`, `sending` and `unknown` are unfinished; the rest are final.
          * @enum {string}
@@ -1544,6 +1952,12 @@ export interface components {
             id: components["schemas"]["GroupId"];
             /** @description How many members it has. */
             memberCount: number;
+            name: string;
+        };
+        /** @description How much the members of a group would see. */
+        GroupAudience: {
+            id: components["schemas"]["GroupId"];
+            members: components["schemas"]["PersonAudience"][];
             name: string;
         };
         /**
@@ -1693,6 +2107,8 @@ export interface components {
         Mail: components["schemas"]["MailSummary"] & {
             attachments: components["schemas"]["MailAttachment"][];
             from: string;
+            /** @description Whether the caller may look into its delivery: who had it sent, and admins. */
+            hasProof: boolean;
             headers: components["schemas"]["MailHeader"][];
             /** @description The HTML part as a document for a sandboxed frame; null where there is none. */
             htmlUrl: string | null;
@@ -1710,6 +2126,17 @@ export interface components {
         MailHeader: {
             name: string;
             value: string;
+        };
+        /** @description Whom mail may reach. */
+        MailSettings: {
+            /**
+             * @description The domains whose addresses may be mailed, each by its name as it stands after the `@`, up to 100 of them. Members with
+             *     addresses elsewhere get nothing by mail. None: every member may be mailed.
+             * @example [
+             *       "example.com"
+             *     ]
+             */
+            domains: string[];
         };
         /** @description A mail in the list. */
         MailSummary: {
@@ -1864,6 +2291,17 @@ export interface components {
             id: components["schemas"]["UserId"];
             name: string;
         };
+        /** @description How much a person would see. */
+        PersonAudience: {
+            id: components["schemas"]["UserId"];
+            name: string;
+            /** @description Whether the message's link would open the thread for them. */
+            opensThread: boolean;
+            /** @description Why they would not be told; null where they would. */
+            untold: string | null;
+            /** @description By what ways they would be told, and how much by each. Empty where they would not be. */
+            ways: components["schemas"]["WayAudience"][];
+        };
         /** @description A PostgreSQL server, or what speaks its protocol. The password is never shown. */
         PostgresDetails: {
             database: string;
@@ -1939,12 +2377,24 @@ export interface components {
         PreviewedItems: {
             items: components["schemas"]["Preview"][];
         };
+        /** @description A delivery that was queued. */
+        QueuedDelivery: {
+            /** Format: uuid */
+            deliveryId: string;
+        };
         /** @description To whom. */
         Recipient: {
             /** @description A name for people. */
             label: string;
             slackChannelId: string | null;
             userId: components["schemas"]["UserId"] | null;
+        };
+        /** @description What is repeated, and at whose request. */
+        Repeats: {
+            /** Format: uuid */
+            deliveryId: string;
+            requestedBy: components["schemas"]["UserId"];
+            requestedByName: string;
         };
         /** @description A part of an answer. */
         ResponsePart: {
@@ -2147,6 +2597,18 @@ export interface components {
             /** @description What stands after `#token=` in the link. */
             token: string;
         };
+        /** @description Who one is in Slack. */
+        SlackAccount: {
+            /** @description Whether Slack is connected to the workspace at all. */
+            connected: boolean;
+            /** Format: date-time */
+            linkedAt: string | null;
+            linkedBy: components["schemas"]["SlackLinkedBy"] | null;
+            /** @description One's id there, `U...`; null while one is not linked. */
+            slackUserId: string | null;
+            /** @description The team's name; null where it is not. */
+            teamName: string | null;
+        };
         /** @description A Slack channel, by id; the name is what it was called when the task was saved. */
         SlackChannel: {
             /** @description `C0123456789`. */
@@ -2154,11 +2616,80 @@ export interface components {
             /** @description `#growth`. */
             name: string;
         };
+        /** @description Channels, best first; at most 50. */
+        SlackChannels: {
+            values: components["schemas"]["SlackChannel"][];
+        };
+        /** @description Where to send the browser. */
+        SlackConsent: {
+            /** @description Slack's consent page. Good for ten minutes, once, in the session that asked. */
+            authorizeUrl: string;
+        };
+        /** @description What became of the app in Slack. */
+        SlackDisconnected: {
+            /** @description Whether Slack confirmed that the app's access is revoked. Otherwise remove the app in Slack as well. */
+            revoked: boolean;
+        };
+        /**
+         * @description Why a workspace is no longer connected with its Slack team.
+         * @enum {string}
+         */
+        SlackEnd: "uninstalled" | "tokens_revoked" | "disconnected" | "token_refused" | "replaced";
+        /**
+         * @description How it is known which Slack user a member is.
+         * @enum {string}
+         */
+        SlackLinkedBy: "sign_in" | "email";
+        /** @description How the workspace stands with Slack. */
+        SlackStatus: {
+            /** @description Whether this server has an app to connect with. */
+            available: boolean;
+            connected: boolean;
+            team: components["schemas"]["SlackTeam"] | null;
+        };
+        /** @description A Slack team. */
+        SlackTeam: {
+            /**
+             * Format: int32
+             * @description Channels that are known.
+             */
+            channels: number;
+            /**
+             * Format: int32
+             * @description Those that the app is in, where it can post.
+             */
+            channelsJoined: number;
+            /**
+             * Format: date-time
+             * @description When all channels were last listed; null before the first time.
+             */
+            channelsListedAt: string | null;
+            /** Format: date-time */
+            connectedAt: string;
+            /** @description Who connected it. */
+            connectedBy: components["schemas"]["UserId"];
+            endReason: components["schemas"]["SlackEnd"] | null;
+            /**
+             * Format: date-time
+             * @description When it ended; null while it lives.
+             */
+            endedAt: string | null;
+            /** @description `T...`. */
+            id: string;
+            /** @description What the app was not granted and needs; connecting again asks for it. */
+            missingScopes: string[];
+            name: string;
+        };
         /**
          * @description What a task does when its data is still not fresh at the last moment.
          * @enum {string}
          */
         StalePolicy: "send_stale" | "skip";
+        /**
+         * @description What somebody is to the thread's workspace.
+         * @enum {string}
+         */
+        Standing: "creator" | "member" | "colleague" | "guest" | "outsider" | "gone";
         /** @description A run that was queued. */
         StartedRun: {
             runId: components["schemas"]["RunId"];
@@ -2296,6 +2827,26 @@ export interface components {
             /** Format: int32 */
             version: number;
         };
+        /** @description Who would see what of a task's answers, were they sent now. */
+        TaskAudience: {
+            /** @description What the answers may rest on. What they rest on is known when they are sent, and looked at again then. */
+            connections: components["schemas"]["AudienceConnection"][];
+            /** @description The groups named, as they are now. */
+            groups: components["schemas"]["GroupAudience"][];
+            /** @description The people named. */
+            people: components["schemas"]["PersonAudience"][];
+            /** @description The Slack channels named, by their members now. */
+            slackChannels: components["schemas"]["ChannelAudience"][];
+            /** @description Whether that is everything the caller may query, because nothing is mentioned. */
+            usesAll: boolean;
+        };
+        /** @description A task as it is being written: what its answer may rest on, and who would be told. */
+        TaskAudienceRequest: {
+            context?: components["schemas"]["Context"];
+            notification: components["schemas"]["Notification"];
+            /** @description The question, with its mentions. May be empty yet. */
+            prompt?: string;
+        };
         /**
          * Format: uuid
          * @description A saved question.
@@ -2391,9 +2942,9 @@ export interface components {
             orgId: components["schemas"]["WorkspaceId"];
             /** @description The latest answer; empty while there is none. */
             response: components["schemas"]["ResponsePart"][];
-            /** @description Always false. */
+            /** @description Whether it used data of a sensitive connection, which never goes into Slack. */
             sensitive: boolean;
-            /** @description `API`, `APP` or `TASK`. */
+            /** @description `API`, `APP`, `TASK` or `SLACK`. */
             source: string;
             status: components["schemas"]["ThreadStatus"];
             threadId: components["schemas"]["ThreadId"];
@@ -2585,6 +3136,13 @@ export interface components {
          * @enum {string}
          */
         Verdict: "holds" | "does_not_hold" | "first" | "not_evaluated";
+        /** @description How much goes one way. */
+        WayAudience: {
+            audience: components["schemas"]["Audience"];
+            channel: components["schemas"]["Channel"];
+            /** @description Why that much: a sentence. */
+            reason: string;
+        };
         /** @description The delivery window of one occurrence. */
         Window: {
             /**
@@ -3644,6 +4202,216 @@ export interface operations {
             };
         };
     };
+    connection_audience_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionAudience"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    connection_audience_replace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConnectionAudience"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionAudience"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     data_connection_catalog: {
         parameters: {
             query?: never;
@@ -3957,6 +4725,197 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TestOutcome"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    delivery_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryProof"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    delivery_send_again: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Up to 255 characters. The same key and request within 24 hours gets the first answer again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueuedDelivery"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
                 };
             };
             /** @description Nobody is signed in. */
@@ -4533,6 +5492,185 @@ export interface operations {
             };
         };
     };
+    mail_settings_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailSettings"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    mail_settings_replace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MailSettings"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailSettings"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     me_get: {
         parameters: {
             query?: never;
@@ -4855,6 +5993,293 @@ export interface operations {
             };
             /** @description Fields are wrong; see `issues`. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    slack_account_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SlackAccount"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    slack_account_unlink: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SlackAccount"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    slack_account_link_by_email: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SlackAccount"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    slack_account_sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SlackConsent"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5971,6 +7396,368 @@ export interface operations {
             };
         };
     };
+    slack_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SlackStatus"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    slack_disconnect: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SlackDisconnected"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    slack_channel_list: {
+        parameters: {
+            query?: {
+                /** @description Part of a name, or the id or link of one channel. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SlackChannels"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    slack_channel_refresh: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    slack_install: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SlackConsent"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     task_list: {
         parameters: {
             query?: {
@@ -6084,6 +7871,120 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Task"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    task_audience: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskAudienceRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskAudience"];
                 };
             };
             /** @description The body or a header cannot be read. */
@@ -8805,6 +10706,185 @@ export interface operations {
             };
             /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    audience_policy_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AudiencePolicy"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    audience_policy_replace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AudiencePolicy"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AudiencePolicy"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };

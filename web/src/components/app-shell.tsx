@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import {
+  Bell,
   CalendarClock,
   ChevronsUpDown,
   Database,
@@ -14,6 +15,7 @@ import {
 } from "lucide-react";
 import { lazy, Suspense, useEffect, useRef, useState, type ReactNode } from "react";
 
+import { newestNoticesQuery } from "@/api/queries/notices";
 import { meQuery, signOut } from "@/api/queries/session";
 import { iconButtonClass } from "@/components/ui/button";
 import { Menu } from "@/components/ui/menu";
@@ -27,7 +29,7 @@ const CommandPalette = lazy(() =>
 const isMac = /mac|iphone|ipad/i.test(navigator.userAgent);
 
 interface Destination {
-  to: "/tasks" | "/threads" | "/data" | "/outbox" | "/admin/slack" | "/settings";
+  to: "/tasks" | "/threads" | "/data" | "/outbox" | "/notices" | "/admin/slack" | "/settings";
   label: string;
   icon: ReactNode;
 }
@@ -37,6 +39,7 @@ const DESTINATIONS: Destination[] = [
   { to: "/threads", label: "Threads", icon: <MessageSquareText /> },
   { to: "/data", label: "Data", icon: <Database /> },
   { to: "/outbox", label: "Outbox", icon: <Mail /> },
+  { to: "/notices", label: "Notices", icon: <Bell /> },
   { to: "/admin/slack", label: "Slack", icon: <Hash /> },
   { to: "/settings", label: "Settings", icon: <Settings /> },
 ];
@@ -117,6 +120,7 @@ function SideBar({ onSearch }: { onSearch: () => void }) {
               >
                 {icon}
                 {label}
+                {to === "/notices" ? <UnreadNotices /> : null}
               </Link>
             </li>
           ))}
@@ -124,6 +128,21 @@ function SideBar({ onSearch }: { onSearch: () => void }) {
       </nav>
       <Account />
     </header>
+  );
+}
+
+/** How many notices are unread, of the newest twenty. */
+function UnreadNotices({ look = "end" }: { look?: "end" | "corner" }) {
+  const { data } = useQuery(newestNoticesQuery);
+  const unread = data?.values.filter(({ readAt }) => readAt === null).length ?? 0;
+  if (unread === 0) return null;
+  const number = unread === 20 ? "20+" : String(unread);
+  const place = look === "corner" ? "absolute -top-0.5 -right-0.5" : "ml-auto";
+  return (
+    <span className={`tabular rounded-full bg-accent px-1.5 text-xs leading-4 font-medium text-on-accent ${place}`}>
+      {number}
+      <span className="sr-only"> unread</span>
+    </span>
   );
 }
 
@@ -161,6 +180,10 @@ function TopBar({ onSearch }: { onSearch: () => void }) {
     <header className="sticky top-0 z-20 flex h-14 items-center justify-between border-b bg-paper px-4 md:hidden">
       <Home />
       <div className="flex items-center gap-1">
+        <Link to="/notices" aria-label="Notices" className={iconButtonClass("relative")}>
+          <Bell />
+          <UnreadNotices look="corner" />
+        </Link>
         <button type="button" aria-label="Search" onClick={onSearch} className={iconButtonClass()}>
           <Search />
         </button>

@@ -18,7 +18,7 @@ use domain::{
     task::plain_prompt,
 };
 use serde::Deserialize;
-use store::{ClaimedRun, Connection, ConnectionSlot, SlotAnswer, Store};
+use store::{ClaimedRun, Connection, ConnectionSlot, SlotAnswer, Store, TurnOpening};
 use tokio_util::sync::CancellationToken;
 use warehouse::{ConnectionSpec, QueryLimits};
 
@@ -38,11 +38,9 @@ const PAST_ANSWERS: u32 = 5;
 #[derive(Clone)]
 pub(crate) struct DatabaseJournal {
     store: Store,
-    run: ClaimedRun,
+    run: Arc<ClaimedRun>,
     /// Whether the run's thread is there: the first step makes it.
     has_thread: Arc<AtomicBool>,
-    /// What must hold for the answer to be sent.
-    condition: Option<Condition>,
 }
 
 /// A connection's own limits, as stored; absent ones are the turn's.
@@ -55,14 +53,14 @@ struct ConnectionLimits {
 }
 
 impl DatabaseJournal {
-    pub(crate) fn new(store: Store, run: ClaimedRun, condition: Option<Condition>) -> Self {
-        Self { store, has_thread: Arc::new(run.has_thread.into()), run, condition }
+    pub(crate) fn new(store: Store, run: Arc<ClaimedRun>) -> Self {
+        Self { store, has_thread: Arc::new(run.has_thread.into()), run }
     }
 
     /// What the turn has used by its steps, less what the run has recorded already: attempts that ended in a crash or were
     /// handed back are in it.
     pub(crate) async fn unrecorded_usage(&self) -> Result<Usage, store::Error> {
-        let ClaimedRun { scope, lease, thread_id, turn_no, .. } = &self.run;
+        let ClaimedRun { scope, lease, thread_id, turn_no, .. } = &*self.run;
         let mut budget = Budget::new(Limits::default());
         for step in
             self.store.step_list(scope, *thread_id, 0).await?.iter().filter(|step| step.turn_no == *turn_no)
@@ -87,9 +85,9 @@ impl DatabaseJournal {
     }
 
     pub(super) async fn open(&self) -> Result<Opening, Failure> {
-        let ClaimedRun { scope, thread_id, turn_no, .. } = &self.run;
-        let steps = self.store.step_list(scope, *thread_id, 0).await?;
-        let turns = self.store.turn_list(scope, *thread_id).await?;
+        let turn_no = &self.run.turn_no;
+        let TurnOpening { terms, has_credits, connections, turns, steps, results, charts } =
+            self.store.turn_open(&self.run).await?;
         let past = turns
             .into_iter()
             .filter(|turn| turn.turn_no < *turn_no)
@@ -111,10 +109,10 @@ impl DatabaseJournal {
                 elapsed: Duration::from_millis(step.elapsed_ms.into()),
             })
             .collect();
-        let results = self.store.result_list(scope, *thread_id).await?;
-        let charts = self.store.chart_list(scope, *thread_id).await?;
         Ok(Opening {
-            context: self.context().await?,
+            freshness: terms.freshness,
+            is_cleared: has_credits,
+            context: self.context(&connections, terms.condition)?,
             past,
             turn_no: *turn_no,
             prompt: plain_prompt(&self.run.prompt),
@@ -124,13 +122,16 @@ impl DatabaseJournal {
         })
     }
 
-    /// The connections that the turn may use: those that it names, each of which its creator must be allowed to query now;
-    /// else all that they may query.
-    async fn context(&self) -> Result<TurnContext, Failure> {
-        let ClaimedRun { scope, creator_id, connection_ids, .. } = &self.run;
-        let mut connections = Vec::new();
-        for id in connection_ids {
-            let found = self.store.connection_get(scope, *id, Some(*creator_id)).await?;
+    /// The circumstances of the turn. The connections that the run names must be there, and its creator must be allowed to
+    /// query each now; where it names none, they are all that its creator may query.
+    fn context(
+        &self,
+        connections: &[Connection],
+        condition: Option<Condition>,
+    ) -> Result<TurnContext, Failure> {
+        let named = &self.run.connection_ids;
+        for id in named {
+            let found = connections.iter().find(|connection| connection.id == *id);
             let Some(connection) = found.filter(|connection| connection.deleted_at.is_none()) else {
                 return Err(Failure::new(
                     RunReason::ConnectionDeleted,
@@ -143,20 +144,22 @@ impl DatabaseJournal {
                     format!("The connection {} may no longer be queried.", connection.name),
                 ));
             }
-            connections.push(context_connection(&connection, true)?);
         }
-        if connection_ids.is_empty() {
-            let queryable = self.store.connection_queryable(scope, *creator_id).await?;
-            // One whose settings are broken does not stand in the way of the others.
-            connections
-                .extend(queryable.iter().filter_map(|connection| context_connection(connection, false).ok()));
+        let mut offered = Vec::with_capacity(connections.len());
+        for connection in connections {
+            match context_connection(connection, !named.is_empty()) {
+                Ok(connection) => offered.push(connection),
+                // One whose settings are broken stands in the way where it was named, and nowhere else.
+                Err(failure) if !named.is_empty() => return Err(failure),
+                Err(_) => {}
+            }
         }
         Ok(TurnContext {
             now: self.run.as_of,
             timezone: self.run.timezone.clone(),
             is_task: self.run.trigger != RunTrigger::Thread,
-            condition: self.condition.clone(),
-            connections,
+            condition,
+            connections: offered,
         })
     }
 
@@ -165,7 +168,7 @@ impl DatabaseJournal {
     }
 
     pub(super) async fn append(&self, body: &StepBody, elapsed: Duration) -> Result<(), Failure> {
-        let ClaimedRun { scope, lease, thread_id, turn_no, .. } = &self.run;
+        let ClaimedRun { scope, lease, thread_id, turn_no, .. } = &*self.run;
         let milliseconds = milliseconds(elapsed);
         let step = if self.has_thread.load(Ordering::Relaxed) {
             self.store.step_append(scope, lease, *thread_id, *turn_no, body, milliseconds).await?
@@ -178,7 +181,7 @@ impl DatabaseJournal {
     }
 
     pub(super) async fn result_of_call(&self, call_id: &str) -> Result<Option<KnownResult>, Failure> {
-        let ClaimedRun { scope, thread_id, turn_no, .. } = &self.run;
+        let ClaimedRun { scope, thread_id, turn_no, .. } = &*self.run;
         let stored = self.store.result_by_call(scope, *thread_id, *turn_no, call_id).await?;
         Ok(stored.map(known_result))
     }
@@ -188,7 +191,7 @@ impl DatabaseJournal {
         call_id: &str,
         result: &NewResult,
     ) -> Result<KnownResult, Failure> {
-        let ClaimedRun { scope, lease, thread_id, turn_no, .. } = &self.run;
+        let ClaimedRun { scope, lease, thread_id, turn_no, .. } = &*self.run;
         let new = store::NewResult {
             thread_id: *thread_id,
             turn_no: *turn_no,
@@ -202,7 +205,7 @@ impl DatabaseJournal {
     }
 
     pub(super) async fn store_chart(&self, call_id: &str, chart: &NewChart) -> Result<KnownChart, Failure> {
-        let ClaimedRun { scope, lease, thread_id, turn_no, .. } = &self.run;
+        let ClaimedRun { scope, lease, thread_id, turn_no, .. } = &*self.run;
         let new = store::NewChart {
             thread_id: *thread_id,
             turn_no: *turn_no,
@@ -226,7 +229,7 @@ impl DatabaseJournal {
     }
 
     pub(super) async fn connection(&self, id: ConnectionId) -> Result<Option<Reachable>, Failure> {
-        let ClaimedRun { scope, creator_id, .. } = &self.run;
+        let ClaimedRun { scope, creator_id, .. } = &*self.run;
         let found = self.store.connection_get(scope, id, Some(*creator_id)).await?;
         let Some(connection) = found.filter(|connection| {
             connection.deleted_at.is_none() && connection.access >= Some(ConnectionAccess::Query)
@@ -277,7 +280,7 @@ impl DatabaseJournal {
     }
 
     pub(super) async fn previous_threads(&self, limit: usize) -> Result<Vec<PreviousThread>, Failure> {
-        let ClaimedRun { scope, task_id, thread_id, creator_id, .. } = &self.run;
+        let ClaimedRun { scope, task_id, thread_id, creator_id, .. } = &*self.run;
         let Some(task_id) = task_id else { return Ok(Vec::new()) };
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let threads =
@@ -297,7 +300,7 @@ impl DatabaseJournal {
     }
 
     pub(super) async fn past_answers(&self, text: &str) -> Result<Vec<PastAnswer>, Failure> {
-        let ClaimedRun { scope, creator_id, thread_id, .. } = &self.run;
+        let ClaimedRun { scope, creator_id, thread_id, .. } = &*self.run;
         let found = self.store.past_answers(scope, *creator_id, text, PAST_ANSWERS).await?;
         let mut told = Vec::with_capacity(found.len());
         for past in found.into_iter().filter(|past| past.thread_id != *thread_id) {

@@ -40,6 +40,8 @@ impl MemoryJournal {
     pub(super) fn open(&self) -> Opening {
         let held = self.held();
         Opening {
+            freshness: None,
+            is_cleared: true,
             context: self.context.clone(),
             past: Vec::new(),
             turn_no: 1,

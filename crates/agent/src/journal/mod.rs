@@ -9,7 +9,9 @@ mod memory;
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{ChartId, ConnectionId, ResultId, answer::Answer, step::StepBody, table::Table};
+use domain::{
+    ChartId, ConnectionId, ResultId, answer::Answer, freshness::FreshnessGate, step::StepBody, table::Table,
+};
 use serde_json::Value;
 use store::ConnectionSlot;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +35,10 @@ pub(crate) enum Journal {
 /// All that a turn starts from, or goes on from.
 #[derive(Clone, Debug)]
 pub(crate) struct Opening {
+    /// Whether its task's run waits for fresh data.
+    pub(crate) freshness: Option<FreshnessGate>,
+    /// That the turn may go on, and has something to spend, was found out with the rest.
+    pub(crate) is_cleared: bool,
     pub(crate) context: TurnContext,
     /// Earlier turns of the thread, oldest first.
     pub(crate) past: Vec<PastTurn>,

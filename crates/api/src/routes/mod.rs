@@ -5,13 +5,17 @@ pub(crate) mod charts;
 pub(crate) mod connections;
 pub(crate) mod credits;
 pub(crate) mod deliveries;
+pub(crate) mod destinations;
 pub(crate) mod events;
 pub(crate) mod grants;
 pub(crate) mod groups;
+pub(crate) mod mail;
 pub(crate) mod me;
+pub(crate) mod notices;
 pub(crate) mod outbox;
 pub(crate) mod oversight;
 pub(crate) mod people;
+pub(crate) mod quiet;
 pub(crate) mod results;
 pub(crate) mod runs;
 pub(crate) mod schedules;
@@ -24,6 +28,7 @@ pub(crate) mod tasks;
 pub(crate) mod threads;
 pub(crate) mod tokens;
 pub(crate) mod uploads;
+pub(crate) mod webhooks;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -34,12 +39,15 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(session::router())
         .merge(me::router())
+        .merge(quiet::router())
+        .merge(notices::router())
         .merge(tokens::router())
         .merge(people::router())
         .merge(groups::router())
         .merge(connections::router())
         .merge(grants::router())
         .merge(credits::router())
+        .merge(mail::router())
         .merge(audience::router())
         .merge(tasks::router())
         .merge(runs::router())
@@ -54,4 +62,6 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(sharing::router())
         .merge(slack::router())
         .merge(outbox::router())
+        .merge(destinations::router())
+        .merge(webhooks::router())
 }

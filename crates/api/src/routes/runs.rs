@@ -142,6 +142,9 @@ pub(crate) struct Delivery {
     /// Why that much.
     #[schema(required)]
     audience_reason: Option<String>,
+    /// Why it goes by another way than its recipient prefers: `slack_not_linked`, `slack_not_connected`.
+    #[schema(required)]
+    fallback: Option<String>,
     #[schema(required)]
     sent_at: Option<DateTime<Utc>>,
 }
@@ -325,6 +328,7 @@ impl From<store::Delivery> for Delivery {
             provider_id: delivery.provider_id,
             audience: delivery.audience,
             audience_reason: delivery.audience_reason,
+            fallback: delivery.fallback,
             sent_at: delivery.sent_at,
         }
     }

@@ -23,7 +23,7 @@ use crate::{
 /// Channels in one answer.
 const CHANNELS_MAX: u32 = 50;
 /// How old what is known of a channel may be for a look-up by its id.
-const CHANNEL_FRESH_FOR: TimeDelta = TimeDelta::minutes(5);
+pub(crate) const CHANNEL_FRESH_FOR: TimeDelta = TimeDelta::minutes(5);
 
 /// How the workspace stands with Slack.
 #[derive(Serialize, ToSchema)]
@@ -92,6 +92,7 @@ pub(crate) struct ChannelQuery {
 /// A channel.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = KnownSlackChannel)]
 #[expect(clippy::struct_excessive_bools, reason = "what there is to say of a channel")]
 pub(crate) struct SlackChannel {
     /// `C...`.
@@ -225,7 +226,7 @@ pub(crate) async fn slack_channel_list(
         return Err(Error::field("q", "must have at most 300 characters"));
     }
     let found = match channel_id(&text) {
-        Some(id) => channel(&state, &caller, id).await?.into_iter().collect(),
+        Some(id) => channel(&state, &caller, id, CHANNEL_FRESH_FOR).await?.into_iter().collect(),
         None => {
             let found = state.store.slack_channel_search(&caller.scope, text.trim(), CHANNELS_MAX).await;
             found.or_refused("channel")?
@@ -242,22 +243,24 @@ fn channel_id(text: &str) -> Option<&str> {
         Some((_, rest)) => rest.split(['/', '?', '#']).next().unwrap_or_default(),
         None => text,
     };
-    let is_id = (9..=30).contains(&id.len())
+    let is_id = (5..=30).contains(&id.len())
         && id.starts_with(['C', 'G'])
+        && id.bytes().any(|byte| byte.is_ascii_digit())
         && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
     is_id.then_some(id)
 }
 
-/// One channel, as seen a moment ago or as Slack tells it; none that the app may not see.
+/// One channel, as seen no longer than `fresh_for` ago or as Slack tells it; none that the app may not see.
 pub(crate) async fn channel(
     state: &ApiState,
     caller: &Caller,
     id: &str,
+    fresh_for: TimeDelta,
 ) -> Result<Option<store::SlackChannel>> {
     let visible = |channel: &store::SlackChannel| channel.is_member || !channel.is_private;
     let known = state.store.slack_channel_get(&caller.scope, id).await.or_refused("channel")?;
     let now = state.store.now().await.or_refused("channel")?;
-    if let Some(known) = known.filter(|known| now - known.refreshed_at < CHANNEL_FRESH_FOR) {
+    if let Some(known) = known.filter(|known| now - known.refreshed_at < fresh_for) {
         return Ok(Some(known).filter(visible));
     }
     let token = slack::token(state, &caller.scope).await?;
@@ -428,6 +431,7 @@ mod tests {
             ("CHANNEL", None),
             ("D0123ABCD", None),
             ("C0123abcd", None),
+            ("GENERAL", None),
             ("https://acme.slack.com/archives/", None),
         ] {
             assert_eq!(channel_id(text), id, "{text}");

@@ -3,11 +3,7 @@
 //! The state that comes back is good once, for ten minutes, in the session that set out. Whatever happens, the browser is sent
 //! on to the page, which says it in words.
 
-use axum::{
-    extract::State,
-    http::{HeaderValue, header},
-    response::{IntoResponse, Redirect, Response},
-};
+use axum::{extract::State, response::Redirect};
 use domain::slack::{SlackLinkedBy, SlackOauthPurpose};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -75,12 +71,9 @@ pub(crate) async fn callback(
     State(state): State<ApiState>,
     caller: Option<Caller>,
     Query(returned): Query<Returned>,
-) -> Response {
+) -> Redirect {
     let (page, outcome) = finish(&state, caller, returned).await;
-    let mut response = Redirect::to(&format!("{page}?slack={}", outcome.word())).into_response();
-    // The code in this address is used up, and still nobody's business.
-    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    response
+    Redirect::to(&format!("{page}?slack={}", outcome.word()))
 }
 
 /// Which page to go on to, and how it went.

@@ -1,9 +1,16 @@
 //! Slack channels that a task names: whether messages can be posted there, and who would read them.
 
 use ::slack::ChannelMembers;
+use chrono::TimeDelta;
 use domain::{Issue, task};
 
-use crate::{ApiState, Error, Result, auth::Caller, error::StoreResult, routes, slack};
+use crate::{
+    ApiState, Error, Result,
+    auth::Caller,
+    error::StoreResult,
+    routes::{self, slack::CHANNEL_FRESH_FOR},
+    slack,
+};
 
 /// Checks each channel as it is saved, and gives it the name that it has now. Answers what is wrong, by field.
 pub(crate) async fn check(
@@ -34,27 +41,44 @@ pub(crate) async fn check(
     Ok(issues)
 }
 
-/// The channel's name where messages can be posted in it; otherwise what is wrong and what to do.
-async fn look(state: &ApiState, caller: &Caller, id: &str) -> Result<Result<String, String>> {
-    let found = match routes::slack::channel(state, caller, id).await {
+/// The channel's name where messages can be posted in it; otherwise what is wrong and what to do. What was wrong a moment ago
+/// is looked at again: somebody may have mended it and come back.
+async fn look(state: &ApiState, caller: &Caller, id: &str) -> Result<std::result::Result<String, String>> {
+    let seen = judge(seen(state, caller, id, CHANNEL_FRESH_FOR).await?);
+    if seen.is_ok() {
+        return Ok(seen);
+    }
+    Ok(judge(self::seen(state, caller, id, TimeDelta::zero()).await?))
+}
+
+async fn seen(
+    state: &ApiState,
+    caller: &Caller,
+    id: &str,
+    fresh_for: TimeDelta,
+) -> Result<Option<store::SlackChannel>> {
+    match routes::slack::channel(state, caller, id, fresh_for).await {
         // What was seen last has to do while Slack is out of reach: it is looked at again before anything is sent.
         Err(Error::Unavailable(_)) => {
-            state.store.slack_channel_get(&caller.scope, id).await.or_refused("channel")?
+            state.store.slack_channel_get(&caller.scope, id).await.or_refused("channel")
         }
-        found => found?,
-    };
+        found => found,
+    }
+}
+
+fn judge(found: Option<store::SlackChannel>) -> std::result::Result<String, String> {
     let Some(channel) = found else {
         let wrong = "there is no such channel, or it is private without the Tidings app in it: invite the app there, or \
                      choose another";
-        return Ok(Err(wrong.to_owned()));
+        return Err(wrong.to_owned());
     };
     if channel.is_archived {
-        return Ok(Err(format!("#{} is archived: choose another channel", channel.name)));
+        return Err(format!("#{} is archived: choose another channel", channel.name));
     }
     if !channel.is_member {
-        return Ok(Err(format!("the Tidings app is not in #{}: invite it there with /invite", channel.name)));
+        return Err(format!("the Tidings app is not in #{}: invite it there with /invite", channel.name));
     }
-    Ok(Ok(channel.name))
+    Ok(channel.name)
 }
 
 /// Who is in a channel now; `None` where that cannot be read.

@@ -8,7 +8,7 @@ use domain::access::Role;
 use serde_json::{Value, json};
 use testkit::world::workspace;
 
-use crate::{harness::Api, outbox, tasks::task, threads};
+use crate::{harness::Api, outbox, tasks::task, threads, webhooks};
 
 /// Operations, and what a guest and an editor of the same workspace are answered who have no right to the thing in question.
 const EXPECTED: &[(&str, u16, u16)] = &[
@@ -17,6 +17,22 @@ const EXPECTED: &[(&str, u16, u16)] = &[
     ("me_update", 200, 200),
     ("notification_preferences_get", 200, 200),
     ("notification_preferences_replace", 200, 200),
+    ("quiet_task_list", 200, 200),
+    ("quiet_task_add", 404, 404),
+    ("quiet_task_remove", 404, 404),
+    ("notice_list", 200, 200),
+    ("notice_read", 204, 204),
+    ("destination_list", 200, 200),
+    ("destination_resume", 404, 404),
+    ("webhook_list", 403, 403),
+    ("webhook_create", 403, 403),
+    ("webhook_get", 403, 403),
+    ("webhook_update", 403, 403),
+    ("webhook_delete", 403, 403),
+    ("webhook_rotate", 403, 403),
+    ("webhook_test", 403, 403),
+    ("webhook_message_list", 403, 403),
+    ("webhook_resend", 403, 403),
     ("token_list", 200, 200),
     ("token_create", 201, 201),
     ("token_delete", 404, 404),
@@ -43,6 +59,8 @@ const EXPECTED: &[(&str, u16, u16)] = &[
     ("credit_get", 200, 200),
     ("credit_grant", 403, 403),
     ("credit_usage_list", 200, 200),
+    ("mail_settings_get", 403, 403),
+    ("mail_settings_replace", 403, 403),
     ("grant_list", 404, 404),
     ("grant_replace", 404, 404),
     ("audience_policy_get", 200, 200),
@@ -141,7 +159,16 @@ impl Things {
             api.post("/tokens", json!({"name": "Hidden token", "expiresAt": "2026-06-01T00:00:00Z"})).await;
         let group =
             api.world.store().group_create(&api.world.scope, "Hidden group", &[]).await.expect("a group");
+        let webhook = json!({"url": "https://hooks.example.com/hidden", "events": ["run.failed"]});
+        let webhook =
+            api.post("/webhooks", webhook).await.expect(201)["id"].as_str().expect("an id").to_owned();
+        let message = api.post(&format!("/webhooks/{webhook}/test"), json!({})).await.expect(202);
+        let destination = webhooks::rotten_channel(api).await;
         Self(BTreeMap::from([
+            ("webhooks", webhook),
+            ("messages", message["messageId"].as_str().expect("an id").to_owned()),
+            ("destinations", destination),
+            ("quiet-tasks", made["id"].as_str().expect("an id").to_owned()),
             ("tokens", token.expect(201)["id"].as_str().expect("an id").to_owned()),
             ("users", api.world.user.to_string()),
             ("groups", group.to_string()),
@@ -182,6 +209,10 @@ pub(crate) fn body(operation: &str) -> Option<Value> {
         "session_create_by_link" => json!({"token": "x"}),
         "me_update" => json!({"name": "New", "timezone": "UTC"}),
         "notification_preferences_replace" => json!({"email": true, "slackDm": false, "quietTaskIds": []}),
+        "notice_read" => json!({"upTo": "00000000-0000-0000-0000-000000000000"}),
+        "webhook_create" => json!({"url": "https://hooks.example.com/x", "events": ["run.failed"]}),
+        "webhook_update" => json!({"description": "New"}),
+        "webhook_rotate" => json!({"overlapHours": 1}),
         "token_create" => json!({"name": "x", "expiresAt": "2026-06-01T00:00:00Z"}),
         "group_create" => json!({"name": "New", "members": {"users": []}}),
         "group_update" => json!({"name": "New", "members": {"add": {"users": []}, "remove": {"users": []}}}),
@@ -206,6 +237,7 @@ pub(crate) fn body(operation: &str) -> Option<Value> {
             "cadence": "monthly", "nthWeekday": {"n": -1, "weekday": "fri"}, "windowStart": "00:00", "timezone": "UTC",
         }}),
         "credit_grant" => json!({"amount": 10, "note": "x"}),
+        "mail_settings_replace" => json!({"domains": ["example.com"]}),
         "task_extend" => json!({"expiresAt": "2027-01-01T00:00:00Z"}),
         "task_run" => json!({"testToMe": true}),
         "schedule_preview" => json!({"schedule": {

@@ -1,14 +1,17 @@
 //! The API as a client sees it: the real router over a real database, a real engine and real files.
 
+mod audience;
 mod authorization;
 mod conditions;
 mod connections;
 mod credits;
+mod deliveries;
 mod documents;
 mod harness;
 mod idempotency;
 mod limits;
 mod live;
+mod mail;
 mod openapi;
 mod outbox;
 mod overload;
@@ -19,6 +22,7 @@ mod sessions;
 mod slack;
 mod tasks;
 mod threads;
+mod webhooks;
 
 /// Not a test: the process that reads files, when the warehouse starts this binary for it.
 #[test]

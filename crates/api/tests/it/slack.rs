@@ -19,16 +19,16 @@ use url::Url;
 use crate::harness::{Answer, Api, request, text};
 
 /// An API with an app, and a Slack with a team, an admin of ours in it, and a channel.
-struct Stage {
-    api: Api,
-    fake: FakeSlack,
-    team: String,
-    admin: String,
-    channel: String,
+pub(crate) struct Stage {
+    pub(crate) api: Api,
+    pub(crate) fake: FakeSlack,
+    pub(crate) team: String,
+    pub(crate) admin: String,
+    pub(crate) channel: String,
 }
 
 impl Stage {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let world = World::new().await;
         let fake = FakeSlack::start_at(world.database.time.clone()).await;
         let team = fake.add_team("Northwind");
@@ -76,12 +76,11 @@ impl Stage {
         }
         let answer = self.api.send(request.body(Body::empty()).expect("a request")).await;
         assert_eq!(answer.status, 303, "{}", answer.text());
-        assert_eq!(answer.header("referrer-policy"), "no-referrer");
         answer.header("location").to_owned()
     }
 
     /// Connects the workspace, as its admin would.
-    async fn connect(&mut self) -> String {
+    pub(crate) async fn connect(&mut self) -> String {
         let cookie = self.browser(self.api.world.user).await;
         let url = self.consent(&cookie, "/slack/install").await;
         let back = self.fake.allow(&url, &self.admin);

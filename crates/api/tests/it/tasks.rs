@@ -114,7 +114,7 @@ async fn everything_wrong_is_told_at_once_with_its_field() {
         ),
         (
             json!({"notification": {"slackChannels": [{"id": "C1", "name": "#growth"}]}}),
-            vec!["notification.slackChannels"],
+            vec!["notification.slackChannels[0]"],
         ),
         (json!({"expiresAt": "2026-01-01T00:00:00Z"}), vec!["expiresAt"]),
         (json!({"expiresAt": null}), vec!["expiresAt"]),

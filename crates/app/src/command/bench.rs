@@ -11,7 +11,7 @@ pub(crate) struct Arguments {
     /// Fewer rows and one round, for trying: the figures say little
     #[arg(long)]
     quick: bool,
-    /// The parts to measure: queue, growth, tick, lateness, claims, run-now, waiting
+    /// The parts to measure: queue, growth, tick, lateness, claims, run-now, waiting, tasks, server, fan-out
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
     /// Where the server's folder is made and removed again; needs up to 20 GB

@@ -20,9 +20,13 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use crate::{
     checker::{self, Origin},
     report::{Report, Size},
-    stage::{Stage, mail::Mail, model, model::Asked, pause, population, words},
+    stage::{PATIENCE, Stage, mail::Mail, model, model::Asked, pause, population, words},
 };
 
+/// Where a worker has something in hand that others will do as well, and only a fence stands between it and the effect: a reply
+/// that is not recorded, a delivery that is leased, one whose attempt has begun.
+const POINTS: [&str; 3] = [REPLIED, "notifier::delivery_claimed", "notifier::attempt_started"];
+const REPLIED: &str = "agent::model_replied";
 const LEASE: Duration = Duration::from_secs(5);
 /// How long a worker stands still beyond its lease, in milliseconds: it wakes before others take over, while they work, or
 /// when they are done.
@@ -70,9 +74,14 @@ fn g4_a_worker_that_stood_still_writes_and_sends_nothing() {
     stage.start_workers(workers);
     stage.wait_while_alive(Duration::from_secs(30), |_| (), |stage| stage.mail.count() > 0);
 
+    let mut told = Vec::new();
+    for _ in 0..size.count(2, 25) {
+        told.extend(stop_at_points(&mut stage));
+    }
+    let at_points = told.len();
+
     let mut random = StdRng::seed_from_u64(4);
     let mut struck: Vec<Struck> = Vec::new();
-    let mut told: Vec<Stop> = Vec::new();
     // So many stand still at a time that others are left to take over.
     let at_once = workers / 2;
     let mut begun = 0;
@@ -108,6 +117,7 @@ fn g4_a_worker_that_stood_still_writes_and_sends_nothing() {
     let effects = checker::check(&population.questions, &mails);
     let second = second_sends(&mails, &told);
     report.did(told.len(), "workers stopped past their lease and woken");
+    report.did(at_points, "of them with an effect in hand");
     report.did(tasks, "occurrences");
     report.saw(taken_over(&asked, &told), "runs taken over in a model call");
     report.must_be_none(&stale_answers(&mails, &asked, &told), "stale writes");
@@ -119,6 +129,64 @@ fn g4_a_worker_that_stood_still_writes_and_sends_nothing() {
         "sends repeated by others, outcome unknown",
     );
     report.finish();
+}
+
+/// Has one worker more stop at each of the points, and wakes it when its lease has passed: the one with a reply at the moment at
+/// which another has asked again and waits for its own.
+fn stop_at_points(stage: &mut Stage) -> Vec<Stop> {
+    let first = stage.workers.len();
+    for point in POINTS {
+        stage.start_worker(&[
+            ("TIDINGS_AGENT_CONCURRENCY", "1".to_owned()),
+            ("TIDINGS_STOP_AT", format!("{point}=1")),
+        ]);
+    }
+    let mut struck: Vec<Struck> = Vec::new();
+    let mut told = Vec::new();
+    let deadline = Instant::now() + PATIENCE;
+    while told.len() < POINTS.len() && Instant::now() < deadline {
+        pause(Duration::from_millis(5));
+        for position in first..first + POINTS.len() {
+            let is_new = struck.iter().all(|one| one.position != position);
+            if is_new && stage.workers[position].process.is_frozen() {
+                let frozen_for = LEASE + Duration::from_millis(OVERDUE.end);
+                struck.push(Struck { position, frozen_at: Instant::now(), frozen_for, thawed_at: None });
+            }
+        }
+        for one in &mut struck {
+            let process = &stage.workers[one.position].process;
+            if one.thawed_at.is_none() && one.frozen_at.elapsed() >= LEASE {
+                let is_due = if POINTS[one.position - first] == REPLIED {
+                    is_asked_again(&stage.model.asked(), &process.name, one.frozen_at)
+                } else {
+                    one.frozen_at.elapsed() >= one.frozen_for
+                };
+                if is_due {
+                    one.thawed_at = Some(Instant::now());
+                    process.thaw();
+                }
+            }
+            if let Some(thawed_at) = one.thawed_at.filter(|at| at.elapsed() >= WOKEN)
+                && told.iter().all(|stop: &Stop| stop.worker != process.name)
+            {
+                let worker = process.name.clone();
+                stage.workers[one.position].process.kill();
+                told.push(Stop { worker, frozen_at: one.frozen_at, thawed_at, killed_at: Instant::now() });
+            }
+        }
+    }
+    assert_eq!(told.len(), POINTS.len(), "a worker did not come to its point, or nobody took over from it");
+    stage.workers.truncate(first);
+    told
+}
+
+/// Whether another worker has asked what `worker` asked last.
+fn is_asked_again(all: &[Asked], worker: &str, frozen_at: Instant) -> bool {
+    let last = all.iter().rfind(|asked| asked.worker == worker);
+    last.is_some_and(|last| {
+        all.iter()
+            .any(|asked| asked.question == last.question && asked.worker != worker && asked.at >= frozen_at)
+    })
 }
 
 /// Whether another worker asked the model about `question` from the moment on at which `stop` began.

@@ -6,6 +6,7 @@
 #![cfg(target_os = "linux")]
 
 mod checker;
+mod g11_email;
 mod g12_idempotency;
 mod g1_one_run;
 mod g21_deactivation;

@@ -1,10 +1,13 @@
 //! What is measured, part by part.
 
 mod claims;
+mod fan_out;
 mod growth;
 mod lateness;
 mod queue;
 mod run_now;
+mod serving;
+pub(crate) mod tasks;
 mod tick;
 mod waiting;
 
@@ -47,6 +50,9 @@ impl<'a> Bench<'a> {
             Part::Claims => claims::measure(self).await,
             Part::RunNow => run_now::measure(self).await,
             Part::Waiting => waiting::measure(self).await,
+            Part::Tasks => tasks::measure(self).await,
+            Part::Server => serving::measure(self).await,
+            Part::FanOut => fan_out::measure(self).await,
         }
     }
 

@@ -1,6 +1,11 @@
 //! The same statements as the store's, run by pgbench: what is left is the server's own time.
 
-use std::{collections::HashMap, fs, path::Path, process::Stdio};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use anyhow::{Context as _, ensure};
 use chrono::NaiveDate;
@@ -55,7 +60,7 @@ SELECT yardstick.run_succeed_all(:workspace_ids::uuid[], :run_ids::uuid[], :toke
 /// Makes the functions in a database.
 pub(crate) async fn prepare(connection: &mut PgConnection) -> anyhow::Result<()> {
     let answer = serde_json::to_string(&drain::answer())?.replace('\'', "''");
-    execute(connection, &fill(FUNCTIONS, &statements()?)?.replace("{answer}", &answer)).await
+    execute(connection, &fill(FUNCTIONS, &statements(&GAPS)?)?.replace("{answer}", &answer)).await
 }
 
 /// Drains a batch with this many clients, and answers its runs per second: from the first claim's beginning to the last commit
@@ -70,13 +75,11 @@ pub(crate) async fn drain(
     let due_at = now(&mut connection).await?;
     let date = batch.make_due(&mut connection, due_at, 0).await?;
     settle(&mut connection).await?;
-    let programs: String = sqlx::query_scalar("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
-        .fetch_one(&mut connection)
-        .await?;
+    let programs = programs(&mut connection).await?;
     let script = folder.join("same.pgbench");
     fs::write(&script, SCRIPT)?;
     let rounds = 2 * batch.count.div_ceil(BATCH * clients) + SPARE_ROUNDS;
-    let output = Command::new(Path::new(&programs).join("pgbench"))
+    let output = Command::new(programs.join("pgbench"))
         .args(["--no-vacuum", "--protocol=prepared", "--define=watermark=1970-01-01"])
         .arg(format!("--define=batch={BATCH}"))
         .arg(format!("--client={clients}"))
@@ -92,6 +95,14 @@ pub(crate) async fn drain(
     ensure!(output.status.success(), "pgbench failed: {}", String::from_utf8_lossy(&output.stderr));
     drain::check(&mut connection, batch, date).await?;
     Ok(f64::from(batch.count) / seconds(&mut connection, date).await?)
+}
+
+/// Where the server's programs lie.
+pub(super) async fn programs(connection: &mut PgConnection) -> anyhow::Result<PathBuf> {
+    let folder: String = sqlx::query_scalar("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
+        .fetch_one(connection)
+        .await?;
+    Ok(folder.into())
 }
 
 /// From the first claim of the occurrences of a date to the last message about one.
@@ -110,25 +121,27 @@ struct Prepared {
 }
 
 /// The store's statement for each gap.
-fn statements() -> anyhow::Result<HashMap<&'static str, String>> {
+pub(super) fn statements(
+    gaps: &[(&'static str, &'static str)],
+) -> anyhow::Result<HashMap<&'static str, String>> {
     let mut found = HashMap::new();
     for entry in
         fs::read_dir(STATEMENTS).with_context(|| format!("the store's statements in {STATEMENTS}"))?
     {
         let prepared: Prepared = serde_json::from_slice(&fs::read(entry?.path())?)?;
         let plain = prepared.query.split_whitespace().collect::<Vec<_>>().join(" ");
-        for (gap, _) in GAPS.iter().filter(|(_, says)| plain.contains(says)) {
+        for (gap, _) in gaps.iter().filter(|(_, says)| plain.contains(says)) {
             ensure!(found.insert(*gap, prepared.query.clone()).is_none(), "two statements are like `{gap}`");
         }
     }
-    for (gap, says) in GAPS {
+    for (gap, says) in gaps {
         ensure!(found.contains_key(gap), "the store has no statement `{gap}` any more: {says}");
     }
     Ok(found)
 }
 
 /// Puts statements into their gaps, and a gap's arguments in the place of parameters.
-fn fill(functions: &str, statements: &HashMap<&str, String>) -> anyhow::Result<String> {
+pub(super) fn fill(functions: &str, statements: &HashMap<&str, String>) -> anyhow::Result<String> {
     let mut filled = String::new();
     let mut rest = functions;
     while let Some((before, gap)) = rest.split_once('@') {
@@ -171,7 +184,7 @@ fn arguments(text: &str) -> Option<(Vec<&str>, &str)> {
 }
 
 /// A statement with arguments for `$1`, `$2` and so on, all of which it must name and no other.
-fn with_arguments(statement: &str, arguments: &[&str]) -> anyhow::Result<String> {
+pub(super) fn with_arguments(statement: &str, arguments: &[&str]) -> anyhow::Result<String> {
     let mut pieces = statement.split('$');
     let mut filled = pieces.next().unwrap_or_default().to_owned();
     let mut named = vec![false; arguments.len()];
@@ -193,7 +206,7 @@ mod tests {
 
     #[test]
     fn every_gap_is_filled_with_the_stores_own_statement() {
-        let statements = statements().expect("the store's statements");
+        let statements = statements(&GAPS).expect("the store's statements");
         let filled = fill(FUNCTIONS, &statements).expect("functions");
         for (gap, statement) in &statements {
             let head = statement.split('$').next().expect("a piece");

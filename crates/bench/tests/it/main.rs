@@ -3,7 +3,8 @@
 use bench::{Options, Part, Size};
 
 /// Parts that need neither Node.js nor the binary.
-const PARTS: [Part; 6] = [Part::Queue, Part::Growth, Part::Tick, Part::Lateness, Part::Claims, Part::RunNow];
+const PARTS: [Part; 7] =
+    [Part::Queue, Part::Growth, Part::Tick, Part::Lateness, Part::Claims, Part::RunNow, Part::FanOut];
 
 #[test]
 fn every_part_that_needs_nothing_else_comes_to_figures() {

@@ -124,20 +124,23 @@ fn style() -> String {
 }
 
 fn content(message: &Message, content_ids: &[String], is_cut: bool) -> String {
+    let headline = line(&message.headline);
     let mut content = vec![text_element(&format!(
         "<p class=\"ink-3\" style=\"margin:0 0 10px;font-size:13px;line-height:18px;color:{INK_3}\">\
          <span class=\"accent\" style=\"color:{ACCENT};font-weight:600\">{}</span>&#160;&#160;{}</p>\
-         <h1 class=\"headline ink\" style=\"margin:0 0 18px;font-size:24px;line-height:32px;font-weight:600;\
+         <h1 class=\"headline ink\"{} style=\"margin:0 0 18px;font-size:24px;line-height:32px;font-weight:600;\
          letter-spacing:-0.01em;color:{INK}\">{}</h1>",
         escape(&message.title),
         escape(&message.date),
-        line(&message.headline),
+        direction(&headline),
+        headline,
     ))];
     if let Some(banner) = &message.banner {
+        let banner = line(banner);
         content.push(text_element(&format!(
-            "<p class=\"warn\" style=\"margin:0 0 18px;padding:10px 12px;background-color:{WARN_SOFT};font-size:14px;\
-             line-height:21px;color:{WARN}\">{}</p>",
-            line(banner)
+            "<p class=\"warn\"{} style=\"margin:0 0 18px;padding:10px 12px;background-color:{WARN_SOFT};font-size:14px;\
+             line-height:21px;color:{WARN}\">{banner}</p>",
+            direction(&banner)
         )));
     }
     if !message.body.is_empty() {
@@ -183,9 +186,7 @@ fn image_element(picture: &Picture, content_id: &str) -> String {
 fn notes(message: &Message, is_cut: bool) -> String {
     let mut points = Vec::new();
     if is_cut {
-        points.push(
-            "This message was too long for a mail and was cut. The whole answer is in the thread.".to_owned(),
-        );
+        points.push(format!("This message was too long for a mail and was cut. {}", whole_answer(message)));
     }
     if message.pictures_left_out > 0 {
         points.push(format!("{} more charts are in the thread.", message.pictures_left_out));
@@ -199,12 +200,21 @@ fn notes(message: &Message, is_cut: bool) -> String {
         .iter()
         .map(|point| {
             format!(
-                "<p class=\"ink-2 line-strong\" style=\"margin:0 0 10px;padding:0 0 0 12px;border-left:2px solid \
-                 {LINE_STRONG};font-size:14px;line-height:21px;color:{INK_2}\">{point}</p>"
+                "<p class=\"ink-2 line-strong\"{} style=\"margin:0 0 10px;padding:0 12px;border-{}:2px solid \
+                 {LINE_STRONG};font-size:14px;line-height:21px;color:{INK_2}\">{point}</p>",
+                direction(point),
+                start(point),
             )
         })
         .collect();
     points.concat()
+}
+
+/// Where the rest of a cut message is.
+fn whole_answer(message: &Message) -> String {
+    let words = "The whole answer is in the thread.";
+    let Some((_, url)) = &message.action else { return words.to_owned() };
+    format!("<a class=\"accent\" href=\"{}\" style=\"color:{ACCENT}\">{words}</a>", escape(url))
 }
 
 fn footer(message: &Message) -> String {
@@ -245,7 +255,8 @@ fn cells(head: &[String], rows: &[Vec<String>], flush_right: &[bool], breaks: &s
         let is_right = flush_right.get(column).copied().unwrap_or(false);
         let is_last = column + 1 == head.len();
         format!(
-            "<{tag} align=\"{align}\" style=\"text-align:{align};padding:7px {gap} 7px 0;{wrap}{style}\">{content}</{tag}>",
+            "<{tag} align=\"{align}\"{} style=\"text-align:{align};padding:7px {gap} 7px 0;{wrap}{style}\">{content}</{tag}>",
+            if reads_from_right(content) { " dir=\"rtl\"" } else { "" },
             align = if is_right { "right" } else { "left" },
             gap = if is_last { "0" } else { "16px" },
             wrap = if tag == "td" && is_short(content) { "white-space:nowrap;" } else { breaks },
@@ -286,12 +297,16 @@ fn blocks(blocks: &[Block]) -> String {
 
 fn block(block: &Block) -> String {
     match block {
-        Block::Paragraph(inlines) => format!("<p style=\"margin:0 0 14px\">{}</p>", line(inlines)),
+        Block::Paragraph(inlines) => {
+            let text = line(inlines);
+            format!("<p{} style=\"margin:0 0 14px\">{text}</p>", direction(&text))
+        }
         Block::Heading(level, inlines) => {
             let size = if *level <= 2 { 18 } else { 16 };
+            let text = line(inlines);
             format!(
-                "<h2 class=\"ink\" style=\"margin:20px 0 8px;font-size:{size}px;line-height:25px;font-weight:600;color:{INK}\">{}</h2>",
-                line(inlines)
+                "<h2 class=\"ink\"{} style=\"margin:20px 0 8px;font-size:{size}px;line-height:25px;font-weight:600;color:{INK}\">{text}</h2>",
+                direction(&text)
             )
         }
         Block::List { first, items } => {
@@ -304,13 +319,19 @@ fn block(block: &Block) -> String {
                 .map(|item| format!("<li style=\"margin:0 0 6px\">{}</li>", tight(item)))
                 .collect();
             let items = items.concat();
-            format!("<{tag}{start} style=\"margin:0 0 14px;padding:0 0 0 22px\">{items}</{tag}>")
+            let (side, direction) = (self::start(&items), direction(&items));
+            format!(
+                "<{tag}{start}{direction} style=\"margin:0 0 14px;padding:0;padding-{side}:22px\">{items}</{tag}>"
+            )
         }
-        Block::Quote(inner) => format!(
-            "<div class=\"line-strong ink-2\" style=\"margin:0 0 14px;padding:2px 0 0 14px;border-left:2px solid \
-             {LINE_STRONG};color:{INK_2}\">{}</div>",
-            blocks(inner)
-        ),
+        Block::Quote(inner) => {
+            let inside = blocks(inner);
+            format!(
+                "<div class=\"line-strong ink-2\" style=\"margin:0 0 14px;padding:2px 14px 0;border-{}:2px solid \
+                 {LINE_STRONG};color:{INK_2}\">{inside}</div>",
+                start(&inside)
+            )
+        }
         Block::Code(inlines) => format!(
             "<div class=\"sunk ink\" style=\"margin:0 0 14px;padding:10px 12px;background-color:{SUNK};\
              font-family:{MONO};font-size:13px;line-height:20px;white-space:pre-wrap\">{}</div>",
@@ -338,6 +359,32 @@ fn tight(item: &[Block]) -> String {
         }
         _ => blocks(item),
     }
+}
+
+/// Which way a block of HTML is read and aligned, as attributes. Written out, because Outlook does not find it out itself.
+fn direction(html: &str) -> &'static str {
+    if reads_from_right(html) { " dir=\"rtl\" align=\"right\"" } else { "" }
+}
+
+/// The side at which a block's lines begin.
+fn start(html: &str) -> &'static str {
+    if reads_from_right(html) { "right" } else { "left" }
+}
+
+/// Whether most letters between the tags are of a script that is read from right to left: names in Latin letters often open
+/// a sentence that goes on in Hebrew or Arabic, and count half.
+fn reads_from_right(html: &str) -> bool {
+    let (mut is_tag, mut from_right, mut from_left) = (false, 0, 0);
+    for character in html.chars() {
+        match character {
+            '<' => is_tag = true,
+            '>' => is_tag = false,
+            _ if is_tag || !character.is_alphabetic() => {}
+            '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' => from_right += 1,
+            _ => from_left += 1,
+        }
+    }
+    from_right * 2 > from_left
 }
 
 fn line(inlines: &[Inline]) -> String {

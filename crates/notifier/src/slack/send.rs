@@ -134,7 +134,7 @@ impl Notifier {
             return Err(Stop::End(failed("no_recipient", "The recipient is gone.")));
         };
         if user.is_deactivated {
-            audience::note_deactivated(&self.store, delivery).await?;
+            audience::note_withheld(&self.store, delivery, "The recipient is deactivated.").await?;
             return Err(Stop::End(DeliveryOutcome::Withheld { reason: "recipient_deactivated".to_owned() }));
         }
         if self.is_unsubscribed(delivery).await? {
@@ -226,7 +226,9 @@ impl Notifier {
                 Reader::Channel(&there)
             }
         };
-        let composer = Composer { store: &self.store, public_url: &self.public_url, delivery };
+        let shared = self.answers.of(delivery);
+        let composer =
+            Composer { store: &self.store, public_url: &self.public_url, delivery, shared: &shared };
         let composed = match composer.compose(reader).await {
             Ok(composed) => composed,
             Err(compose::Error::Gone(what)) => return Err(Stop::End(failed("gone", what))),

@@ -1,26 +1,35 @@
 //! SMTP through lettre's connection, step by step, because what an error means depends on the step that it happened in.
 
-use std::{future::Future, sync::Mutex, time::Duration};
+use std::{
+    future::Future,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use lettre::{
     Address,
     transport::smtp::{
         self,
         authentication::{Credentials, Mechanism},
-        client::{AsyncSmtpConnection, TlsParameters},
-        commands::{Data, Mail, Rcpt, Rset},
+        client::{AsyncSmtpConnection, Certificate, TlsParameters},
+        commands::{Data, Ehlo, Mail, Rcpt, Rset},
         extension::{ClientId, Extension, MailParameter},
     },
 };
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::{net::TcpStream, sync::Semaphore, time::Instant};
 
 use crate::{
     email::Email,
     render::inert::{clip, inert_line},
 };
 
-/// How many connections are kept open for the next mail.
-const IDLE_MAX: usize = 4;
+/// How many connections there are at most, unless said otherwise. Providers allow between ten and some hundreds.
+pub const CONNECTIONS: u32 = 16;
+/// A connection that was not used for so long is asked whether it is still there before it gets a mail.
+const ASKED_AFTER: Duration = Duration::from_secs(5);
+/// Servers close a connection that was not used for some minutes; ours is closed before.
+const DROPPED_AFTER: Duration = Duration::from_mins(1);
 /// The longest answer of a server that is kept, in characters.
 const ANSWER_MAX: usize = 300;
 
@@ -70,7 +79,7 @@ pub enum UrlError {
     #[error("it names no server")]
     Host,
     /// Another word after `tls=`.
-    #[error("`tls` must be none, opportunistic or required")]
+    #[error("`tls` must be none, opportunistic, required or starttls")]
     Tls,
     /// User or password are not UTF-8 once their percent signs are read.
     #[error("user and password must be percent-encoded UTF-8")]
@@ -82,11 +91,12 @@ pub enum UrlError {
 
 /// When a connection is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tls {
+pub enum Tls {
+    /// Not at all.
     Never,
     /// By STARTTLS, if the server offers it.
     Opportunistic,
-    /// By STARTTLS, or not at all.
+    /// By STARTTLS, or nothing is sent.
     Required,
     /// From the first byte.
     Wrapped,
@@ -95,13 +105,24 @@ enum Tls {
 /// A mail server, with connections to it that are used again.
 pub struct Smtp {
     host: String,
-    port: u16,
+    /// As written; else it follows from how a connection is encrypted.
+    port: Option<u16>,
     tls: Tls,
     tls_parameters: TlsParameters,
     credentials: Option<Credentials>,
     hello: ClientId,
     patience: Patience,
-    idle: Mutex<Vec<AsyncSmtpConnection>>,
+    /// One for each connection that may be open at once.
+    places: Semaphore,
+    idle: Mutex<Vec<Line>>,
+}
+
+/// A connection that has been greeted and signed in to.
+struct Line {
+    connection: AsyncSmtpConnection,
+    /// Whether the server takes several commands at once (RFC 2920).
+    takes_pipelines: bool,
+    used_at: Instant,
 }
 
 /// How long a server may take.
@@ -127,7 +148,7 @@ impl Default for Patience {
 }
 
 /// Where in the dialogue an error happened.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Greeting,
     Sender,
@@ -154,111 +175,213 @@ impl Smtp {
             ("smtps", _) => Tls::Wrapped,
             ("smtp", Some("none")) => Tls::Never,
             ("smtp", Some("opportunistic")) => Tls::Opportunistic,
-            ("smtp", Some("required")) => Tls::Required,
+            ("smtp", Some("required" | "starttls")) => Tls::Required,
             ("smtp", Some(_)) => return Err(UrlError::Tls),
             ("smtp", None) if credentials.is_some() => Tls::Required,
             ("smtp", None) => Tls::Never,
             _ => return Err(UrlError::Scheme),
         };
-        let default_port = match tls {
-            Tls::Never => 25,
-            Tls::Opportunistic | Tls::Required => 587,
-            Tls::Wrapped => 465,
-        };
         Ok(Self {
-            port: url.port().unwrap_or(default_port),
+            port: url.port(),
             tls,
-            tls_parameters: TlsParameters::new(host.trim_matches(['[', ']']).to_owned())
-                .map_err(UrlError::TlsSetup)?,
+            tls_parameters: tls_parameters(&host, None)?,
             host,
             credentials,
             hello: ClientId::default(),
             patience,
+            places: Semaphore::new(CONNECTIONS as usize),
             idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// The same server, encrypted so, whatever its URL says.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// The same server, whose certificate may also be signed by this authority, in PEM: a company's own.
+    pub fn with_authority(mut self, pem: &[u8]) -> Result<Self, UrlError> {
+        self.tls_parameters = tls_parameters(&self.host, Some(pem))?;
+        Ok(self)
+    }
+
+    /// The same server, with at most so many connections at once.
+    #[must_use]
+    pub fn with_connections(mut self, most: u32) -> Self {
+        self.places = Semaphore::new(most.max(1) as usize);
+        self
+    }
+
+    fn port(&self) -> u16 {
+        self.port.unwrap_or(match self.tls {
+            Tls::Never => 25,
+            Tls::Opportunistic | Tls::Required => 587,
+            Tls::Wrapped => 465,
         })
     }
 
     /// Hands `email` to the server; answers what the server said to it, which names it in the server's log.
     pub async fn send(&self, email: &Email) -> Result<String, Error> {
-        let mut connection = self.connection().await?;
-        let sent = self.transfer(&mut connection, email).await;
+        let _place = self
+            .places
+            .acquire()
+            .await
+            .map_err(|_| Error::Later { answer: "the notifier is stopping".to_owned(), is_ours: false })?;
+        if let Some(mut kept) = self.kept().await {
+            match self.transfer(&mut kept, email).await {
+                // The server has closed it since: nothing was taken, and a new one may do.
+                Err(failure) if failure.is_connections() => {}
+                sent => return self.put_back(kept, sent).await,
+            }
+        }
+        let mut fresh = match within(self.patience.connect, self.connect()).await {
+            Ok(connected) => connected?,
+            Err(TimedOut) => return Err(timed_out(Step::Greeting).error),
+        };
+        let sent = self.transfer(&mut fresh, email).await;
+        self.put_back(fresh, sent).await
+    }
+
+    /// Keeps a connection for the next mail, if it is as it was.
+    async fn put_back(&self, mut line: Line, sent: Result<String, Failure>) -> Result<String, Error> {
         let is_usable = match &sent {
             Ok(_) => true,
-            Err(_) if connection.has_broken() => false,
-            Err(Error::Unknown { .. }) => false,
+            Err(failure) if failure.is_broken => false,
             // After a refusal the dialogue is where it was; `RSET` shows that the server agrees.
             Err(_) => {
-                within(self.patience.command, connection.command(Rset)).await.is_ok_and(|reset| reset.is_ok())
+                let reset = within(self.patience.command, line.connection.command(Rset)).await;
+                reset.is_ok_and(|reset| reset.is_ok())
             }
         };
         if is_usable {
-            let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if idle.len() < IDLE_MAX {
-                idle.push(connection);
-            }
+            line.used_at = Instant::now();
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
-        sent
+        sent.map_err(|failure| failure.error)
     }
 
-    /// A connection that answers: one that was used before, or a new one.
-    async fn connection(&self) -> Result<AsyncSmtpConnection, Error> {
+    /// A connection that was used before, and is still there as far as is known.
+    async fn kept(&self) -> Option<Line> {
         loop {
-            let kept = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
-            let Some(mut kept) = kept else { break };
-            if within(self.patience.command, kept.test_connected()).await.is_ok_and(|answers| answers) {
-                return Ok(kept);
+            let mut kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            let unused_for = kept.used_at.elapsed();
+            if unused_for < ASKED_AFTER {
+                return Some(kept);
             }
-        }
-        match within(self.patience.connect, self.connect()).await {
-            Ok(connected) => connected.map_err(|error| classify(Step::Greeting, &error)),
-            Err(TimedOut) => Err(timed_out(Step::Greeting)),
+            let asked = within(self.patience.command, kept.connection.test_connected());
+            if unused_for < DROPPED_AFTER && asked.await.is_ok_and(|answers| answers) {
+                return Some(kept);
+            }
         }
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, smtp::Error> {
-        let wrapped = (self.tls == Tls::Wrapped).then(|| self.tls_parameters.clone());
-        let server = (self.host.trim_matches(['[', ']']), self.port);
-        let limit = Some(self.patience.connect);
-        let mut connection =
-            AsyncSmtpConnection::connect_tokio1(server, limit, &self.hello, wrapped, None).await?;
+    async fn connect(&self) -> Result<Line, Error> {
+        let refused = |error: smtp::Error| classify(Step::Greeting, &error).error;
+        let server = (self.host.trim_matches(['[', ']']), self.port());
+        let mut connection = if self.tls == Tls::Wrapped {
+            let (limit, tls) = (Some(self.patience.connect), Some(self.tls_parameters.clone()));
+            AsyncSmtpConnection::connect_tokio1(server, limit, &self.hello, tls, None)
+                .await
+                .map_err(refused)?
+        } else {
+            let unreachable =
+                |error: std::io::Error| Error::Later { answer: shown(&error.to_string()), is_ours: false };
+            let stream = TcpStream::connect(server).await.map_err(unreachable)?;
+            // A mail's last bytes must not wait for the acknowledgement of those before them.
+            stream.set_nodelay(true).map_err(unreachable)?;
+            AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello)
+                .await
+                .map_err(refused)?
+        };
         let upgrades = match self.tls {
             Tls::Required => true,
             Tls::Opportunistic => connection.can_starttls(),
             Tls::Never | Tls::Wrapped => false,
         };
         if upgrades {
-            connection.starttls(self.tls_parameters.clone(), &self.hello).await?;
+            connection.starttls(self.tls_parameters.clone(), &self.hello).await.map_err(refused)?;
         }
+        // lettre keeps nothing of this answer that it does not know itself.
+        let hello = connection.command(Ehlo::new(self.hello.clone())).await.map_err(refused)?;
+        let takes_pipelines = hello.message().any(|line| line.eq_ignore_ascii_case("PIPELINING"));
         if let Some(credentials) = &self.credentials {
-            connection.auth(&[Mechanism::Plain, Mechanism::Login], credentials).await?;
+            connection.auth(&[Mechanism::Plain, Mechanism::Login], credentials).await.map_err(refused)?;
         }
-        Ok(connection)
+        Ok(Line { connection, takes_pipelines, used_at: Instant::now() })
     }
 
-    async fn transfer(&self, connection: &mut AsyncSmtpConnection, email: &Email) -> Result<String, Error> {
-        let command = self.patience.command;
+    async fn transfer(&self, line: &mut Line, email: &Email) -> Result<String, Failure> {
+        let connection = &mut line.connection;
+        let limit = self.patience.command;
         let mut parameters = Vec::new();
         if [&email.from, &email.to].into_iter().any(|address| !is_ascii(address)) {
             if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
                 let answer = "the server takes no addresses beyond ASCII (SMTPUTF8)".to_owned();
-                return Err(Error::Refused { answer, is_policy: false });
+                return Err(Failure::kept(Step::Sender, Error::Refused { answer, is_policy: false }));
             }
             parameters.push(MailParameter::SmtpUtfEight);
         }
         let sender = Mail::new(Some(email.from.clone()), parameters);
-        answer_to(Step::Sender, command, connection.command(sender)).await?;
         let recipient = Rcpt::new(email.to.clone(), Vec::new());
-        answer_to(Step::Recipient, command, connection.command(recipient)).await?;
-        answer_to(Step::Data, command, connection.command(Data)).await?;
+        if line.takes_pipelines {
+            let envelope = format!("{sender}{recipient}{Data}");
+            let sender = answer_to(Step::Sender, limit, connection.command(envelope)).await;
+            if sender.as_ref().is_err_and(|failure| failure.is_broken) {
+                return sender;
+            }
+            let recipient = answer_to(Step::Recipient, limit, connection.read_response()).await;
+            if recipient.as_ref().is_err_and(|failure| failure.is_broken) {
+                return sender.and(recipient);
+            }
+            let data = answer_to(Step::Data, limit, connection.read_response()).await;
+            // A server that wants the mail although it refused its envelope would take anything now for a mail.
+            let is_astray = data.is_ok();
+            sender.and(recipient).map_err(|failure| Failure { is_broken: is_astray, ..failure })?;
+            data?;
+        } else {
+            answer_to(Step::Sender, limit, connection.command(sender)).await?;
+            answer_to(Step::Recipient, limit, connection.command(recipient)).await?;
+            answer_to(Step::Data, limit, connection.command(Data)).await?;
+        }
         answer_to(Step::End, self.patience.acceptance, connection.message(&email.source)).await
     }
+}
+
+/// An error, and what it means for the connection.
+#[derive(Debug)]
+struct Failure {
+    step: Step,
+    error: Error,
+    /// Nothing more can be said on the connection.
+    is_broken: bool,
+}
+
+impl Failure {
+    const fn kept(step: Step, error: Error) -> Self {
+        Self { step, error, is_broken: false }
+    }
+
+    /// Whether the connection failed and not the mail, before the mail could be taken.
+    fn is_connections(&self) -> bool {
+        self.is_broken && self.step != Step::End && matches!(self.error, Error::Later { is_ours: false, .. })
+    }
+}
+
+fn tls_parameters(host: &str, authority: Option<&[u8]>) -> Result<TlsParameters, UrlError> {
+    let mut builder = TlsParameters::builder(host.trim_matches(['[', ']']).to_owned());
+    if let Some(pem) = authority {
+        builder = builder.add_root_certificate(Certificate::from_pem(pem).map_err(UrlError::TlsSetup)?);
+    }
+    builder.build().map_err(UrlError::TlsSetup)
 }
 
 async fn answer_to(
     step: Step,
     limit: Duration,
     command: impl Future<Output = Result<smtp::response::Response, smtp::Error>>,
-) -> Result<String, Error> {
+) -> Result<String, Failure> {
     match within(limit, command).await {
         Ok(Ok(response)) => Ok(shown(&response.message().collect::<Vec<_>>().join(" "))),
         Ok(Err(error)) => Err(classify(step, &error)),
@@ -272,26 +395,34 @@ async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, 
     tokio::time::timeout(limit, work).await.map_err(|_| TimedOut)
 }
 
-fn timed_out(step: Step) -> Error {
+fn timed_out(step: Step) -> Failure {
     let answer = "the server did not answer in time".to_owned();
-    match step {
+    let error = match step {
         Step::End => Error::Unknown { answer },
         _ => Error::Later { answer, is_ours: false },
-    }
+    };
+    Failure { step, error, is_broken: true }
 }
 
-fn classify(step: Step, error: &smtp::Error) -> Error {
+fn classify(step: Step, error: &smtp::Error) -> Failure {
     let said = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     let Some(code) = error.status() else {
         let answer = shown(&format!("{error} {said}"));
-        return match step {
+        let error = match step {
             Step::End => Error::Unknown { answer },
             // Not the network's doing: no TLS where it is required, no way to sign in.
             Step::Greeting if error.is_client() || error.is_tls() => Error::Later { answer, is_ours: true },
             _ => Error::Later { answer, is_ours: false },
         };
+        return Failure { step, error, is_broken: true };
     };
     let code = u16::from(code);
+    // 421: the server says goodbye, and closes.
+    Failure { step, error: refusal(step, code, &said), is_broken: code == 421 }
+}
+
+/// What a server's refusal means.
+fn refusal(step: Step, code: u16, said: &str) -> Error {
     let answer = shown(&format!("{code} {said}"));
     if code < 500 {
         return Error::Later { answer, is_ours: false };
@@ -300,7 +431,7 @@ fn classify(step: Step, error: &smtp::Error) -> Error {
     if step == Step::Greeting || matches!(code, 530 | 535) {
         return Error::Later { answer, is_ours: true };
     }
-    match enhanced_status(&said) {
+    match enhanced_status(said) {
         // 5.1.7 and 5.1.8 are about the sender's address, as is everything said before the recipient is named.
         Some((5, 1, 7 | 8) | (5, 7, _)) => Error::Refused { answer, is_policy: true },
         Some((5, 1, _)) if step != Step::Sender => Error::DeadAddress { answer },
@@ -345,10 +476,11 @@ mod tests {
             ("smtp://u:p@mail.example?tls=none", 25, Tls::Never),
             ("smtp://mail.example:2525?tls=opportunistic", 2525, Tls::Opportunistic),
             ("smtp://mail.example?tls=required", 587, Tls::Required),
+            ("smtp://mail.example?tls=starttls", 587, Tls::Required),
             ("smtps://u:p%40ss@mail.example", 465, Tls::Wrapped),
         ] {
             let smtp = smtp(url).expect(url);
-            assert_eq!((smtp.port, smtp.tls), (port, tls), "{url}");
+            assert_eq!((smtp.port(), smtp.tls), (port, tls), "{url}");
         }
         assert_eq!(percent_decoded("p%40s%C3%A9").expect("decodes"), "p@sé");
     }

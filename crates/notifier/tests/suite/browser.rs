@@ -3,20 +3,29 @@
 use std::{path::Path, process::Command};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use domain::run::RunReason;
 use notifier::{
     message::{Message, Report},
+    no_news::NoNews,
+    notice::{Event, Notice},
     render::render,
 };
 
-use crate::support::{hostile_report, usual_report};
+use crate::support::{hostile_report, long_report, rtl_report, usual_report};
 
 /// What stands in a mail of each kind.
-fn reports() -> [(&'static str, Report); 3] {
+fn reports() -> [(&'static str, Report); 5] {
     let mut long_words = usual_report();
     long_words.answer.headline = "x".repeat(300);
     long_words.answer.body =
         format!("{}\n\n`{}`\n\n|a|b|\n|-|-|\n|{0}|{0}|", "y".repeat(400), "z".repeat(400));
-    [("usual", usual_report()), ("hostile", hostile_report()), ("long_words", long_words)]
+    [
+        ("usual", usual_report()),
+        ("hostile", hostile_report()),
+        ("long_words", long_words),
+        ("right_to_left", rtl_report()),
+        ("long", long_report()),
+    ]
 }
 
 /// The mail as a page of its own, its pictures inside.
@@ -95,9 +104,12 @@ fn mails_fit_their_width_and_follow_the_readers_colours() {
         for (width, is_dark) in [(600, false), (390, true)] {
             let measured = measured(&mail, width, is_dark);
             assert!(measured["width"].as_u64() <= Some(width.into()), "{name} at {width}: {measured}");
-            assert_eq!(measured["pictures"], 1, "{name}: the picture is shown");
+            let pictures = if name == "long" { 8 } else { 1 };
+            assert_eq!(measured["pictures"], pictures, "{name}: the pictures are shown");
             assert_eq!(measured["scripts"], 0, "{name}");
-            assert_eq!(measured["links"], 2, "{name}: the thread and the unsubscribe page, nothing else");
+            // The thread, once more where something was cut, and the unsubscribe page.
+            let links = if name == "long" { 3 } else { 2 };
+            assert_eq!(measured["links"], links, "{name}: no other links");
             let (ink, paper) = if is_dark {
                 ("rgb(233, 233, 230)", "rgb(19, 21, 23)")
             } else {
@@ -116,14 +128,37 @@ fn mails_fit_their_width_and_follow_the_readers_colours() {
 #[test]
 fn mails_can_be_looked_at() {
     let Some(kept) = std::env::var_os("TIDINGS_MAIL_PICTURES") else { return };
-    for (name, report) in reports() {
-        for (audience, message) in
-            [("full", Message::full(report.clone())), ("link", Message::link_only(report))]
+    let failed = Notice {
+        event: Event::Failed(RunReason::ConnectionFailed),
+        details: Some("could not connect to db.example.com: timed out"),
+        task_title: "Airlines with the most flights",
+        expires_at: None,
+        task_url: "https://tidings.example.com/tasks/1".into(),
+        at: "2026-11-21T13:05:00Z".parse().expect("an instant"),
+        zone: chrono_tz::Europe::Berlin,
+    };
+    let quiet = NoNews {
+        task_title: "Airlines with the most flights",
+        condition: Some("the newest number of flights is below 500".into()),
+        checks: Some(vec![(
+            "2026-11-20T08:00:00Z".parse().expect("an instant"),
+            "612 flights, which is not below 500".into(),
+        )]),
+        at: "2026-11-21T13:05:00Z".parse().expect("an instant"),
+        zone: chrono_tz::Europe::Berlin,
+        task_url: Some("https://tidings.example.com/tasks/1".into()),
+        unsubscribe_url: Some("https://tidings.example.com/unsubscribe/x".into()),
+        because: "You get this because the task is yours.".into(),
+    };
+    let mut messages = vec![("failure", failed.message()), ("no_news", quiet.message())];
+    messages.push(("link_only", Message::link_only(usual_report())));
+    messages.extend(reports().map(|(name, report)| (name, Message::full(report))));
+    for (name, message) in messages {
         {
             for (width, is_dark) in [(600, false), (600, true), (390, false), (390, true)] {
                 let folder = tempfile::tempdir().expect("a folder");
                 let scheme = if is_dark { "dark" } else { "light" };
-                let picture = Path::new(&kept).join(format!("{name}-{audience}-{width}-{scheme}.png"));
+                let picture = Path::new(&kept).join(format!("{name}-{width}-{scheme}.png"));
                 let arguments = [
                     format!("--screenshot={}", picture.display()),
                     format!("--window-size={width},1500"),

@@ -293,6 +293,59 @@ async fn who_unsubscribes_meanwhile_gets_nothing_but_their_own_test() {
     assert_eq!(accepted(&server.into_events())["creator@example.com"].len(), 1);
 }
 
+/// With `is_outside_domains` never looked at, the second mail goes out.
+#[tokio::test]
+async fn only_addresses_of_domains_that_the_workspace_allows_are_mailed() {
+    let world = World::new().await;
+    let server = SmtpServer::start(&[]);
+    let task = world.task(world.members(&["ada@example.com", "bob@private.example"]).await).await;
+    let run = world.run(task).await;
+    // After the message was queued, and heeded all the same.
+    world.store().mail_domains_set(&world.scope, &["example.com".to_owned()]).await.expect("a change");
+    assert_eq!(world.notifier(&server).run_once().await, 2);
+    assert_eq!(world.fate(run, "ada@example.com").await.0, DeliveryState::Sent);
+    let (state, reason, audience) = world.fate(run, "bob@private.example").await;
+    assert_eq!((state, reason.as_deref()), (DeliveryState::Withheld, Some("domain_not_allowed")));
+    assert_eq!(audience, Some(Audience::Withheld));
+    assert_eq!(accepted(&server.into_events()).len(), 1);
+}
+
+/// Everything of an answer is read once and printed once, and each reader's mail is still their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_readers_of_one_answer_each_get_their_own_mail() {
+    let world = World::new().await;
+    let server = SmtpServer::start(&["--pipelining"]);
+    let emails: Vec<String> = (0..40).map(|number| format!("reader{number}@example.com")).collect();
+    let all: Vec<&str> = emails.iter().map(String::as_str).collect();
+    let task = world.task(world.members(&all).await).await;
+    let run = world.run(task).await;
+    assert_eq!(world.notifier(&server).run_once().await, 40);
+    let events = server.into_events();
+    let mut links = std::collections::BTreeSet::new();
+    for event in events.iter().filter(|event| event["event"] == "accepted") {
+        let mail = &event["mail"];
+        let email = event["to"].as_str().expect("a recipient");
+        let delivery = world.delivery_to(run, email).await;
+        assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Sent, 1));
+        assert_eq!(header(mail, "Message-ID"), format!("<{}@mail.example>", delivery.id));
+        let link = header(mail, "List-Unsubscribe").trim_matches(['<', '>']).to_owned();
+        let token = link.rsplit('/').next().expect("a token").parse().expect("a UUID");
+        let about =
+            world.store().unsubscription_get(token).await.expect("an answer").expect("a subscription");
+        assert_eq!(about.email, email, "the link is the reader's own");
+        assert!(text(mail, "text/html").contains(&format!("href=\"{link}\"")));
+        assert!(text(mail, "text/plain").contains(&link));
+        let picture = part(mail, "image/png").expect("the chart");
+        let id = picture["id"].as_str().expect("an id").trim_matches(['<', '>']);
+        assert!(
+            id.contains(&delivery.id.to_string()) && text(mail, "text/html").contains(&format!("cid:{id}"))
+        );
+        assert_eq!(mail["defects"], serde_json::json!([]));
+        links.insert(link);
+    }
+    assert_eq!(links.len(), 40);
+}
+
 #[tokio::test]
 async fn a_slack_channel_fails_with_a_reason_and_holds_up_no_mail() {
     let world = World::new().await;

@@ -1,9 +1,14 @@
 //! The notifier's tests: what messages look like, and how they travel.
 
+mod audience;
 mod browser;
 mod delivery;
 mod render;
+mod slack;
+mod slack_blocks;
 mod slack_inbox;
 mod smtp;
 mod support;
+mod webhooks;
+mod tls;
 mod world;

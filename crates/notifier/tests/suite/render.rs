@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{hostile_report, usual_report};
+use crate::support::{hostile_report, long_report, rtl_report, usual_report};
 use domain::run::RunReason;
 use notifier::{
     message::{Message, Picture, Report},
@@ -15,7 +15,7 @@ fn content_ids(message: &Message) -> Vec<String> {
     (1..=message.pictures.len()).map(|number| format!("chart-{number}.x@tidings.example.com")).collect()
 }
 
-fn check_golden(name: &str, actual: &str) {
+pub(crate) fn check_golden(name: &str, actual: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, actual).expect("the golden file is written");
@@ -38,6 +38,18 @@ fn a_usual_message() {
 #[test]
 fn a_link_only_message() {
     check_both("link_only", &Message::link_only(usual_report()));
+}
+
+#[test]
+fn a_message_from_right_to_left() {
+    check_both("right_to_left", &Message::full(rtl_report()));
+}
+
+#[test]
+fn a_long_message() {
+    let mut message = Message::full(long_report());
+    message.add_note("The table is too large to go along as a CSV file. Download it from the thread.");
+    check_both("long", &message);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Sending to a real SMTP server that someone else wrote, and reading what arrives with a parser that someone else wrote.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::support::{SmtpServer, hostile_report, usual_report};
 use domain::DeliveryId;
@@ -10,12 +10,13 @@ use notifier::{
     transport::smtp::{Error, Patience, Smtp},
 };
 use serde_json::Value;
+use tokio::task::JoinSet;
 
 fn letter(to: &str, message: &Message) -> Email {
     build(to, message, None)
 }
 
-fn build(to: &str, message: &Message, attachment: Option<CsvFile>) -> Email {
+fn build(to: &str, message: &Message, attachment: Option<&CsvFile>) -> Email {
     let from = Sender::parse("Tidings <tidings@mail.example>").expect("a sender");
     Letter {
         delivery_id: "019aa1b2-0000-7000-8000-00000000000a".parse::<DeliveryId>().expect("an id"),
@@ -55,7 +56,7 @@ fn parts<'a>(mail: &'a Value, media_type: &str) -> Vec<&'a Value> {
 async fn a_mail_arrives_whole_and_well_formed() {
     let server = SmtpServer::start(&[]);
     let csv = CsvFile { name: "Airlines".into(), bytes: b"airline,flights\r\nUnited,58665\r\n".to_vec() };
-    let email = build("reader@example.com", &Message::full(usual_report()), Some(csv));
+    let email = build("reader@example.com", &Message::full(usual_report()), Some(&csv));
     let answer = smtp(&server).send(&email).await.expect("the server takes it");
     assert!(answer.contains("queued as"), "{answer}");
 
@@ -118,7 +119,7 @@ async fn nothing_from_data_breaks_out_of_a_header() {
     ] {
         report.title.clone_from(&title);
         let csv = CsvFile { name: title.clone(), bytes: b"a\r\n".to_vec() };
-        let email = build("reader@example.com", &Message::full(report.clone()), Some(csv));
+        let email = build("reader@example.com", &Message::full(report.clone()), Some(&csv));
         smtp(&server).send(&email).await.expect("the server takes it");
         let accepted = server.event("accepted");
         assert_eq!(accepted["to"], "reader@example.com");
@@ -174,6 +175,86 @@ async fn each_refusal_has_its_meaning() {
     smtp.send(&usual_mail("grey@example.com")).await.expect("taken the second time");
     let connections = server.into_events().iter().filter(|event| event["event"] == "connected").count();
     assert_eq!(connections, 1, "a refusal leaves the connection usable");
+}
+
+/// What a server without pipelining answers one by one.
+#[tokio::test]
+async fn a_server_that_takes_commands_together_says_the_same() {
+    let server = SmtpServer::start(&["--pipelining"]);
+    let smtp = smtp(&server);
+    smtp.send(&usual_mail("reader@example.com")).await.expect("taken");
+    assert_eq!(server.event("accepted")["to"], "reader@example.com");
+    let result = async |to: &str| smtp.send(&usual_mail(to)).await.expect_err("a refusal");
+    assert!(
+        matches!(result("later@example.com").await, Error::Later { answer, .. } if answer.contains("451"))
+    );
+    assert!(matches!(result("nobody@example.com").await, Error::DeadAddress { .. }));
+    assert!(matches!(result("policy@example.com").await, Error::Refused { is_policy: true, .. }));
+    assert!(
+        matches!(result("full@example.com").await, Error::Refused { answer, .. } if answer.contains("552"))
+    );
+    assert!(matches!(result("drop@example.com").await, Error::Unknown { .. }));
+    smtp.send(&usual_mail("drop@example.com")).await.expect("taken the second time");
+    let events = server.into_events();
+    let connections = events.iter().filter(|event| event["event"] == "connected").count();
+    assert_eq!(connections, 1, "a refusal leaves the connection usable; what broke it was replaced");
+    let accepted: Vec<_> = events.iter().filter(|event| event["event"] == "accepted").collect();
+    assert_eq!(accepted.len(), 1, "{accepted:?}");
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_the_server_closed_costs_no_attempt() {
+    let server = SmtpServer::start(&["--hangs-up"]);
+    let smtp = smtp(&server);
+    for _ in 0..3 {
+        smtp.send(&usual_mail("reader@example.com")).await.expect("taken, on a new connection if need be");
+    }
+    let accepted = server.into_events().iter().filter(|event| event["event"] == "accepted").count();
+    assert_eq!(accepted, 3, "each once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_connections_are_open_than_allowed() {
+    let mut server = SmtpServer::start(&[]);
+    let smtp = Arc::new(smtp(&server).with_connections(2));
+    let mut sending = JoinSet::new();
+    for _ in 0..6 {
+        let smtp = Arc::clone(&smtp);
+        sending.spawn(async move { smtp.send(&usual_mail("held@example.com")).await });
+    }
+    let mut events = Vec::new();
+    while events.iter().filter(|event: &&Value| event["event"] == "held").count() < 2 {
+        events.push(tokio::task::block_in_place(|| server.next_event()));
+    }
+    server.release();
+    while let Some(sent) = sending.join_next().await {
+        sent.expect("no panic").expect("taken");
+    }
+    events.extend(server.into_events());
+    let count = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
+    assert_eq!((count("connected"), count("accepted")), (2, 6));
+}
+
+#[tokio::test]
+async fn answers_go_where_the_operator_says() {
+    let from = Sender::parse("Tidings <tidings@mail.example>").expect("a sender");
+    let from = from.with_reply_to("Data team <data@mail.example>").expect("an address");
+    let message = Message::full(usual_report());
+    let letter = Letter {
+        delivery_id: "019aa1b2-0000-7000-8000-00000000000a".parse::<DeliveryId>().expect("an id"),
+        conversation: "task-1",
+        from: &from,
+        to: "reader@example.com",
+        to_name: "",
+        sent_at: "2026-11-21T13:05:09Z".parse().expect("an instant"),
+        message: &message,
+        attachment: None,
+    };
+    let server = SmtpServer::start(&[]);
+    smtp(&server).send(&letter.build().expect("a mail")).await.expect("taken");
+    let accepted = server.event("accepted");
+    assert_eq!(headers(&accepted["mail"], "Reply-To"), ["Data team <data@mail.example>"]);
+    assert!(Sender::parse("x@y.example").expect("a sender").with_reply_to("nobody").is_err());
 }
 
 #[tokio::test]

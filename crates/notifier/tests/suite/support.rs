@@ -180,6 +180,45 @@ pub(crate) fn usual_report() -> Report {
     }
 }
 
+/// A report in Hebrew, Arabic and English, with emoji, and with words that no line takes.
+pub(crate) fn rtl_report() -> Report {
+    let mut report = usual_report();
+    let row = |name: &str, flights: i64| vec![Cell::Text(name.into()), Cell::Int(flights)];
+    report.title = "טיסות לפי חברה ✈️".into();
+    report.answer.headline = "‏{{f1}} הובילה עם {{f2}} טיסות 🎉".replace('\u{200f}', "");
+    report.answer.body = "חמש החברות הגדולות ביצעו **{{f4}}** מכלל ההמראות.\n\n- {{f1}} הובילה עם {{f2}} טיסות\n\
+        - אחריה JetBlue עם {{f5}}\n\nأكبر خمس شركات طيران قامت بمعظم الرحلات.\n\n> In English, with a family 👨‍👩‍👧‍👦 \
+        and a flag 🇮🇱.\n\n"
+        .to_owned()
+        + &"Donaudampfschifffahrtsgesellschaft".repeat(6)
+        + "\n\n| חברה | טיסות |\n|---|--:|\n| United | {{f2}} |\n| אל על | {{f5}} |";
+    report.answer.caveats = vec!["טיסות שבוטלו נספרות כטיסות.".into()];
+    report.results[0].columns =
+        vec![Column::new("חברה", ColumnType::Text), Column::new("flights", ColumnType::Integer)];
+    report.results[0].rows =
+        vec![row("אל על 🛫", 58_665), row("JetBlue Airways", 54_635), row("الخطوط الجوية", 48_110)];
+    report.results[0].row_count = 3;
+    report
+}
+
+/// A report that is far too long for a mail, with a file that was too large and a result that was cut.
+pub(crate) fn long_report() -> Report {
+    let mut report = usual_report();
+    let section = |number: usize| {
+        format!(
+            "## Region {number}\n\nThe region had {{{{f2}}}} flights, {{{{f3}}}} more than in the month before, and most of them \
+             left in the morning.\n\n| airline | flights |\n|---|--:|\n| {{{{f1}}}} | {{{{f2}}}} |\n| JetBlue | {{{{f5}}}} |\n\n"
+        )
+    };
+    report.answer.body = (1..400).map(section).collect();
+    report.answer.stale =
+        Some("The newest flight is of Thu 19 Nov 2026, 23:59. It should be at most 24 hours old.".into());
+    report.results[0].truncated = Some(Truncation::Rows);
+    report.results[0].row_count = 100_000;
+    report.pictures = vec![picture(); 10];
+    report
+}
+
 /// A report in which every text tries to break out.
 pub(crate) fn hostile_report() -> Report {
     let attack = "</td></table><script>alert(1)</script><img src=https://evil.example/x.png>\

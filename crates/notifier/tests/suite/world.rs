@@ -103,6 +103,11 @@ impl World {
 
     /// Answers a claimed run with a result of `rows` rows, each with `padding` more characters, and a chart of it.
     pub(crate) async fn answer(&self, run: &ClaimedRun, rows: i64, padding: usize) -> RunId {
+        self.answer_with(run, rows, padding, "It flew **{{f1}}** times.").await
+    }
+
+    /// As [`World::answer`], with a body of the caller's.
+    pub(crate) async fn answer_with(&self, run: &ClaimedRun, rows: i64, padding: usize, body: &str) -> RunId {
         let padding = "x".repeat(padding);
         let table = Table {
             columns: vec![
@@ -149,7 +154,7 @@ impl World {
         };
         let answer = Answer {
             headline: "United led with {{f1}} flights.".into(),
-            body: "It flew **{{f1}}** times.".into(),
+            body: body.into(),
             figures: vec![Figure {
                 id: "f1".into(),
                 text: "58,665".into(),
@@ -245,6 +250,11 @@ impl World {
         let delivery = self.delivery_to(run, email).await;
         (delivery.state, delivery.reason, delivery.audience)
     }
+}
+
+/// What a notifier works with that keeps its mails in the database.
+pub(crate) fn options_of(world: &World) -> NotifierOptions {
+    options(world.store().clone(), Transport::Outbox)
 }
 
 fn options(store: Store, transport: Transport) -> NotifierOptions {

@@ -3,6 +3,7 @@
 //! One file for each rule; `docs/scheduling.md` has a table. `model` leads random tasks through all of them at once.
 
 mod concurrency;
+mod fair_turns;
 mod fairness;
 mod leases;
 mod model;

@@ -1,8 +1,4 @@
 //! Occurrences that a worker with room starts as they come due, without the queue.
-//!
-//! Switched off by hand: the room of a workspace (`choose` taking all) fails `no_workspace_has_more_than_its_limit`, also among
-//! racing workers; the turns (places given in the order of the batch) fails `workspaces_take_turns`; the prompt of the claim
-//! (`begin` reading the task) fails `the_thread_asks_what_the_worker_was_given`.
 
 use std::collections::HashSet;
 

@@ -118,6 +118,21 @@ async fn no_table_shows_a_row_of_another_workspace() {
          INSERT INTO slack_thread VALUES ('{ws}', 'C', '1.0', '{ws}', null, now());
          INSERT INTO slack_turn VALUES ('{ws}', '{ws}', 1, 'C', '1.0', '1.0', 'U', false, now());
          INSERT INTO slack_note VALUES ('{ws}', 'C', '1.0', 'U', 'not_linked', now());
+         INSERT INTO slack_post (workspace_id, delivery_id, part, channel_id, started_at) VALUES ('{ws}', '{ws}', 0, 'C', now());
+         INSERT INTO slack_upload (workspace_id, content, team_id, file_id, started_at) VALUES ('{ws}', 'c', 'T', 'F', now());
+         INSERT INTO slack_dm VALUES ('{ws}', 'T', 'U', 'D');
+         INSERT INTO slack_lane (workspace_id, lane, free_at, line_ends_at, held_until) VALUES ('{ws}', 'l', now(), now(), now());
+         INSERT INTO webhook_endpoint (workspace_id, id, url, description, events, created_by, created_at, updated_at)
+             VALUES ('{ws}', '{ws}', 'u', '', '{{run.failed}}', '{ws}', now(), now());
+         INSERT INTO webhook_secret VALUES ('{ws}', '{ws}', '{ws}', 's', 'k', now(), null);
+         INSERT INTO webhook_message (workspace_id, id, endpoint_id, event, payload, state, tries_until, available_at, created_at)
+             VALUES ('{ws}', '{ws}', '{ws}', 'test', '{{}}', 'pending', now(), now(), now());
+         INSERT INTO webhook_attempt VALUES ('{ws}', '{ws}', 1, now(), null, null, null);
+         INSERT INTO notice (workspace_id, id, user_id, kind, headline, advice, created_at)
+             VALUES ('{ws}', '{ws}', '{ws}', 'failure', 'h', 'a', now());
+         INSERT INTO destination (workspace_id, id, channel, target, label, failures, faults, reason, failing_since, updated_at)
+             VALUES ('{ws}', '{ws}', 'email', 't', 'l', 1, 1, 'r', now(), now());
+         INSERT INTO destination_creator VALUES ('{ws}', '{ws}', '{ws}', '{ws}', true, now());
          INSERT INTO idempotency_key (workspace_id, user_id, key, request_hash, created_at, locked_until)
              VALUES ('{ws}', '{ws}', 'k', 'h', now(), now());",
         ws = other_scope.workspace_id()

@@ -1,7 +1,7 @@
 import { queryOptions } from "@tanstack/react-query";
 
 import { client, unwrap } from "@/api/client";
-import type { NotificationPreferences, Token } from "@/api/types";
+import type { MailSettings, NotificationPreferences, Token } from "@/api/types";
 
 export const preferencesQuery = queryOptions({
   queryKey: ["notification-preferences"],
@@ -10,6 +10,27 @@ export const preferencesQuery = queryOptions({
 
 export function replacePreferences(preferences: NotificationPreferences): Promise<NotificationPreferences> {
   return unwrap(client.PUT("/api/v1/me/notification-preferences", { body: preferences }));
+}
+
+/** Tasks whose messages one does not want. */
+export const quietTasksQuery = queryOptions({
+  queryKey: ["quiet-tasks"],
+  queryFn: () => unwrap(client.GET("/api/v1/me/quiet-tasks")),
+});
+
+export async function quietTask(id: string, isQuiet: boolean): Promise<void> {
+  const params = { path: { id } };
+  if (isQuiet) await unwrap(client.PUT("/api/v1/me/quiet-tasks/{id}", { params }));
+  else await unwrap(client.DELETE("/api/v1/me/quiet-tasks/{id}", { params }));
+}
+
+export const mailSettingsQuery = queryOptions({
+  queryKey: ["mail-settings"],
+  queryFn: () => unwrap(client.GET("/api/v1/mail-settings")),
+});
+
+export function replaceMailSettings(settings: MailSettings): Promise<MailSettings> {
+  return unwrap(client.PUT("/api/v1/mail-settings", { body: settings }));
 }
 
 export const tokensQuery = queryOptions({

@@ -21,6 +21,7 @@ import { EditConnection } from "./EditConnection";
 import { Freshness } from "./Freshness";
 import { Grants } from "./Grants";
 import { SchemaBrowser } from "./SchemaBrowser";
+import { Sensitive } from "./Sensitive";
 import { TestMark } from "./TestMark";
 import { ACCESS_WORDS, placeInWords, TYPE_WORDS } from "./words";
 
@@ -99,6 +100,7 @@ function OneConnection({ connection }: { connection: DataConnection }) {
             />
           </Section>
           <Freshness connection={connection} />
+          <Sensitive connection={connection} mayManage={mayManage} />
           {mayManage ? <Grants connectionId={connection.id} /> : null}
           {mayManage ? <AudienceRule connectionId={connection.id} /> : null}
         </div>

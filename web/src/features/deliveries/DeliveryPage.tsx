@@ -237,7 +237,8 @@ function factsOf(delivery: DeliveryProof): [string, ReactNode][] {
     ["By", WAYS[channel] ?? channel],
     ["Queued", <Time key="queued" at={createdAt} />],
   ];
-  if (providerId) facts.push([channel === "email" ? "Message-ID" : "Provider’s id", <code key="id">{providerId}</code>]);
+  if (providerId)
+    facts.push([channel === "email" ? "Message-ID" : "Provider’s id", <code key="id">{providerId}</code>]);
   if (taskId && mayRead) {
     facts.push([
       "Task",
@@ -264,7 +265,12 @@ function factsOf(delivery: DeliveryProof): [string, ReactNode][] {
     ]);
   }
   repeatedBy.forEach((id, index) => {
-    facts.push([index === 0 ? "Repeated" : " ".repeat(index), <DeliveryLink key={id} id={id}>by a later delivery</DeliveryLink>]);
+    facts.push([
+      index === 0 ? "Repeated" : " ".repeat(index),
+      <DeliveryLink key={id} id={id}>
+        by a later delivery
+      </DeliveryLink>,
+    ]);
   });
   return facts;
 }

@@ -1,14 +1,13 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 
 import { meQuery } from "@/api/queries/session";
-import { preferencesQuery, replacePreferences } from "@/api/queries/settings";
-import { taskQuery } from "@/api/queries/tasks";
+import { preferencesQuery, quietTask, quietTasksQuery, replacePreferences } from "@/api/queries/settings";
 import type { NotificationPreferences as Preferences } from "@/api/types";
 import { Button } from "@/components/ui/button";
 import { LoadError } from "@/components/ui/notice";
 import { Section } from "@/components/ui/page";
 import { Skeleton } from "@/components/ui/skeleton";
-import { sayError } from "@/components/ui/toast";
+import { say, sayError } from "@/components/ui/toast";
 
 /** By what ways one is told. A change is saved at once. */
 export function NotificationPreferences() {
@@ -56,34 +55,42 @@ export function NotificationPreferences() {
               )}
             </span>
           </label>
-          {data.quietTaskIds.length > 0 ? (
-            <div>
-              <p className="text-sm font-medium">Tasks that you do not want to hear of</p>
-              <ul className="mt-1 border-t">
-                {data.quietTaskIds.map((id) => (
-                  <li key={id} className="flex items-center justify-between gap-3 border-b py-1">
-                    <TaskName id={id} />
-                    <Button
-                      look="quiet"
-                      onClick={() =>
-                        void save({ ...data, quietTaskIds: data.quietTaskIds.filter((one) => one !== id) })
-                      }
-                    >
-                      Hear of it again
-                    </Button>
-                  </li>
-                ))}
-              </ul>
-            </div>
-          ) : null}
+          <QuietTasks />
         </div>
       ) : null}
     </Section>
   );
 }
 
-/** A task of somebody else's has no name that we may know. */
-function TaskName({ id }: { id: string }) {
-  const { data } = useQuery({ ...taskQuery(id), retry: false });
-  return <span className="min-w-0 truncate">{data?.title ?? "A task of somebody else"}</span>;
+/** Tasks whose messages one does not want, each with a way back. */
+function QuietTasks() {
+  const queryClient = useQueryClient();
+  const { data } = useQuery(quietTasksQuery);
+  const hearAgain = async (id: string, title: string) => {
+    try {
+      await quietTask(id, false);
+      say(`You will hear of “${title}” again.`);
+    } catch (failure) {
+      sayError(`“${title}” stays quiet`, failure);
+    }
+    // The preferences name the same tasks.
+    await queryClient.invalidateQueries({ queryKey: preferencesQuery.queryKey });
+    await queryClient.invalidateQueries({ queryKey: quietTasksQuery.queryKey });
+  };
+  if (!data || data.values.length === 0) return null;
+  return (
+    <div>
+      <h3 className="text-sm font-medium">Tasks that you do not want to hear of</h3>
+      <ul className="mt-1 border-t">
+        {data.values.map(({ id, title }) => (
+          <li key={id} className="flex items-center justify-between gap-3 border-b py-1">
+            <span className="min-w-0 truncate">{title}</span>
+            <Button look="quiet" onClick={() => void hearAgain(id, title)}>
+              Hear of it again
+            </Button>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
 }

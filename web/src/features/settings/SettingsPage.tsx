@@ -1,9 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 
 import { meQuery } from "@/api/queries/session";
-import { Page } from "@/components/ui/page";
+import { NotReached } from "@/components/not-reached";
+import { Page, Section } from "@/components/ui/page";
 
 import { AudiencePolicy } from "./AudiencePolicy";
+import { MailDomains } from "./MailDomains";
 import { NotificationPreferences } from "./NotificationPreferences";
 import { Profile } from "./Profile";
 import { SlackAccount } from "./SlackAccount";
@@ -17,9 +20,28 @@ export function SettingsPage() {
         <Profile />
         <NotificationPreferences />
         <SlackAccount />
+        <NotReached />
         <Tokens />
         {me?.role === "admin" ? <AudiencePolicy /> : null}
+        {me?.role === "admin" ? <MailDomains /> : null}
+        {me?.role === "admin" ? <ForAdmins /> : null}
       </div>
     </Page>
+  );
+}
+
+/** Where the workspace is set up. */
+function ForAdmins() {
+  return (
+    <Section title="For admins">
+      <ul>
+        <li className="border-b py-2">
+          <Link to="/admin/webhooks" className="link font-medium">
+            Webhooks
+          </Link>
+          <p className="text-sm text-ink-3">Tell other systems of runs, deliveries and tasks.</p>
+        </li>
+      </ul>
+    </Section>
   );
 }

@@ -3,12 +3,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 
 import { meQuery } from "@/api/queries/session";
-import {
-  beginToSignInWithSlack,
-  linkSlackByEmail,
-  slackAccountQuery,
-  unlinkSlack,
-} from "@/api/queries/slack";
+import { beginToSignInWithSlack, linkSlackByEmail, slackAccountQuery, unlinkSlack } from "@/api/queries/slack";
 import type { SlackAccount as Account } from "@/api/types";
 import { Time } from "@/components/time";
 import { Button } from "@/components/ui/button";
@@ -88,9 +83,7 @@ function Linking({ account, email }: { account: Account; email: string }) {
         </p>
         <Button
           busy={isBusy}
-          onClick={() =>
-            void act(unlinkSlack, "Your Slack account is unlinked.", "Your Slack account is still linked")
-          }
+          onClick={() => void act(unlinkSlack, "Your Slack account is unlinked.", "Your Slack account is still linked")}
         >
           Unlink
         </Button>

@@ -52,7 +52,8 @@ function NotConnected({ status, isAdmin }: { status: SlackStatus; isAdmin: boole
     <>
       {ended?.endedAt ? (
         <Notice tone="warn">
-          {ended.name} was connected until <Time at={ended.endedAt} look="inline" />. {REASONS[ended.endReason ?? "replaced"]}
+          {ended.name} was connected until <Time at={ended.endedAt} look="inline" />.{" "}
+          {REASONS[ended.endReason ?? "replaced"]}
         </Notice>
       ) : null}
       {status.available ? (
@@ -69,8 +70,8 @@ function NotConnected({ status, isAdmin }: { status: SlackStatus; isAdmin: boole
       ) : (
         <Empty title="No Slack app is set up on this server">
           <p>
-            Whoever runs the server makes an app in Slack once, from a manifest, and gives Tidings its keys. The page
-            on operating says how, under “Slack”.
+            Whoever runs the server makes an app in Slack once, from a manifest, and gives Tidings its keys. The page on
+            operating says how, under “Slack”.
           </p>
         </Empty>
       )}

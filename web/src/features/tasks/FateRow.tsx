@@ -73,7 +73,21 @@ const CHANNELS: Record<string, string> = {
   email: "Email",
   slack_channel: "Slack channel",
   slack_dm: "Slack message",
-  webhook: "Webhook",
+};
+
+/** Why a message was not sent, where nothing more was said of it. */
+const REASONS: Record<string, string> = {
+  recipient_deactivated: "The member is deactivated.",
+  not_wanted: "They want no messages, neither by email nor in Slack.",
+  unsubscribed: "They do not want this task's messages.",
+  address_suppressed: "A mail server said that the address does not exist.",
+  destination_paused: "Nothing is sent there since messages do not arrive. See “Not reached” on this page.",
+};
+
+/** Why it went by email although Slack is preferred. */
+const FALLBACKS: Record<string, string> = {
+  slack_not_linked: "By email, since their Slack account is not linked.",
+  slack_not_connected: "By email, since Slack is not connected to this workspace.",
 };
 
 function Deliveries({ runId, zone }: { runId: string; zone: string }) {
@@ -91,7 +105,7 @@ function Deliveries({ runId, zone }: { runId: string; zone: string }) {
 
 function DeliveryLine({ delivery, zone }: { delivery: Delivery; zone: string }) {
   const { id, recipient, channel, kind, state, sentAt, message, reason } = delivery;
-  const why = message ?? reason;
+  const why = message ?? (reason ? (REASONS[reason] ?? reason) : null);
   const kindWords = deliveryKindInWords(kind);
   return (
     <li className="flex flex-wrap gap-x-4 py-1">
@@ -118,6 +132,9 @@ function DeliveryLine({ delivery, zone }: { delivery: Delivery; zone: string }) 
       >
         Details
       </Link>
+      {delivery.fallback ? (
+        <span className="basis-full text-sm text-ink-2">{FALLBACKS[delivery.fallback] ?? delivery.fallback}</span>
+      ) : null}
       {why ? <span className="basis-full text-sm text-ink-2">{asSentence(why)}</span> : null}
     </li>
   );

@@ -1,8 +1,9 @@
 import { Link } from "@tanstack/react-router";
-import { Copy, EllipsisVertical, Pause, Pencil, Play, Send, Trash2, Zap } from "lucide-react";
+import { Bell, BellOff, Copy, EllipsisVertical, Pause, Pencil, Play, Send, Trash2, Zap } from "lucide-react";
 
 import type { Task } from "@/api/types";
 import { iconButtonClass } from "@/components/ui/button";
+import { useQuietTask } from "@/components/quiet-task";
 import { Menu, type MenuEntry } from "@/components/ui/menu";
 
 import { useTaskActions } from "./use-task-actions";
@@ -15,6 +16,7 @@ interface TaskMenuProps {
 
 export function TaskMenu({ task, onRemoved }: TaskMenuProps) {
   const actions = useTaskActions(task);
+  const quiet = useQuietTask(task.id);
   const isCancelled = task.status === "cancelled";
   const pauseOrResume: MenuEntry[] = [];
   if (task.status === "active") {
@@ -43,6 +45,11 @@ export function TaskMenu({ task, onRemoved }: TaskMenuProps) {
           label: "Edit",
           icon: <Pencil />,
           render: <Link to="/tasks/$taskId/edit" params={{ taskId: task.id }} />,
+        },
+        {
+          label: quiet.isQuiet ? "Hear of it again" : "Mute for me",
+          icon: quiet.isQuiet ? <Bell /> : <BellOff />,
+          onSelect: () => void quiet.change(),
         },
         { label: "Duplicate", icon: <Copy />, onSelect: () => void actions.duplicate() },
         null,

@@ -8,6 +8,7 @@ import { connectionsQuery } from "@/api/queries/connections";
 import { groupsQuery, peopleQuery } from "@/api/queries/people";
 import { taskQuery } from "@/api/queries/tasks";
 import type { FreshnessGate, Task } from "@/api/types";
+import { NotReached } from "@/components/not-reached";
 import { PromptText } from "@/components/prompt-text";
 import { useReaderZone } from "@/components/reader";
 import { NotFound } from "@/components/route-states";
@@ -103,6 +104,7 @@ function OneTask({ task }: { task: Task }) {
       <div className="grid gap-x-14 gap-y-8 xl:grid-cols-[minmax(0,1fr)_22rem]">
         <div className="min-w-0 space-y-8">
           <TaskNotices task={task} onExtend={actions.extend} />
+          <NotReached taskId={task.id} />
           <Section title="Question">
             <p className="max-w-[68ch] py-3 text-read">
               <PromptText prompt={task.prompt} missingIds={task.missingContext.map(({ id }) => id)} />

@@ -10,6 +10,7 @@ import { CheckMark } from "./CheckMark";
 import { ChartView } from "./ChartView";
 import { FigureText, type FigureProps } from "./FigureText";
 import { ResultView } from "./ResultView";
+import { SentTo } from "./SentTo";
 
 const Markdown = lazy(() => import("./Markdown").then((module) => ({ default: module.Markdown })));
 
@@ -71,6 +72,7 @@ export function AnswerView({ turn, answer, data, openFigure, onFigure }: AnswerV
           </ul>
         </section>
       ) : null}
+      {isMine && taskId && turn.runId ? <SentTo runId={turn.runId} /> : null}
     </div>
   );
 }

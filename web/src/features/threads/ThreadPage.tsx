@@ -6,6 +6,7 @@ import { useState } from "react";
 import { ApiError } from "@/api/error";
 import { cancelThread, followUp, threadQuery } from "@/api/queries/threads";
 import type { ThreadSteps } from "@/api/types";
+import { QuietTask } from "@/components/quiet-task";
 import { NotFound } from "@/components/route-states";
 import { Time } from "@/components/time";
 import { Button } from "@/components/ui/button";
@@ -72,6 +73,7 @@ function OpenThread({ threadId, data }: { threadId: string; data: ThreadSteps })
       actions={
         <>
           {isBusy && thread.isMine ? <StopButton threadId={threadId} onStopped={refresh} /> : null}
+          {thread.taskId && !thread.isMine ? <QuietTask taskId={thread.taskId} /> : null}
           <ShareButton threadId={threadId} isMine={thread.isMine} />
         </>
       }

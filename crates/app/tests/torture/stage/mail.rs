@@ -39,6 +39,11 @@ pub(crate) struct MailServer {
 impl MailServer {
     /// Starts one that keeps its log in `folder`, and takes twice `pause` over a mail.
     pub(crate) fn start(folder: &Path, pause: Duration) -> Self {
+        Self::start_with(folder, pause, 0)
+    }
+
+    /// The same, which treats `faults` of a hundred mails badly.
+    pub(crate) fn start_with(folder: &Path, pause: Duration, faults: u32) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let python = root.join(".tools/smtp/bin/python");
         assert!(python.exists(), "{} is missing: run `make tools-test`", python.display());
@@ -49,7 +54,13 @@ impl MailServer {
             .arg(root.join("crates/notifier/tests/smtp_server.py"))
             .arg("--log")
             .arg(&log)
-            .args(["--pause", &pause.as_secs_f64().to_string()])
+            .args([
+                "--pause",
+                &pause.as_secs_f64().to_string(),
+                "--faults",
+                &faults.to_string(),
+                "--pipelining",
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -66,6 +77,12 @@ impl MailServer {
     /// Its URL.
     pub(crate) fn url(&self) -> String {
         format!("smtp://127.0.0.1:{}", self.port)
+    }
+
+    /// How often somebody wanted to write to an address that does not exist.
+    pub(crate) fn refusals(&self) -> usize {
+        let log = fs::read_to_string(self.log.with_extension("jsonl.refused"));
+        log.map_or(0, |log| log.lines().count())
     }
 
     /// How many mails it has accepted.

@@ -107,6 +107,12 @@ impl Stage {
         self
     }
 
+    /// With a mail server that treats `faults` of a hundred mails badly.
+    pub(crate) fn with_faulty_mail(mut self, faults: u32) -> Self {
+        self.mail = MailServer::start_with(self.folder.path(), Duration::ZERO, faults);
+        self
+    }
+
     /// Makes `tasks` tasks over `connection` in `workspaces` workspaces, all with the same window two hours ahead at most.
     pub(crate) fn populate(&self, tasks: usize, workspaces: usize, connection: NewConnection) -> Population {
         self.block_on(async {

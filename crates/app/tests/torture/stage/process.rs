@@ -47,6 +47,13 @@ impl Process {
         self.signal(Signal::SIGCONT);
     }
 
+    /// Whether it stands still.
+    pub(crate) fn is_frozen(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        // The state stands behind the name, which may hold anything.
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    }
+
     /// Whether it has ended by itself or was killed.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("its state").is_some()

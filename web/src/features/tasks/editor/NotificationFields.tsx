@@ -1,5 +1,4 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { Controller, useFormContext, useWatch } from "react-hook-form";
 
@@ -7,10 +6,11 @@ import { connectionsQuery } from "@/api/queries/connections";
 import { groupsQuery, peopleQuery } from "@/api/queries/people";
 import type { Me } from "@/api/types";
 import { PickMany } from "@/components/ui/combobox";
-import { Field, FieldError } from "@/components/ui/field";
+import { Field } from "@/components/ui/field";
 import { counted } from "@/lib/number";
 
 import { Audience } from "./Audience";
+import { SlackChannelFields } from "./SlackChannelFields";
 import { mentionedConnections, type TaskFormValues } from "./task-form";
 
 /** Who is told, what goes along, and what each will be able to see. */
@@ -66,54 +66,12 @@ export function NotificationFields({ me }: { me: Me }) {
           </Field>
         )}
       />
-      <SlackChannels me={me} error={errors?.slackChannels?.message} />
+      <SlackChannelFields me={me} />
       <label className="flex items-center gap-2.5">
         <input type="checkbox" className="size-4 accent-accent" {...register("notification.attachCsv")} />
         Attach the first table as CSV
       </label>
       <WhoSeesWhat />
-    </div>
-  );
-}
-
-function SlackChannels({ me, error }: { me: Me; error: string | undefined }) {
-  const { control, setValue } = useFormContext<TaskFormValues>();
-  const channels = useWatch({ control, name: "notification.slackChannels" });
-  return (
-    <div>
-      <p className="text-sm font-medium">Slack channel</p>
-      {channels.map((channel) => (
-        <p key={channel.id} className="flex items-center gap-3">
-          {channel.name}
-          <button
-            type="button"
-            className="link"
-            onClick={() =>
-              setValue(
-                "notification.slackChannels",
-                channels.filter(({ id }) => id !== channel.id),
-                { shouldDirty: true },
-              )
-            }
-          >
-            Remove
-          </button>
-        </p>
-      ))}
-      {me.features.slack ? null : (
-        <p className="text-ink-2">
-          Slack is not connected to this workspace.{" "}
-          {me.role === "admin"
-            ? "Set its client id and secrets in the server's configuration, then install it."
-            : "Ask an administrator to connect it."}{" "}
-          Until then, messages go by email; see your{" "}
-          <Link to="/settings" className="link">
-            notification preferences
-          </Link>
-          .
-        </p>
-      )}
-      <FieldError message={error} />
     </div>
   );
 }

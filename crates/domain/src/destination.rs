@@ -1,0 +1,127 @@
+//! The places that messages go to, and what a failure says about one.
+
+/// So many messages in a row that were given up for a reason that lies with the place, and it is paused.
+pub const FAULTS_MAX: u32 = 3;
+
+/// What a failure says about the place that the message was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing sent there will arrive until somebody mends it.
+    Certain,
+    /// The place refused this message; it may take the next.
+    Likely,
+    /// It lies elsewhere: with the message, with us, or with what stands between.
+    None,
+}
+
+/// What the reason of a failed delivery says about its place. Slack's own codes bear its name in front.
+pub fn fault(reason: &str) -> Fault {
+    match reason {
+        "address_dead"
+        | "invalid_address"
+        | "slack_is_archived"
+        | "slack_not_in_channel"
+        | "slack_channel_not_found"
+        | "slack_ekm_access_denied"
+        | "slack_user_not_found"
+        | "slack_users_not_found"
+        | "slack_user_not_visible"
+        | "slack_user_disabled"
+        | "slack_cannot_dm_bot" => Fault::Certain,
+        // There are several of them, by what a channel restricts.
+        _ if reason.starts_with("slack_restricted_action") => Fault::Certain,
+        "refused" | "mailbox_full" | "outcome_unknown" => Fault::Likely,
+        _ => Fault::None,
+    }
+}
+
+/// A reason in words: what happened, and what to do about it.
+pub fn words(reason: &str) -> (&'static str, &'static str) {
+    match reason {
+        "address_dead" => (
+            "The mail server says that the address does not exist.",
+            "Have the address corrected, or take the person off.",
+        ),
+        "invalid_address" => ("The address is none that mail can be sent to.", "Have the address corrected."),
+        "refused" => (
+            "The mail server refused the message.",
+            "Ask whoever looks after the mailbox why; its answer is on the run's page.",
+        ),
+        "mailbox_full" => ("The mailbox is full.", "Its owner must make room."),
+        "refused_by_policy" => (
+            "The mail server refuses what this server sends.",
+            "Whoever runs this server can mend it; they find it in the log.",
+        ),
+        "server_unavailable" => {
+            ("The mail server could not be reached for a day.", "There is nothing to do unless this goes on.")
+        }
+        "outcome_unknown" => {
+            ("Whether it arrived could not be found out.", "Ask the recipient before you send it again.")
+        }
+        "slack_is_archived" => {
+            ("The channel is archived.", "Take it out of the archive, or choose another one in the task.")
+        }
+        "slack_not_in_channel" => (
+            "The app was removed from the channel.",
+            "Invite it there again, or choose another channel in the task.",
+        ),
+        "slack_channel_not_found" => (
+            "Slack knows no such channel, or the app may not see it.",
+            "Invite the app there, or choose another channel in the task.",
+        ),
+        "slack_user_not_found"
+        | "slack_users_not_found"
+        | "slack_user_not_visible"
+        | "slack_user_disabled" => {
+            ("Slack does not know the person any more.", "They can link their account again in the settings.")
+        }
+        "slack_cannot_dm_bot" => {
+            ("The linked Slack account is a bot's.", "Link a person's account in the settings.")
+        }
+        "slack_not_linked" => (
+            "The person has not linked their Slack account.",
+            "Further messages go by email. They can link it in the settings.",
+        ),
+        "slack_not_connected"
+        | "slack_account_inactive"
+        | "slack_token_revoked"
+        | "slack_invalid_auth"
+        | "slack_not_authed" => {
+            ("Slack is not connected to this workspace.", "An admin can connect it again.")
+        }
+        _ if reason.starts_with("slack_restricted_action") => (
+            "The channel lets only some people post.",
+            "Ask its owner to let the app post, or choose another one.",
+        ),
+        _ => ("It could not be delivered.", "The run's page shows what was answered."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_but_the_place_can_mend_is_its_fault() {
+        for reason in [
+            "slack_is_archived",
+            "slack_not_in_channel",
+            "slack_restricted_action_thread_only_channel",
+            "address_dead",
+        ] {
+            assert_eq!(fault(reason), Fault::Certain, "{reason}");
+        }
+        assert_eq!(fault("refused"), Fault::Likely);
+        // An outage of ours or of the server between must not pause every address.
+        for reason in [
+            "server_unavailable",
+            "refused_by_policy",
+            "slack_not_connected",
+            "slack_token_revoked",
+            "slack_unavailable",
+            "internal",
+        ] {
+            assert_eq!(fault(reason), Fault::None, "{reason}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The two writes that every message costs, for many at once: that an attempt begins, and that it went well. Each is one
+//! transaction for all of a batch, whatever their workspaces, so that a thousand messages a second cost some tens of commits.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use domain::run::RunReason;
+use uuid::Uuid;
+
+use crate::{
+    DeliveryLease, DeliveryOutcome, Error, Result, Scope, Store, Tx, delivery::finish, error::without_nul,
+};
+
+/// The columns that name leases in SQL.
+struct Held {
+    workspace_ids: Vec<Uuid>,
+    ids: Vec<Uuid>,
+    tokens: Vec<Uuid>,
+}
+
+impl Held {
+    fn of<'a>(leases: impl Iterator<Item = &'a DeliveryLease>) -> Self {
+        let mut held = Self { workspace_ids: Vec::new(), ids: Vec::new(), tokens: Vec::new() };
+        for lease in leases {
+            held.workspace_ids.push(lease.workspace_id.as_uuid());
+            held.ids.push(lease.delivery_id.as_uuid());
+            held.tokens.push(lease.token);
+        }
+        held
+    }
+}
+
+impl Store {
+    /// Notes that an attempt begins: after this bytes may leave. Answers the attempt's number, from 1. `LeaseLost` also when
+    /// the delivery was withheld in the meantime, or is withheld now.
+    pub async fn delivery_attempt_start(&self, scope: &Scope, lease: &DeliveryLease) -> Result<u32> {
+        debug_assert_eq!(scope.workspace_id(), lease.workspace_id);
+        self.delivery_attempts_start(&[*lease]).await?.pop().flatten().ok_or(Error::LeaseLost)
+    }
+
+    /// Notes that attempts begin: after this their bytes may leave. Answers each attempt's number, from 1; none where the
+    /// lease is lost, or the delivery is withheld now: its recipient or its task's creator is deactivated, or its task is
+    /// deleted. Both kinds of row stay locked until the attempts are committed, so that no attempt begins after a
+    /// deactivation or a deletion that was committed.
+    pub async fn delivery_attempts_start(&self, leases: &[DeliveryLease]) -> Result<Vec<Option<u32>>> {
+        let mut tx = self.begin_across().await?;
+        let refusals = refusals(&mut tx, leases).await?;
+        for lease in leases {
+            let Some(reason) = refusals.get(&lease.delivery_id.as_uuid()) else { continue };
+            let outcome = DeliveryOutcome::Withheld { reason: reason.as_str().to_owned() };
+            tx = tx.for_workspace(lease.workspace_id);
+            match finish(&mut tx, lease, &outcome).await {
+                Ok(_) | Err(Error::LeaseLost) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let until = tx.now + self.delivery_lease;
+        let begun = begin(&mut tx, leases, until).await?;
+        tx.commit().await?;
+        Ok(leases.iter().map(|lease| begun.get(&lease.delivery_id.as_uuid()).copied()).collect())
+    }
+
+    /// Notes that the provider took these messages, each by what it calls it, and lets go of them. Answers for each whether it
+    /// was still held.
+    pub async fn delivery_sent(&self, sent: &[(DeliveryLease, String)]) -> Result<Vec<bool>> {
+        let mut tx = self.begin_across().await?;
+        let held = Held::of(sent.iter().map(|(lease, _)| lease));
+        let provider_ids: Vec<String> =
+            sent.iter().map(|(_, provider_id)| without_nul(provider_id)).collect();
+        let finished = sqlx::query_scalar!(
+            "WITH finished AS (
+                 UPDATE delivery SET state = 'sent', reason = NULL,
+                     message = CASE WHEN kind <> 'answer' THEN delivery.message END, provider_id = held.provider_id,
+                     lease_token = NULL, lease_until = NULL, worker = NULL, sent_at = $5, finished_at = $5
+                 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[]) AS held (workspace_id, id, token, provider_id)
+                 WHERE delivery.workspace_id = held.workspace_id AND delivery.id = held.id
+                   AND delivery.lease_token = held.token
+                 RETURNING delivery.workspace_id, delivery.id, delivery.attempts
+             ), noted AS (
+                 UPDATE delivery_attempt SET finished_at = $5, outcome = 'sent'
+                 FROM finished
+                 WHERE delivery_attempt.workspace_id = finished.workspace_id
+                   AND delivery_attempt.delivery_id = finished.id AND delivery_attempt.finished_at IS NULL
+             )
+             SELECT id FROM finished",
+            &held.workspace_ids,
+            &held.ids,
+            &held.tokens,
+            &provider_ids,
+            tx.now
+        )
+        .fetch_all(tx.db())
+        .await?;
+        tx.commit().await?;
+        Ok(held.ids.iter().map(|id| finished.contains(id)).collect())
+    }
+}
+
+/// Why deliveries may not be sent any more, by delivery. Keeps the answer true until the transaction ends. Locks members
+/// before tasks and tasks before deliveries, as a deactivation and a deletion do.
+async fn refusals(tx: &mut Tx, leases: &[DeliveryLease]) -> Result<BTreeMap<Uuid, RunReason>> {
+    let held = Held::of(leases.iter());
+    let members = sqlx::query!(
+        r#"SELECT delivery.id, member.deactivated_at IS NOT NULL AS "is_deactivated!"
+           FROM unnest($1::uuid[], $2::uuid[]) AS held (workspace_id, id)
+           JOIN delivery ON delivery.workspace_id = held.workspace_id AND delivery.id = held.id
+           LEFT JOIN task ON task.workspace_id = delivery.workspace_id AND task.id = delivery.task_id
+           JOIN member ON member.workspace_id = delivery.workspace_id
+             AND member.user_id IN (delivery.user_id, task.creator_id)
+           ORDER BY member.workspace_id, member.user_id FOR SHARE OF member"#,
+        &held.workspace_ids,
+        &held.ids
+    )
+    .fetch_all(tx.db())
+    .await?;
+    let tasks = sqlx::query!(
+        r#"SELECT delivery.id, task.deleted_at IS NOT NULL AS "is_deleted!"
+           FROM unnest($1::uuid[], $2::uuid[]) AS held (workspace_id, id)
+           JOIN delivery ON delivery.workspace_id = held.workspace_id AND delivery.id = held.id
+           JOIN task ON task.workspace_id = delivery.workspace_id AND task.id = delivery.task_id
+           ORDER BY task.workspace_id, task.id FOR SHARE OF task"#,
+        &held.workspace_ids,
+        &held.ids
+    )
+    .fetch_all(tx.db())
+    .await?;
+    let mut refusals = BTreeMap::new();
+    for task in tasks.iter().filter(|task| task.is_deleted) {
+        refusals.insert(task.id, RunReason::TaskDeleted);
+    }
+    for member in members.iter().filter(|member| member.is_deactivated) {
+        refusals.insert(member.id, RunReason::CreatorDeactivated);
+    }
+    Ok(refusals)
+}
+
+/// Writes the attempts of those whose lease holds. Answers their numbers by delivery.
+async fn begin(
+    tx: &mut Tx,
+    leases: &[DeliveryLease],
+    lease_until: DateTime<Utc>,
+) -> Result<HashMap<Uuid, u32>> {
+    let held = Held::of(leases.iter());
+    let begun = sqlx::query!(
+        "WITH begun AS (
+             UPDATE delivery SET state = 'sending', attempts = attempts + 1, lease_until = $4
+             FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS held (workspace_id, id, token)
+             WHERE delivery.workspace_id = held.workspace_id AND delivery.id = held.id
+               AND delivery.lease_token = held.token AND delivery.state IN ('pending', 'unknown')
+             RETURNING delivery.workspace_id, delivery.id, delivery.attempts
+         )
+         INSERT INTO delivery_attempt (workspace_id, delivery_id, attempt, started_at)
+         SELECT workspace_id, id, attempts, $5 FROM begun
+         RETURNING delivery_id, attempt",
+        &held.workspace_ids,
+        &held.ids,
+        &held.tokens,
+        lease_until,
+        tx.now
+    )
+    .fetch_all(tx.db())
+    .await?;
+    Ok(begun.into_iter().map(|row| (row.delivery_id, row.attempt.unsigned_abs())).collect())
+}

@@ -1,0 +1,83 @@
+//! What a worker needs to begin a turn, or to go on with one, read in one go: a person waits for it.
+
+use crate::{
+    ClaimedRun, Connection, Error, Result, Step, Store, StoredChart, StoredResult, TaskTerms, Turn, chart,
+    connection,
+    error::{json, optional_word},
+    result, step, thread,
+};
+
+/// A turn and all that it goes on from, as of one moment.
+#[derive(Clone, Debug)]
+pub struct TurnOpening {
+    /// What the task's run is held to, as the task stands now; nothing for a question and for a deleted task.
+    pub terms: TaskTerms,
+    /// Whether there is something left to ask a model for.
+    pub has_credits: bool,
+    /// Those that the run names, as far as they ever were, deleted ones included, with what its creator may do with each; where
+    /// it names none, all that its creator may query.
+    pub connections: Vec<Connection>,
+    /// The thread's turns, this one included.
+    pub turns: Vec<Turn>,
+    /// The steps of all of them.
+    pub steps: Vec<Step>,
+    /// Their results.
+    pub results: Vec<StoredResult>,
+    /// Their charts.
+    pub charts: Vec<StoredChart>,
+}
+
+impl Store {
+    /// Reads what the turn of a run starts or goes on from. `LeaseLost`, `RunStopped`.
+    pub async fn turn_open(&self, run: &ClaimedRun) -> Result<TurnOpening> {
+        let mut tx = self.begin(&run.scope).await?;
+        let (run_id, thread_id) = (run.lease.run_id, run.thread_id);
+        let row = sqlx::query!(
+            r#"SELECT queue.stop_reason, coalesce(thread.last_seq, 0) AS "last_seq!", task.condition AS "condition?", task.freshness AS "freshness?",
+                   coalesce((SELECT sum(amount_micro) <= 0 FROM credit_balance WHERE workspace_id = $1), false) AS "is_used_up!"
+               FROM run_queue AS queue
+               LEFT JOIN thread ON thread.workspace_id = queue.workspace_id AND thread.id = $4
+               LEFT JOIN task ON task.workspace_id = queue.workspace_id AND task.id = queue.task_id AND task.deleted_at IS NULL
+               WHERE queue.workspace_id = $1 AND queue.run_id = $2 AND queue.lease_token = $3
+               FOR SHARE OF queue"#,
+            tx.workspace_id(),
+            run_id.as_uuid(),
+            run.lease.token,
+            thread_id.as_uuid()
+        )
+        .fetch_optional(tx.db())
+        .await?
+        .ok_or(Error::LeaseLost)?;
+        if let Some(reason) = optional_word("run_queue", "stop_reason", run_id, row.stop_reason.as_deref())? {
+            return Err(Error::RunStopped(reason));
+        }
+        let terms = TaskTerms {
+            condition: row.condition.map(|stored| json("task", "condition", run_id, stored)).transpose()?,
+            freshness: row.freshness.map(|stored| json("task", "freshness", run_id, stored)).transpose()?,
+        };
+        let mut connections = Vec::new();
+        if run.connection_ids.is_empty() {
+            connections = connection::queryable(&mut tx, run.creator_id).await?;
+        }
+        for id in &run.connection_ids {
+            connections.extend(connection::find(&mut tx, *id, Some(run.creator_id)).await?);
+        }
+        let mut opening = TurnOpening {
+            terms,
+            has_credits: !row.is_used_up,
+            connections,
+            turns: vec![],
+            steps: vec![],
+            results: vec![],
+            charts: vec![],
+        };
+        // A thread whose sequence has not begun has neither an earlier turn nor a step, and so no result or chart.
+        if row.last_seq > 0 {
+            opening.turns = thread::turn_list(&mut tx, thread_id).await?;
+            opening.steps = step::step_list(&mut tx, thread_id, 0).await?;
+            opening.results = result::result_list(&mut tx, thread_id).await?;
+            opening.charts = chart::chart_list(&mut tx, thread_id).await?;
+        }
+        Ok(opening)
+    }
+}

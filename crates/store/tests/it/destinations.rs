@@ -1,0 +1,432 @@
+//! By what way each recipient is told, which places are paused, and who hears of it.
+
+use chrono::TimeDelta;
+use domain::{
+    access::Role,
+    delivery::{Channel, DeliveryKind, DeliveryState},
+    notice::NoticeKind,
+    task::SlackChannel,
+};
+use store::{
+    ClaimedDelivery, ClaimedRun, DeliveryOutcome, DestinationsOf, Error, NotificationPreference, Page,
+    PageNotice,
+};
+use testkit::World;
+
+/// Runs a task to its answer a second later, and claims the messages.
+async fn answered(world: &World, task: domain::TaskId) -> (ClaimedRun, Vec<ClaimedDelivery>) {
+    world.step(TimeDelta::seconds(1));
+    world.store().task_run(&world.scope, task, None).await.expect("a run");
+    let run = world.claim_one().await;
+    world.succeed(&run).await;
+    (run, world.store().delivery_claim("test", 100).await.expect("a claim"))
+}
+
+async fn end(world: &World, delivery: &ClaimedDelivery, outcome: &DeliveryOutcome) {
+    world.store().delivery_attempt_start(&delivery.scope, &delivery.lease).await.expect("an attempt");
+    world.store().delivery_finish(&delivery.scope, &delivery.lease, outcome).await.expect("an end");
+}
+
+fn failed(reason: &str) -> DeliveryOutcome {
+    DeliveryOutcome::Failed { reason: reason.into(), message: "550 no".into() }
+}
+
+fn sent() -> DeliveryOutcome {
+    DeliveryOutcome::Sent { provider_id: "1".into() }
+}
+
+async fn notices(world: &World, user: domain::UserId) -> Vec<PageNotice> {
+    let mut notices =
+        world.store().notice_list(&world.scope, user, &Page::first(50)).await.expect("notices").values;
+    notices.reverse();
+    notices
+}
+
+async fn kinds(world: &World) -> Vec<NoticeKind> {
+    notices(world, world.user).await.iter().map(|notice| notice.kind).collect()
+}
+
+/// Slack is connected, and these members are linked.
+async fn connect_slack(world: &World, linked: &[domain::UserId]) {
+    let workspace = world.scope.workspace_id();
+    world
+        .execute(&format!(
+            "INSERT INTO slack_installation (workspace_id, id, team_id, team_name, app_id, bot_user_id, scopes, secret,
+                 secret_key_id, state, installed_by, channels_due_at, created_at, updated_at)
+             VALUES ('{workspace}', gen_random_uuid(), 'T1', 'Acme', 'A1', 'U0', '{{}}', 's', 'k', 'active', '{}', now(), now(),
+                 now())",
+            world.user
+        ))
+        .await;
+    for user in linked {
+        world
+            .execute(&format!(
+                "INSERT INTO slack_user (workspace_id, team_id, user_id, slack_user_id, linked_by, linked_at)
+                 VALUES ('{workspace}', 'T1', '{user}', 'U{user}', 'sign_in', now())"
+            ))
+            .await;
+    }
+}
+
+fn slack_channel(id: &str) -> SlackChannel {
+    SlackChannel { id: id.into(), name: format!("#{}", id.to_lowercase()) }
+}
+
+/// Must fail where `run_message` asks for no obstacle: messages to people whom Slack does not reach.
+#[tokio::test]
+async fn each_is_told_by_the_way_that_they_prefer_and_by_mail_where_slack_does_not_reach_them() {
+    let world = World::new().await;
+    let store = world.store();
+    let mut members = Vec::new();
+    for name in ["dm", "both", "unlinked", "unlinked_both", "mail"] {
+        members.push(world.member(name, Role::Member).await);
+    }
+    let [dm, both, unlinked, unlinked_both, _mail] = members[..] else { panic!("five members") };
+    let wish = |email, slack_dm| NotificationPreference { email, slack_dm, quiet_task_ids: vec![] };
+    for (user, email) in [(dm, false), (both, true), (unlinked, false), (unlinked_both, true)] {
+        store.preference_put(&world.scope, user, &wish(email, true)).await.expect("a wish");
+    }
+    // Named twice: by name and by a group.
+    let group = store.group_create(&world.scope, "All", &members).await.expect("a group");
+    let task = world
+        .task(|spec| {
+            spec.notification.user_ids = vec![dm, both];
+            spec.notification.group_ids = vec![group];
+            spec.notification.slack_channels =
+                vec![slack_channel("C1"), slack_channel("C1"), slack_channel("C2")];
+        })
+        .await;
+    let told = async |run: &ClaimedRun| {
+        let listed = store.delivery_list(&world.scope, run.lease.run_id).await.expect("deliveries");
+        let mut told: Vec<_> = listed
+            .iter()
+            .map(|delivery| {
+                let name = delivery.label.split(' ').next().unwrap_or_default();
+                let why = delivery.fallback.as_deref().unwrap_or("-");
+                format!("{name} {} {} {why}", delivery.channel.as_str(), delivery.state.as_str())
+            })
+            .collect();
+        told.sort();
+        told
+    };
+    let (run, _) = answered(&world, task.id).await;
+    assert_eq!(
+        told(&run).await,
+        [
+            "#c1 slack_channel pending -",
+            "#c2 slack_channel pending -",
+            "both email pending slack_not_connected",
+            "dm email pending slack_not_connected",
+            "mail email pending -",
+            "unlinked email pending slack_not_connected",
+            "unlinked_both email pending slack_not_connected",
+        ]
+    );
+    connect_slack(&world, &[dm, both]).await;
+    let (run, _) = answered(&world, task.id).await;
+    assert_eq!(
+        told(&run).await,
+        [
+            "#c1 slack_channel pending -",
+            "#c2 slack_channel pending -",
+            "both email pending -",
+            "both slack_dm pending -",
+            "dm slack_dm pending -",
+            "mail email pending -",
+            "unlinked email pending slack_not_linked",
+            "unlinked_both email pending slack_not_linked",
+        ]
+    );
+}
+
+/// Must fail where deactivated members are left out of the statement, as they once were.
+#[tokio::test]
+async fn a_deactivated_recipient_is_reported_with_the_reason() {
+    let world = World::new().await;
+    let store = world.store();
+    let gone = world.member("gone", Role::Member).await;
+    let task = world.task(|spec| spec.notification.user_ids = vec![gone]).await;
+    store.member_deactivate(&world.scope, gone).await.expect("a deactivation");
+    let (run, claimed) = answered(&world, task.id).await;
+    assert!(claimed.is_empty(), "nothing is sent");
+    let listed = store.delivery_list(&world.scope, run.lease.run_id).await.expect("deliveries");
+    assert_eq!(listed.len(), 1);
+    assert_eq!(
+        (listed[0].state, listed[0].reason.as_deref()),
+        (DeliveryState::Withheld, Some("recipient_deactivated"))
+    );
+}
+
+/// Must fail without the notice's subject: the creator is told with every run.
+#[tokio::test]
+async fn a_group_that_reaches_nobody_is_told_to_the_creator_once() {
+    let world = World::new().await;
+    let store = world.store();
+    let erin = world.member("erin", Role::Member).await;
+    let empty = store.group_create(&world.scope, "Growth", &[]).await.expect("a group");
+    let deleted = store.group_create(&world.scope, "Old", &[erin]).await.expect("a group");
+    let task = world
+        .task(|spec| {
+            spec.notification.user_ids = vec![];
+            spec.notification.group_ids = vec![empty, deleted];
+        })
+        .await;
+    store.group_delete(&world.scope, deleted).await.expect("a deletion");
+    answered(&world, task.id).await;
+    answered(&world, task.id).await;
+    let told = notices(&world, world.user).await;
+    let mut headlines: Vec<_> = told.iter().map(|notice| notice.headline.as_str()).collect();
+    headlines.sort_unstable();
+    assert_eq!(
+        headlines,
+        [
+            "“Flights” names a group that was deleted.",
+            "“Flights” went to nobody in “Growth”: the group is empty."
+        ]
+    );
+    // It had members meanwhile: told again.
+    store.group_update(&world.scope, empty, None, &[erin], &[]).await.expect("a change");
+    answered(&world, task.id).await;
+    store.group_update(&world.scope, empty, None, &[], &[erin]).await.expect("a change");
+    answered(&world, task.id).await;
+    assert_eq!(notices(&world, world.user).await.len(), 3);
+}
+
+/// Must fail where `destination::failed` never pauses, and where `run_message` does not look for paused places.
+#[tokio::test]
+async fn a_rotten_channel_is_paused_and_not_the_task() {
+    let world = World::new().await;
+    let store = world.store();
+    let erin = world.member("erin", Role::Member).await;
+    let task = world
+        .task(|spec| {
+            spec.notification.user_ids = vec![erin];
+            spec.notification.slack_channels = vec![slack_channel("C1")];
+        })
+        .await;
+    let of = async |run: &ClaimedRun, channel: Channel| {
+        let listed = store.delivery_list(&world.scope, run.lease.run_id).await.expect("deliveries");
+        let found = listed.into_iter().find(|one| one.channel == channel && one.kind == DeliveryKind::Answer);
+        let found = found.expect("a delivery");
+        (found.state, found.reason)
+    };
+    let (_, claimed) = answered(&world, task.id).await;
+    // A second message waits for the same channel when the first one is given up for good.
+    world.step(TimeDelta::seconds(1));
+    store.task_run(&world.scope, task.id, None).await.expect("a run");
+    let waiting = world.claim_one().await;
+    world.succeed(&waiting).await;
+    let in_slack = claimed.iter().find(|one| one.channel == Channel::SlackChannel).expect("one for Slack");
+    end(&world, in_slack, &failed("slack_is_archived")).await;
+    let paused = (DeliveryState::Suppressed, Some("destination_paused".to_owned()));
+    assert_eq!(of(&waiting, Channel::SlackChannel).await, paused, "what waited is taken off the queue");
+    let (later, _) = answered(&world, task.id).await;
+    assert_eq!(of(&later, Channel::SlackChannel).await, paused);
+    assert_eq!(of(&later, Channel::Email).await.0, DeliveryState::Pending, "others are told");
+    let found = store.destination_list(&world.scope, DestinationsOf::Task(task.id)).await.expect("places");
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].label.as_str(), found[0].reason.as_str()), ("#c1", "slack_is_archived"));
+    assert!(found[0].paused_at.is_some());
+    // Told once, by mail since Slack failed, and what to do.
+    assert_eq!(kinds(&world).await, [NoticeKind::DestinationPaused]);
+    let told = notices(&world, world.user).await.remove(0);
+    assert_eq!(told.headline, "Nothing more is sent to #c1 in Slack.");
+    assert!(told.advice.contains("Take it out of the archive"), "{}", told.advice);
+    let sent_by = "SELECT count(*) FROM delivery WHERE kind = 'notice' AND channel = 'email'";
+    assert_eq!(world.number(sent_by).await, 1);
+    // Tried again, and it arrives: told once more, and forgotten.
+    store.destination_resume(&world.scope, found[0].id).await.expect("resumed");
+    let (_, claimed) = answered(&world, task.id).await;
+    let in_slack = claimed.iter().find(|one| one.channel == Channel::SlackChannel).expect("one for Slack");
+    end(&world, in_slack, &sent()).await;
+    assert_eq!(kinds(&world).await, [NoticeKind::DestinationPaused, NoticeKind::DeliveryRecovery]);
+    let left = store.destination_list(&world.scope, DestinationsOf::Workspace).await.expect("places");
+    assert_eq!(left, []);
+    let gone = store.destination_resume(&world.scope, found[0].id).await;
+    assert!(matches!(gone, Err(Error::NotFound)));
+    assert_eq!(
+        world
+            .number(
+                "SELECT count(*) FROM audit_log WHERE action IN ('destination.pause', 'destination.resume')"
+            )
+            .await,
+        2
+    );
+}
+
+/// Must fail with `FAULTS_MAX` of 4 and of 2, and where every failure is told.
+#[tokio::test]
+async fn a_place_that_refuses_three_messages_in_a_row_is_paused_and_told_of_once_a_streak() {
+    let world = World::new().await;
+    let erin = world.member("erin", Role::Member).await;
+    let task = world.task(|spec| spec.notification.user_ids = vec![erin]).await;
+    let fail = async |reason: &str| {
+        let (_, claimed) = answered(&world, task.id).await;
+        let to_erin = claimed.iter().find(|one| one.kind == DeliveryKind::Answer).expect("a message");
+        end(&world, to_erin, &failed(reason)).await;
+    };
+    fail("refused").await;
+    fail("refused").await;
+    // An outage between them is nobody's fault, and no recovery either.
+    fail("server_unavailable").await;
+    assert_eq!(kinds(&world).await, [NoticeKind::DeliveryFailure]);
+    let (_, claimed) = answered(&world, task.id).await;
+    let to_erin = claimed.iter().find(|one| one.kind == DeliveryKind::Answer).expect("a message");
+    end(&world, to_erin, &sent()).await;
+    assert_eq!(kinds(&world).await, [NoticeKind::DeliveryFailure, NoticeKind::DeliveryRecovery]);
+    // The count began anew.
+    fail("refused").await;
+    fail("refused").await;
+    assert_eq!(kinds(&world).await.len(), 3);
+    fail("refused").await;
+    assert_eq!(
+        kinds(&world).await[2..],
+        [NoticeKind::DeliveryFailure, NoticeKind::DestinationPaused],
+        "the third one in a row"
+    );
+    let (_, claimed) = answered(&world, task.id).await;
+    assert!(claimed.iter().all(|one| one.kind != DeliveryKind::Answer), "nothing more goes there");
+}
+
+/// Must fail where `concern` tells of every place.
+#[tokio::test]
+async fn an_outage_pauses_nobody_and_is_told_once_for_all_recipients() {
+    let world = World::new().await;
+    let store = world.store();
+    let mut members = Vec::new();
+    for name in ["ann", "bob", "cid"] {
+        members.push(world.member(name, Role::Member).await);
+    }
+    let task = world.task(|spec| spec.notification.user_ids = members).await;
+    for _ in 0..4 {
+        let (_, claimed) = answered(&world, task.id).await;
+        for delivery in claimed.iter().filter(|one| one.kind == DeliveryKind::Answer) {
+            end(&world, delivery, &failed("server_unavailable")).await;
+        }
+    }
+    assert_eq!(kinds(&world).await, [NoticeKind::DeliveryFailure]);
+    let failing = store.destination_list(&world.scope, DestinationsOf::Workspace).await.expect("places");
+    assert_eq!(failing.len(), 3);
+    assert!(failing.iter().all(|place| place.paused_at.is_none() && place.failures == 4));
+}
+
+#[tokio::test]
+async fn another_creator_is_told_when_their_own_message_is_held_back_and_nobody_else_sees_the_place() {
+    let world = World::new().await;
+    let store = world.store();
+    let (ann, bob) = (world.member("ann", Role::Editor).await, world.member("bob", Role::Editor).await);
+    let erin = world.member("erin", Role::Member).await;
+    let task = world.task(|spec| spec.notification.user_ids = vec![erin]).await;
+    let (_, claimed) = answered(&world, task.id).await;
+    let dead = DeliveryOutcome::Suppressed { reason: "address_dead".into() };
+    end(&world, &claimed[0], &dead).await;
+    store.mail_suppress(&world.scope, "erin@acme.test", "550 5.1.1").await.expect("suppressed");
+    assert_eq!(kinds(&world).await, [NoticeKind::DestinationPaused]);
+    let own = store.destination_list(&world.scope, DestinationsOf::Member(erin)).await.expect("places");
+    assert_eq!(own.len(), 1, "whose it is");
+    let anns = store.destination_list(&world.scope, DestinationsOf::Member(ann)).await.expect("places");
+    assert_eq!(anns, []);
+    // Tried again: the address is no longer suppressed.
+    store.destination_resume(&world.scope, own[0].id).await.expect("resumed");
+    assert!(!store.mail_is_suppressed(&world.scope, "erin@acme.test").await.expect("a look-up"));
+    world.execute("UPDATE destination SET paused_at = now()").await;
+    let of_ann = world.task_of(&world.scope, ann, |spec| spec.notification.user_ids = vec![erin]).await;
+    for _ in 0..2 {
+        answered(&world, of_ann.id).await;
+    }
+    let told = notices(&world, ann).await;
+    assert_eq!(told.iter().map(|notice| notice.kind).collect::<Vec<_>>(), [NoticeKind::DestinationPaused]);
+    let anns = store.destination_list(&world.scope, DestinationsOf::Member(ann)).await.expect("places");
+    assert_eq!(anns.len(), 1);
+    assert_eq!(notices(&world, bob).await, []);
+}
+
+/// Must fail where `notice::way` does not look at what failed.
+#[tokio::test]
+async fn word_of_a_failure_goes_by_the_other_way() {
+    let world = World::new().await;
+    let store = world.store();
+    let erin = world.member("erin", Role::Member).await;
+    let creator = world.user;
+    let told_by = async |what: &str| {
+        let by = |channel: &str| {
+            format!("SELECT count(*) FROM delivery WHERE kind = 'notice' AND channel = '{channel}'")
+        };
+        let ways = (world.number(&by("email")).await, world.number(&by("slack_dm")).await);
+        world.execute("DELETE FROM delivery WHERE kind = 'notice'; DELETE FROM destination").await;
+        assert_eq!(kinds(&world).await.len(), 1, "{what}: in the page in any case");
+        world.execute("DELETE FROM notice").await;
+        ways
+    };
+    let task = world.task(|spec| spec.notification.user_ids = vec![erin]).await;
+    let own = world.task(|spec| spec.notification.user_ids = vec![creator]).await;
+    let fail = async |task: domain::TaskId, reason: &str| {
+        let (_, claimed) = answered(&world, task).await;
+        end(&world, &claimed[0], &failed(reason)).await;
+    };
+    fail(task.id, "refused").await;
+    assert_eq!(told_by("no Slack").await, (1, 0));
+    fail(own.id, "refused").await;
+    assert_eq!(told_by("no Slack, and their own address failed").await, (0, 0));
+    connect_slack(&world, &[creator, erin]).await;
+    fail(own.id, "refused").await;
+    assert_eq!(told_by("mail failed").await, (0, 1));
+    let wish = NotificationPreference { email: false, slack_dm: true, quiet_task_ids: vec![] };
+    store.preference_put(&world.scope, erin, &wish).await.expect("a wish");
+    fail(task.id, "slack_user_not_found").await;
+    assert_eq!(told_by("Slack failed").await, (1, 0));
+    // A notice that does not arrive itself is told to nobody.
+    fail(own.id, "refused").await;
+    let notice = store.delivery_claim("test", 100).await.expect("a claim").remove(0);
+    end(&world, &notice, &failed("slack_user_not_found")).await;
+    assert_eq!(kinds(&world).await.len(), 1);
+}
+
+#[tokio::test]
+async fn notices_of_runs_are_kept_for_the_page_and_are_read_up_to_one() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|spec| spec.expires_at = Some(testkit::world::at("2026-03-05T00:00:00Z"))).await;
+    world.execute("UPDATE task SET created_at = created_at - interval '30 days'").await;
+    store.task_warn_expiring(10).await.expect("a warning");
+    world.set("2026-03-05T00:00:00Z");
+    store.task_expire(10).await.expect("expired");
+    let told = notices(&world, world.user).await;
+    assert_eq!(
+        told.iter().map(|notice| notice.kind).collect::<Vec<_>>(),
+        [NoticeKind::Expiring, NoticeKind::Expired]
+    );
+    assert_eq!(told[0].headline, "“Flights” expires on Thursday, 5 March 2026.");
+    assert_eq!(told[1].task_id, Some(task.id));
+    store.notice_read(&world.scope, world.user, told[0].id).await.expect("read");
+    let told = notices(&world, world.user).await;
+    assert_eq!((told[0].read_at.is_some(), told[1].read_at.is_some()), (true, false));
+    let carried = store.delivery_claim("test", 10).await.expect("a claim");
+    let kept = store.notice_of_delivery(&world.scope, carried[0].lease.delivery_id).await.expect("a read");
+    assert_eq!(kept.map(|notice| notice.id), Some(told[0].id));
+}
+
+#[tokio::test]
+async fn a_recipient_quiets_a_task_and_undoes_it_and_a_stranger_learns_no_title() {
+    let world = World::new().await;
+    let store = world.store();
+    let (erin, stranger) =
+        (world.member("erin", Role::Member).await, world.member("sam", Role::Member).await);
+    let task = world.task(|spec| spec.notification.user_ids = vec![erin]).await;
+    let refused = store.quiet_task_add(&world.scope, stranger, task.id).await;
+    assert!(matches!(refused, Err(Error::NotFound)));
+    let (_, claimed) = answered(&world, task.id).await;
+    assert_eq!(claimed.len(), 1);
+    store.quiet_task_add(&world.scope, erin, task.id).await.expect("quiet");
+    store.quiet_task_add(&world.scope, erin, task.id).await.expect("quiet still");
+    let quiet = store.quiet_task_list(&world.scope, erin).await.expect("a list");
+    assert_eq!(quiet.iter().map(|task| task.title.as_str()).collect::<Vec<_>>(), ["Flights"]);
+    let (_, claimed) = answered(&world, task.id).await;
+    assert_eq!(claimed.len(), 0);
+    assert!(store.quiet_task_remove(&world.scope, erin, task.id).await.expect("undone"));
+    assert!(!store.quiet_task_remove(&world.scope, erin, task.id).await.expect("nothing to undo"));
+    let (_, claimed) = answered(&world, task.id).await;
+    assert_eq!(claimed.len(), 1);
+    let audit = "SELECT count(*) FROM audit_log WHERE action IN ('task.subscribe', 'task.unsubscribe')";
+    assert_eq!(world.number(audit).await, 2);
+}

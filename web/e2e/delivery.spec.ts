@@ -1,0 +1,109 @@
+import type { Browser, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+
+import { PERSON } from "./binary";
+import { complaints, launch, newContext, signIn } from "./browser";
+import { judge, viewportOf, WIDTHS } from "./judge";
+
+const TITLE = "Orders by plan, proven";
+
+let browser: Browser;
+let page: Page;
+let heard: string[];
+
+beforeAll(async () => {
+  browser = await launch();
+  page = await (await newContext(browser)).newPage();
+  heard = complaints(page);
+});
+afterAll(() => browser.close());
+afterEach(() => {
+  expect(heard).toEqual([]);
+});
+
+/** Looks at what is open at every width, and comes back to the first. */
+async function judgeAtWidths(name: string): Promise<void> {
+  for (const width of [...WIDTHS].reverse()) {
+    await page.setViewportSize(viewportOf(width));
+    await judge(page, name, width);
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+}
+
+/** One story in steps: each begins where the one before it ended. */
+describe("who sees what, and the proof of it", () => {
+  it("tells in the editor who will see what, a group opened", async () => {
+    await page.goto("/tasks/new");
+    await signIn(page);
+    await page.getByLabel("Title").fill(TITLE);
+    const question = page.getByRole("textbox", { name: "Question" });
+    await question.click();
+    await question.pressSequentially("How many signups were there last month in @Lumen");
+    await page.getByRole("listbox", { name: "Data to mention" }).waitFor();
+    await question.press("Enter");
+    await question.pressSequentially("?");
+    const told = page.getByRole("region", { name: "Who will see what" });
+    await told.getByText("The task is theirs.").waitFor();
+    await told.getByText(/^Counted for Lumen Desk sales\./).waitFor();
+    await page.getByText("Slack is not connected to this workspace.").waitFor();
+    await judgeAtWidths("editor-audience");
+    await page.getByRole("button", { name: "Save task" }).click();
+    await page.getByRole("heading", { name: TITLE }).waitFor();
+  });
+
+  it("tightens the connection's rule and the workspace's policy", async () => {
+    await page.goto("/data");
+    await page.getByRole("link", { name: "Lumen Desk sales" }).click();
+    const members = page.getByLabel("Members who may not view its results see");
+    await members.selectOption("link_only");
+    await page.reload();
+    await members.waitFor();
+    expect(await members.inputValue()).toBe("link_only");
+    await judgeAtWidths("connection-audience");
+    await page.goto("/settings");
+    const outsiders = page.getByLabel("Guests and people outside");
+    await outsiders.selectOption("withheld");
+    await page.reload();
+    await outsiders.waitFor();
+    expect(await outsiders.inputValue()).toBe("withheld");
+    await judgeAtWidths("settings-audience");
+  });
+
+  it("leads from the answer and from the Outbox to the proof of a delivery", async () => {
+    await page.goto("/tasks");
+    await page.getByRole("link", { name: TITLE, exact: true }).click();
+    await page.getByRole("button", { name: "Run now" }).click();
+    await page.waitForURL(/\/threads\//);
+    await page.getByTestId("answer-1").waitFor({ timeout: 60_000 });
+    await page
+      .getByText(/^Messages:/)
+      .getByRole("link")
+      .click();
+    await page.waitForURL(/\/deliveries\//);
+    await page.goto("/outbox");
+    await page
+      .getByRole("link", { name: new RegExp(TITLE) })
+      .first()
+      .click();
+    await page.getByRole("link", { name: "Delivery", exact: true }).click();
+    await page.getByRole("heading", { name: new RegExp(`^To ${PERSON.name}`) }).waitFor();
+    await page.getByText("The task’s creator.", { exact: false }).waitFor();
+    await page.getByRole("list", { name: "Connections used" }).getByText("Lumen Desk sales").waitFor();
+    await page.getByText("Members without rights: at most a link only").waitFor();
+    await page.getByText(/^sha256 [0-9a-f]{64}$/).waitFor();
+    await page.frameLocator("iframe").getByText(TITLE).first().waitFor();
+    await judgeAtWidths("delivery");
+  });
+
+  it("sends it again, and says at whose request", async () => {
+    const first = page.url();
+    await page.getByRole("button", { name: "Send again" }).click();
+    await page.waitForURL((url) => url.href !== first);
+    await page.getByText(`at the request of ${PERSON.name}`).waitFor();
+    // It goes through the same queue and the same look at the rights.
+    await page.getByText(/^sha256 [0-9a-f]{64}$/).waitFor();
+    await judgeAtWidths("delivery-again");
+    await page.getByRole("link", { name: "an earlier delivery" }).click();
+    await page.getByRole("link", { name: "by a later delivery" }).waitFor();
+  });
+});

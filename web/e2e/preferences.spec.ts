@@ -1,0 +1,70 @@
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, it } from "vitest";
+
+import { complaints, launch, newContext, signIn } from "./browser";
+
+let browser: Browser;
+let page: Page;
+let heard: string[];
+
+beforeAll(async () => {
+  browser = await launch();
+  page = await (await newContext(browser)).newPage();
+  heard = complaints(page);
+  await page.goto("/settings");
+  await signIn(page);
+});
+afterAll(async () => {
+  await browser.close();
+  expect(heard).toEqual([]);
+});
+
+it("lists the tasks that one does not want to hear of, and hears of them again", async () => {
+  await page.goto("/tasks/new");
+  await page.getByLabel("Title").fill("Orders to mute");
+  await page.getByRole("textbox", { name: "Question" }).fill("How many orders were there yesterday?");
+  await page.getByRole("button", { name: "Save task" }).click();
+  await page.getByRole("heading", { name: "Orders to mute" }).waitFor();
+  await page.getByRole("button", { name: "Actions for Orders to mute" }).click();
+  await page.getByRole("menuitem", { name: "Mute for me" }).click();
+  await page.getByText("You will hear no more of this task.").waitFor();
+  await page.goto("/settings");
+  const line = page.getByRole("listitem").filter({ hasText: "Orders to mute" });
+  await line.getByRole("button", { name: "Hear of it again" }).click();
+  await line.waitFor({ state: "detached" });
+  await page.getByText("You will hear of “Orders to mute” again.").waitFor();
+});
+
+it("says that there is no notice where all is well", async () => {
+  await page.getByRole("link", { name: "Notices" }).first().click();
+  await page.getByRole("heading", { name: "Notices" }).waitFor();
+});
+
+it("makes a webhook, shows its secret once, sends a test and says why it did not arrive", async () => {
+  await page.goto("/settings");
+  await page.getByRole("link", { name: "Webhooks" }).click();
+  await page.getByRole("button", { name: "New webhook" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Address").fill("https://hooks.example.invalid/tidings");
+  await dialog.getByLabel("What it is for").fill("Pages the data team");
+  await dialog.getByLabel(/A task was paused/).check();
+  await dialog.getByRole("button", { name: "Make webhook" }).click();
+  const secret = await dialog.getByLabel("Secret", { exact: true }).inputValue();
+  expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
+  await dialog.getByRole("button", { name: "Done" }).click();
+  const actions = page.getByRole("button", { name: /^Actions for https:\/\/hooks/ });
+  await actions.click();
+  await page.getByRole("menuitem", { name: "Send a test" }).click();
+  await page.getByText("Given up").waitFor();
+  await page.getByText("1 attempt").click();
+  await page.getByText(/no answer/).waitFor();
+  await actions.click();
+  await page.getByRole("menuitem", { name: "Switch off" }).click();
+  await page.getByText(/^Switched off/).waitFor();
+  await page.reload();
+  await page.getByText("Pages the data team").waitFor();
+  expect(await page.getByText("whsec_").count()).toBe(0);
+  await actions.click();
+  await page.getByRole("menuitem", { name: "Delete" }).click();
+  await page.getByText("Pages the data team").first().waitFor({ state: "detached" });
+});
