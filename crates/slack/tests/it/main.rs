@@ -5,6 +5,7 @@ mod files;
 mod inbound;
 mod installation;
 mod messages;
+mod slack_sdk;
 mod trouble;
 
 use secrecy::SecretString;

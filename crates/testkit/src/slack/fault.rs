@@ -62,7 +62,11 @@ pub struct Chaos {
     /// One of these, each as likely.
     pub faults: Vec<Fault>,
     /// Only these methods; all where it is empty. Bytes of files go by `upload`.
+    #[serde(default)]
     pub methods: Vec<String>,
+    /// Only calls of these workspaces; of all where it is empty.
+    #[serde(default)]
+    pub teams: Vec<String>,
 }
 
 /// What is to go wrong next.
@@ -85,13 +89,19 @@ impl Faults {
         });
     }
 
-    pub(super) fn next(&mut self, method: &str) -> Option<Fault> {
+    pub(super) fn next(&mut self, method: &str, team: Option<&str>) -> Option<Fault> {
         if let Some(next) = self.scripts.get_mut(method).and_then(VecDeque::pop_front) {
             return next;
         }
         let (chaos, random) = self.chaos.as_mut()?;
-        let is_meant = chaos.methods.is_empty() || chaos.methods.iter().any(|meant| meant == method);
-        if !is_meant || chaos.faults.is_empty() || random.random::<f64>() >= chaos.share {
+        let is_meant = |meant: &[String], this: Option<&str>| {
+            meant.is_empty() || meant.iter().any(|meant| Some(meant.as_str()) == this)
+        };
+        if !is_meant(&chaos.methods, Some(method))
+            || !is_meant(&chaos.teams, team)
+            || chaos.faults.is_empty()
+            || random.random::<f64>() >= chaos.share
+        {
             return None;
         }
         let choice = random.next_u64() as usize % chaos.faults.len();

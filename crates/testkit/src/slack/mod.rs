@@ -404,7 +404,7 @@ impl Inner {
         let envelope = json!({
             "token": "unused",
             "team_id": team,
-            "api_app_id": self.app.app_id,
+            "api_app_id": world::APP_ID,
             "type": "event_callback",
             "event_id": event_id,
             "event_time": self.now().timestamp(),
@@ -438,7 +438,7 @@ impl Inner {
         let known = &self.world.channels[channel];
         let payload = json!({
             "type": "block_actions",
-            "api_app_id": self.app.app_id,
+            "api_app_id": world::APP_ID,
             "team": { "id": known.team_id },
             "user": { "id": user, "team_id": known.team_id },
             "channel": { "id": channel, "name": known.name },

@@ -151,7 +151,7 @@ impl Scene<'_> {
             self.record(method, Some(team), "ratelimited", None, Some(refused));
             return Reply::at_once(limited_response(refused.retry_after_seconds));
         }
-        let fault = self.inner.faults.next(method);
+        let fault = self.inner.faults.next(method, team.as_deref());
         if let Some(fault) = fault.filter(|fault| !fault.is_done()) {
             return self.refuse_on_demand(method, team.as_deref(), fault);
         }
@@ -253,7 +253,7 @@ async fn upload(State(shared): State<Arc<Shared>>, Path(place): Path<String>, bo
         let mut inner = shared.lock();
         let file = inner.world.uploads.get(&place).and_then(|id| inner.world.files.get(id));
         let team = file.map(|file| file.team_id.clone());
-        let fault = inner.faults.next("upload");
+        let fault = inner.faults.next("upload", team.as_deref());
         let now = inner.now();
         let mut scene =
             Scene { inner: &mut inner, now, arguments: Arguments::default(), trace: Trace::default() };

@@ -6,7 +6,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// The operator's Slack app. There is one.
+/// The id of the one app there is.
+pub(super) const APP_ID: &str = "A00000000";
+
+/// The operator's Slack app.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct App {
@@ -16,8 +19,6 @@ pub struct App {
     pub client_secret: String,
     /// What requests to it are signed with.
     pub signing_secret: String,
-    /// Its id.
-    pub app_id: String,
     /// Whether its tokens end after twelve hours.
     pub rotates_tokens: bool,
     /// Whether `conversations.history` and `.replies` are limited to one call a minute and 15 messages, as they are for new
@@ -35,7 +36,6 @@ impl Default for App {
             client_id: "1000.2000".to_owned(),
             client_secret: "fake-client-secret".to_owned(),
             signing_secret: "fake-signing-secret".to_owned(),
-            app_id: "A0001".to_owned(),
             rotates_tokens: false,
             is_history_limited: false,
             events_url: None,
@@ -222,10 +222,10 @@ pub(super) struct ResponseAddress {
 }
 
 impl World {
-    /// The next id of a kind: `C0001`.
+    /// The next id of a kind, as long as Slack's: `C00000001`.
     pub(super) fn next_id(&mut self, kind: &str) -> String {
         self.last_number += 1;
-        format!("{kind}{:04}", self.last_number)
+        format!("{kind}{:08}", self.last_number)
     }
 
     /// The timestamp of something that is said now: no two are the same.
@@ -329,7 +329,7 @@ impl World {
         }
         if let Some(bot_id) = &message.bot_id {
             shown["bot_id"] = json!(bot_id);
-            shown["app_id"] = json!("A0001");
+            shown["app_id"] = json!(APP_ID);
         }
         if let Some(subtype) = &message.subtype {
             shown["subtype"] = json!(subtype);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::{
     Inner,
     call::{Answer, Arguments, Caller, Refusal, Scene},
-    world::{CODE_LIFE, Code, TOKEN_LIFE, Token},
+    world::{APP_ID, CODE_LIFE, Code, TOKEN_LIFE, Token},
 };
 
 /// What an authorization page was asked.
@@ -169,7 +169,7 @@ impl Scene<'_> {
             "token_type": "bot",
             "scope": scopes.join(","),
             "bot_user_id": team.bot_user_id,
-            "app_id": self.inner.app.app_id,
+            "app_id": APP_ID,
             "team": { "id": team.id, "name": team.name },
             "enterprise": null,
             "is_enterprise_install": false,
