@@ -8,7 +8,8 @@ use domain::run::RunReason;
 use uuid::Uuid;
 
 use crate::{
-    DeliveryLease, DeliveryOutcome, Error, Result, Scope, Store, Tx, delivery::finish, error::without_nul,
+    DeliveryLease, DeliveryOutcome, Error, Result, Scope, Store, Tx, delivery::finish, destination,
+    error::without_nul,
 };
 
 /// The columns that name leases in SQL.
@@ -91,6 +92,10 @@ impl Store {
         )
         .fetch_all(tx.db())
         .await?;
+        let arrived = held.workspace_ids.iter().zip(&held.ids).filter(|(_, id)| finished.contains(id));
+        let (workspace_ids, ids): (Vec<Uuid>, Vec<Uuid>) =
+            arrived.map(|(workspace, id)| (*workspace, *id)).unzip();
+        destination::arrived(&mut tx, &workspace_ids, &ids).await?;
         tx.commit().await?;
         Ok(held.ids.iter().map(|id| finished.contains(id)).collect())
     }
