@@ -37,12 +37,12 @@ impl Default for AudiencePolicy {
 
 impl AudiencePolicy {
     /// Refuses what would show more than the default.
-    pub fn check(&self) -> Result<(), Invalid> {
+    pub fn check(self) -> Result<(), Invalid> {
         refuse_full(Some(self.outsiders))
     }
 
     /// Whoever is outside sees no more than a member without rights.
-    fn outsiders(&self) -> Audience {
+    fn outsiders(self) -> Audience {
         self.outsiders.tighter(self.members)
     }
 }
@@ -80,16 +80,16 @@ impl Default for ConnectionAudience {
 
 impl ConnectionAudience {
     /// Refuses what would show more than the default.
-    pub fn check(&self) -> Result<(), Invalid> {
+    pub fn check(self) -> Result<(), Invalid> {
         refuse_full(self.outsiders)
     }
 
-    fn members(&self, policy: &AudiencePolicy) -> Audience {
+    fn members(self, policy: AudiencePolicy) -> Audience {
         let of_connection = self.members.map_or(policy.members, |own| own.tighter(policy.members));
         if self.is_sensitive { of_connection.tighter(Audience::LinkOnly) } else { of_connection }
     }
 
-    fn outsiders(&self, policy: &AudiencePolicy) -> Audience {
+    fn outsiders(self, policy: AudiencePolicy) -> Audience {
         let of_connection = self.outsiders.map_or(policy.outsiders, |own| own.tighter(policy.outsiders));
         of_connection.tighter(self.members(policy))
     }
@@ -366,8 +366,8 @@ fn limit(data: &DataBehind, viewer: &Viewer, is_slack: bool) -> Limit {
     for (index, used) in data.connections.iter().enumerate() {
         let (mut audience, mut why) = match viewer.standing {
             _ if viewer.may_view(index) => (Audience::Full, Why::Rights),
-            Standing::Guest | Standing::Outsider => (used.rule.outsiders(&data.policy), Why::Policy),
-            _ => match used.rule.members(&data.policy) {
+            Standing::Guest | Standing::Outsider => (used.rule.outsiders(data.policy), Why::Policy),
+            _ => match used.rule.members(data.policy) {
                 Audience::Full => (Audience::Full, Why::Chosen),
                 tightened => (tightened, Why::Policy),
             },

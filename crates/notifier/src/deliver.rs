@@ -57,7 +57,7 @@ impl Notifier {
     pub(crate) async fn deliver(&self, delivery: &ClaimedDelivery) -> Result<DeliveryState, Error> {
         fail_point!("notifier::delivery_claimed");
         if matches!(delivery.channel, Channel::SlackChannel | Channel::SlackDm) {
-            return self.deliver_to_slack(delivery).await;
+            return Box::pin(self.deliver_to_slack(delivery)).await;
         }
         let (scope, lease) = (&delivery.scope, &delivery.lease);
         let email = match self.plan(delivery).await? {

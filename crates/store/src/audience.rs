@@ -41,6 +41,7 @@ pub struct ChannelPerson {
 
 /// A member whom a message would go to, and by what ways.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a person")]
 pub struct AudiencePerson {
     /// Who.
     pub id: UserId,

@@ -69,6 +69,7 @@ pub(crate) struct Ended {
 }
 
 /// A message that was not tried because its place is paused.
+#[expect(clippy::struct_field_names, reason = "ids of different things")]
 pub(crate) struct HeldBack {
     pub(crate) workspace_id: Uuid,
     pub(crate) destination_id: Uuid,

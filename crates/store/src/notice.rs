@@ -314,11 +314,9 @@ async fn way(tx: &mut Tx, word: &Word) -> Result<Option<Channel>> {
     .fetch_one(tx.db())
     .await?;
     Ok(match word.failed {
-        Some(FailedWay { channel: Channel::SlackChannel | Channel::SlackDm, .. }) => Some(Channel::Email),
         Some(FailedWay { channel: Channel::Email, .. }) if wish.reaches_slack => Some(Channel::SlackDm),
         Some(FailedWay { channel: Channel::Email, user_id }) if user_id == Some(word.user_id) => None,
-        Some(FailedWay { channel: Channel::Email, .. }) => Some(Channel::Email),
         None if wish.slack_dm && !wish.email && wish.reaches_slack => Some(Channel::SlackDm),
-        None => Some(Channel::Email),
+        Some(_) | None => Some(Channel::Email),
     })
 }

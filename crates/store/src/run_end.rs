@@ -355,6 +355,7 @@ async fn record(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<()> {
 }
 
 /// A run that has ended, with what its task says about telling people.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a run and its task")]
 struct Ended {
     /// Its place among the endings.
     index: usize,

@@ -108,8 +108,7 @@ async fn append(
     if !row.is_held {
         return Err(Error::LeaseLost);
     }
-    if let Some(reason) =
-        optional_word("run_queue", "stop_reason", lease.run_id, row.stop_reason.as_deref())?
+    if let Some(reason) = optional_word("run_queue", "stop_reason", lease.run_id, row.stop_reason.as_deref())?
     {
         return Err(Error::RunStopped(reason));
     }

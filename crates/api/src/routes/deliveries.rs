@@ -280,7 +280,7 @@ impl From<ProvenDecision> for AudienceDecision {
             audience: decision.audience,
             reason: decision.reason,
             record: decision.record,
-            content_sha256: sha256.map(|sha256| sha256.iter().map(|byte| format!("{byte:02x}")).collect()),
+            content_sha256: sha256.map(hex::encode),
             content_bytes: bytes,
         }
     }

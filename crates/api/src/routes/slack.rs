@@ -154,9 +154,10 @@ pub(crate) async fn slack_get(
 ) -> Result<axum::Json<SlackStatus>> {
     let last = state.store.slack_installation_last(&caller.scope).await.or_refused("connection")?;
     let connected = last.as_ref().is_some_and(SlackInstallation::is_active);
-    let (known, joined) = match connected {
-        true => state.store.slack_channel_counts(&caller.scope).await.or_refused("connection")?,
-        false => (0, 0),
+    let (known, joined) = if connected {
+        state.store.slack_channel_counts(&caller.scope).await.or_refused("connection")?
+    } else {
+        (0, 0)
     };
     let team = last.map(|last| SlackTeam {
         missing_scopes: missing_scopes(&last),
@@ -225,12 +226,11 @@ pub(crate) async fn slack_channel_list(
     if text.chars().count() > 300 {
         return Err(Error::field("q", "must have at most 300 characters"));
     }
-    let found = match channel_id(&text) {
-        Some(id) => channel(&state, &caller, id, CHANNEL_FRESH_FOR).await?.into_iter().collect(),
-        None => {
-            let found = state.store.slack_channel_search(&caller.scope, text.trim(), CHANNELS_MAX).await;
-            found.or_refused("channel")?
-        }
+    let found = if let Some(id) = channel_id(&text) {
+        channel(&state, &caller, id, CHANNEL_FRESH_FOR).await?.into_iter().collect()
+    } else {
+        let found = state.store.slack_channel_search(&caller.scope, text.trim(), CHANNELS_MAX).await;
+        found.or_refused("channel")?
     };
     let values = found.into_iter().map(SlackChannel::from).collect();
     Ok(axum::Json(SlackChannels { values }))

@@ -119,7 +119,7 @@ impl Stage {
 async fn an_event_is_kept_once_however_often_it_is_delivered() {
     let mut stage = Stage::new().await;
     stage.connect().await;
-    let body = stage.fake.event_body(&stage.team, stage.direct("How many orders?"));
+    let body = stage.fake.event_body(&stage.team, &stage.direct("How many orders?"));
     for attempt in 0..4 {
         let answer = stage.sent("/slack/events", &body, |headers| {
             if attempt > 0 {
@@ -139,11 +139,11 @@ async fn an_event_is_kept_once_however_often_it_is_delivered() {
             "ts": "1700000000.000400"}),
         json!({"type": "emoji_changed"}),
     ] {
-        let body = stage.fake.event_body(&stage.team, nothing);
+        let body = stage.fake.event_body(&stage.team, &nothing);
         assert_eq!(stage.sent("/slack/events", &body, |_| ()).await.status, 200);
     }
     let strangers = stage.fake.add_team("Elsewhere");
-    let body = stage.fake.event_body(&strangers, stage.direct("Hello?"));
+    let body = stage.fake.event_body(&strangers, &stage.direct("Hello?"));
     assert_eq!(stage.sent("/slack/events", &body, |_| ()).await.status, 200);
     assert_eq!(stage.inbox().await, 1, "chatter, bots, changes and teams of nobody are not kept");
 
@@ -157,7 +157,7 @@ async fn an_event_is_kept_once_however_often_it_is_delivered() {
 async fn what_is_forged_changed_or_old_is_refused_and_told_nothing() {
     let mut stage = Stage::new().await;
     stage.connect().await;
-    let event = stage.fake.event_body(&stage.team, stage.direct("Delete everything?"));
+    let event = stage.fake.event_body(&stage.team, &stage.direct("Delete everything?"));
     let pressed = json!({"type": "block_actions", "team": {"id": stage.team}, "user": {"id": stage.admin},
         "actions": [{"action_id": "tidings_snooze", "value": "x", "action_ts": "1"}]});
     let pressed = format!("payload={}", urlencoded(&pressed.to_string()));

@@ -236,6 +236,7 @@ fn cell_text(cell: &[Inline]) -> String {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent styles of a word")]
 struct Style {
     is_strong: bool,
     is_emphasised: bool,
@@ -278,7 +279,7 @@ fn collect(words: &mut Vec<Word>, inlines: &[Inline], style: Style, is_spaced: &
             }
             Inline::Strong(inner) => collect(words, inner, Style { is_strong: true, ..style }, is_spaced),
             Inline::Emphasis(inner) => {
-                collect(words, inner, Style { is_emphasised: true, ..style }, is_spaced)
+                collect(words, inner, Style { is_emphasised: true, ..style }, is_spaced);
             }
             Inline::Struck(inner) => collect(words, inner, Style { is_struck: true, ..style }, is_spaced),
             Inline::Code(inner) => collect(words, inner, Style { is_code: true, ..style }, is_spaced),
@@ -326,9 +327,9 @@ fn marked_up(words: &[Word]) -> String {
         let style = run[0].style;
         if run[0].is_spaced && !line.is_empty() {
             line.push(' ');
-        } else if style != Style::default() && line.ends_with(|last: char| !last.is_whitespace()) {
-            line.push(EDGE);
-        } else if line.ends_with(['*', '_', '~', '`']) {
+        } else if line.ends_with(['*', '_', '~', '`'])
+            || style != Style::default() && line.ends_with(|last: char| !last.is_whitespace())
+        {
             line.push(EDGE);
         }
         line.push_str(&marked(&text, style));
@@ -418,7 +419,8 @@ mod tests {
             format!("**{}**\n\n```\n{}\n```\n\n{}", words.join(" "), words.join("\n"), "x".repeat(9_000));
         let pieces = pieces(&blocks(&answer(), &long));
         assert!(pieces.iter().all(|piece| piece.text.chars().count() <= block::SECTION_MAX));
-        let all: String = pieces.iter().map(|piece| format!("{}\n", piece.text)).collect();
+        let all: Vec<&str> = pieces.iter().map(|piece| piece.text.as_str()).collect();
+        let all = all.join("\n");
         for word in &words {
             assert!(all.matches(&block::escape(word)).count() >= 2, "{word} is missing");
         }

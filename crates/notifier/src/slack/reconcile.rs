@@ -90,7 +90,7 @@ mod tests {
 
     use super::*;
 
-    fn message(metadata: Value) -> PostedMessage {
+    fn message(metadata: &Value) -> PostedMessage {
         serde_json::from_value(json!({ "ts": "1772438400.000100", "metadata": metadata })).expect("a message")
     }
 
@@ -98,7 +98,7 @@ mod tests {
     fn only_messages_of_ours_are_found() {
         let id = "019aa1b2-0000-7000-8000-000000000001";
         let payload = json!({ "delivery_id": id, "part": 2 });
-        let ours = message(json!({ "event_type": METADATA_EVENT, "event_payload": payload }));
+        let ours = message(&json!({ "event_type": METADATA_EVENT, "event_payload": payload }));
         let post = found(&ours).expect("found");
         assert_eq!((post.delivery_id.to_string().as_str(), post.part), (id, 2));
         assert_eq!(post.ts, "1772438400.000100");

@@ -60,7 +60,8 @@ impl Notifier {
             }
         };
         fail_point!("notifier::attempt_started");
-        let result = self.while_held(delivery, leased_at, self.slack_send(delivery, &place)).await?;
+        let result =
+            self.while_held(delivery, leased_at, Box::pin(self.slack_send(delivery, &place))).await?;
         fail_point!("notifier::slack_sent");
         self.store.slack_lane_leave(scope, lease, &place.lane).await?;
         let outcome = match result {
@@ -286,23 +287,20 @@ impl Notifier {
         let posted_ts =
             |part: u32| place.posts.iter().find(|post| post.part == part).and_then(|post| post.ts.clone());
         let parts = layout::parts(message, form, buttons, &[]);
-        let root = match posted_ts(0) {
-            Some(ts) => {
-                if opens_thread {
-                    let id = target.lease.delivery_id;
-                    self.store.slack_thread_open(&delivery.scope, id, target.channel, &ts).await?;
-                }
-                ts
+        let root = if let Some(ts) = posted_ts(0) {
+            if opens_thread {
+                let id = target.lease.delivery_id;
+                self.store.slack_thread_open(&delivery.scope, id, target.channel, &ts).await?;
             }
-            None => {
-                let files = upload::pictures(line, &message.pictures).await?;
-                let mut tries = vec![layout::plain_text(message), parts[0].clone()];
-                if files.iter().any(Option::is_some) {
-                    tries.push(layout::parts(message, form, buttons, &files).swap_remove(0));
-                }
-                let below = delivery.slack_thread_ts.as_deref();
-                post_or_plainer(line, target, 0, tries, below, opens_thread).await?
+            ts
+        } else {
+            let files = upload::pictures(line, &message.pictures).await?;
+            let mut tries = vec![layout::plain_text(message), parts[0].clone()];
+            if files.iter().any(Option::is_some) {
+                tries.push(layout::parts(message, form, buttons, &files).swap_remove(0));
             }
+            let below = delivery.slack_thread_ts.as_deref();
+            post_or_plainer(line, target, 0, tries, below, opens_thread).await?
         };
         let below = delivery.slack_thread_ts.as_deref().unwrap_or(&root);
         for (number, part) in (1..).zip(parts.into_iter().skip(1)) {

@@ -95,10 +95,10 @@ fn picture_key(picture: &Picture) -> String {
 /// Brings a file to Slack unless it is there, and answers its id.
 async fn upload(line: &Line<'_>, content: &Content<'_>) -> Result<String, Stop> {
     let known = line.store.slack_upload_get(line.scope, &line.team_id, content.key).await?;
-    if let Some(known) = known {
-        if known.is_complete || is_there(line, content, &known).await? {
-            return Ok(known.file_id);
-        }
+    if let Some(known) = known
+        && (known.is_complete || is_there(line, content, &known).await?)
+    {
+        return Ok(known.file_id);
     }
     let upload = line
         .call(Method::UPLOAD_URL, |client, token| async move {

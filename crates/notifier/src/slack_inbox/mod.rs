@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 /// How long work on one event may take, well within its lease.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// An event that could not be worked on for this long is given up: nobody waits for it any more.
 const GIVEN_UP_AFTER: TimeDelta = TimeDelta::hours(6);
 /// How often it is looked for lists of channels that are to be read.

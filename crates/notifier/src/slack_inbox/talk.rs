@@ -222,10 +222,7 @@ impl SlackInbox {
         let mut message = Message::text(&place.channel_id, text);
         message.thread_ts = said.message.is_reply().then(|| place.root_ts.clone());
         let told = self.client.chat_post_ephemeral(&said.token.bot_token, said.user, &message).await;
-        let error = match told {
-            Ok(_) => return Ok(Step::Done(note.as_str())),
-            Err(error) => error,
-        };
+        let Err(error) = told else { return Ok(Step::Done(note.as_str())) };
         match error.class() {
             // Perhaps they have seen it: better once too few than twice.
             Class::Unknown => Ok(Step::Done("perhaps_told")),

@@ -9,6 +9,6 @@ mod slack_blocks;
 mod slack_inbox;
 mod smtp;
 mod support;
-mod webhooks;
 mod tls;
+mod webhooks;
 mod world;

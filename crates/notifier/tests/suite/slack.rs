@@ -44,7 +44,7 @@ impl Scene {
             team_id: team.clone(),
             team_name: "Acme".into(),
             enterprise_id: None,
-            app_id: app.app_id.clone(),
+            app_id: "A00000001".to_owned(),
             bot_user_id: slack.bot_user(&team),
             scopes: SCOPES.iter().map(|scope| (*scope).to_owned()).collect(),
             // As if nobody had said when the token ends: that Slack refuses it is how it is known.

@@ -54,7 +54,7 @@ impl Stage {
             team_id: team.clone(),
             team_name: "Northwind".into(),
             enterprise_id: None,
-            app_id: fake.app().app_id,
+            app_id: "A00000001".to_owned(),
             bot_user_id: bot.clone(),
             scopes: SCOPES.iter().map(|scope| (*scope).to_owned()).collect(),
             tokens: SlackTokenPair {
@@ -127,7 +127,7 @@ impl Stage {
     }
 
     async fn event(&self, event: Value, order: Option<SlackOrder<'_>>) {
-        let body = self.fake.event_body(&self.team, event);
+        let body = self.fake.event_body(&self.team, &event);
         let payload = String::from_utf8(body).expect("text");
         let envelope: Value = serde_json::from_str(&payload).expect("JSON");
         let new = NewSlackEvent {

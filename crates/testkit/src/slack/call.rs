@@ -68,8 +68,7 @@ impl Arguments {
     /// How many items are wanted on a page.
     pub(super) fn limit(&self, default: usize, max: usize) -> Result<usize, Refusal> {
         match self.text("limit").map(|limit| limit.parse::<usize>()) {
-            None => Ok(default),
-            Some(Ok(0)) => Ok(default),
+            None | Some(Ok(0)) => Ok(default),
             Some(Ok(limit)) if limit <= max => Ok(limit),
             Some(_) => Err(Refusal::new("invalid_limit")),
         }
@@ -174,7 +173,7 @@ impl Scene<'_> {
             caller.needs(scope)?;
         }
         match method {
-            "auth.test" => Ok(self.auth_test(caller)),
+            "auth.test" => Ok(Self::auth_test(caller)),
             "auth.revoke" => Ok(self.auth_revoke(caller)),
             "chat.postMessage" => self.chat_post_message(caller),
             "chat.postEphemeral" => self.chat_post_ephemeral(caller),

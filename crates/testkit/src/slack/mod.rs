@@ -279,12 +279,12 @@ impl FakeSlack {
     }
 
     /// Tells the app of an event. Answers its id.
-    pub fn emit(&self, team: &str, event: Value) -> String {
+    pub fn emit(&self, team: &str, event: &Value) -> String {
         self.shared.lock().emit(team, event)
     }
 
     /// The body of an event as it would be sent, for tests that send it themselves with a [`Courier`].
-    pub fn event_body(&self, team: &str, event: Value) -> Vec<u8> {
+    pub fn event_body(&self, team: &str, event: &Value) -> Vec<u8> {
         self.shared.lock().event_body(team, event).1
     }
 
@@ -345,7 +345,7 @@ impl Inner {
     }
 
     /// Puts a message into a conversation, and tells the app where its bot is in it.
-    fn say(&mut self, channel: &str, message: Message) {
+    fn say(&mut self, channel: &str, message: &Message) {
         let known = self.world.channels.get_mut(channel).expect("a channel");
         known.messages.push(message.clone());
         let team = known.team_id.clone();
@@ -359,7 +359,7 @@ impl Inner {
         if !known.members.contains(&bot) {
             return;
         }
-        let mut event = self.world.message_json(known, &message, false);
+        let mut event = self.world.message_json(known, message, false);
         event["channel"] = json!(channel);
         event["channel_type"] = json!(channel_type);
         event["event_ts"] = json!(message.ts);
@@ -370,9 +370,9 @@ impl Inner {
             mention.as_object_mut().expect("an object").remove("channel_type");
             mention
         });
-        self.emit(&team, event);
+        self.emit(&team, &event);
         if let Some(mention) = mention {
-            self.emit(&team, mention);
+            self.emit(&team, &mention);
         }
     }
 
@@ -392,12 +392,12 @@ impl Inner {
             reactions: BTreeMap::new(),
             is_edited: false,
         };
-        self.say(channel, message);
+        self.say(channel, &message);
         ts
     }
 
     /// An event with its envelope, and its id.
-    fn event_body(&mut self, team: &str, event: Value) -> (String, Vec<u8>) {
+    fn event_body(&mut self, team: &str, event: &Value) -> (String, Vec<u8>) {
         self.last_event += 1;
         let event_id = format!("Ev{:08}", self.last_event);
         let bot = self.world.teams.get(team).map(|team| team.bot_user_id.clone());
@@ -414,7 +414,7 @@ impl Inner {
         (event_id, envelope.to_string().into_bytes())
     }
 
-    fn emit(&mut self, team: &str, event: Value) -> String {
+    fn emit(&mut self, team: &str, event: &Value) -> String {
         let (event_id, body) = self.event_body(team, event);
         if let Some(url) = self.app.events_url.clone() {
             let parcel = Parcel { url, content_type: "application/json", body, is_event: true };

@@ -49,26 +49,27 @@ impl Tier {
 /// Between two messages in one channel.
 pub(super) const CHANNEL_GAP: TimeDelta = TimeDelta::seconds(1);
 
-const fn writes(tier: Tier, scope: &'static str) -> Option<Rule> {
-    Some(Rule { tier, scope: Some(scope), reads_json: true })
+const fn writes(tier: Tier, scope: &'static str) -> Rule {
+    Rule { tier, scope: Some(scope), reads_json: true }
 }
 
-const fn reads(tier: Tier, scope: Option<&'static str>) -> Option<Rule> {
-    Some(Rule { tier, scope, reads_json: false })
+const fn reads(tier: Tier, scope: Option<&'static str>) -> Rule {
+    Rule { tier, scope, reads_json: false }
 }
 
 /// What a method demands; `None` where there is no such method.
 pub(super) fn rule(method: &str) -> Option<Rule> {
-    match method {
+    Some(match method {
         "auth.test" => reads(Tier::Special, None),
-        "auth.revoke" | "conversations.info" => reads(Tier::Three, None),
+        "auth.revoke" | "conversations.info" | "conversations.history" | "conversations.replies" => {
+            reads(Tier::Three, None)
+        }
         "chat.postMessage" => writes(Tier::Special, "chat:write"),
         "chat.postEphemeral" => writes(Tier::Four, "chat:write"),
         "chat.update" => writes(Tier::Three, "chat:write"),
         "conversations.list" => reads(Tier::Two, None),
         "conversations.members" => reads(Tier::Four, None),
         "conversations.open" => writes(Tier::Three, "im:write"),
-        "conversations.history" | "conversations.replies" => reads(Tier::Three, None),
         "files.getUploadURLExternal" => reads(Tier::Four, Some("files:write")),
         "files.completeUploadExternal" => writes(Tier::Four, "files:write"),
         "files.info" => reads(Tier::Four, Some("files:read")),
@@ -79,8 +80,8 @@ pub(super) fn rule(method: &str) -> Option<Rule> {
         "users.lookupByEmail" => reads(Tier::Three, Some("users:read.email")),
         "openid.connect.userInfo" => reads(Tier::Four, Some("openid")),
         "oauth.v2.access" | "openid.connect.token" => reads(Tier::None, None),
-        _ => None,
-    }
+        _ => return None,
+    })
 }
 
 /// Characters of a message's text.

@@ -322,12 +322,13 @@ fn page(inner: &Inner, query: &str, is_sign_in: bool) -> Response {
         Err(what) => return (StatusCode::BAD_REQUEST, Html(format!("<h1>{what}</h1>"))).into_response(),
     };
     let people = inner.world.users.values().filter(|user| !user.is_bot && !user.deleted);
-    let choices: String = people
+    let choices: Vec<String> = people
         .map(|user| {
             let team = &inner.world.teams[&user.team_id].name;
             format!("<option value=\"{}\">{} of {team}</option>", user.id, user.name)
         })
         .collect();
+    let choices = choices.concat();
     let scopes: Vec<&str> = authorization.scopes.iter().map(String::as_str).collect();
     Html(format!(
         "<!doctype html><html lang=\"en\"><title>Slack (a stand-in)</title>

@@ -193,7 +193,7 @@ impl Scene<'_> {
             reactions: BTreeMap::new(),
             is_edited: false,
         };
-        self.inner.say(&channel.id, message);
+        self.inner.say(&channel.id, &message);
         ts
     }
 

@@ -49,17 +49,16 @@ impl Scene<'_> {
             }
             named.push((id, file["title"].as_str().map(str::to_owned)));
         }
-        let channel = match self.arguments.text("channel_id") {
-            None => None,
-            Some(_) => {
-                let channel = self.visible_channel(caller, "channel_id")?;
-                if !channel.members.contains(&caller.team.bot_user_id) {
-                    return Err(Refusal::new("not_in_channel"));
-                }
-                let thread_ts = self.thread(&channel)?;
-                self.keep_the_gap(caller, &channel)?;
-                Some((channel, thread_ts))
+        let channel = if self.arguments.text("channel_id").is_none() {
+            None
+        } else {
+            let channel = self.visible_channel(caller, "channel_id")?;
+            if !channel.members.contains(&caller.team.bot_user_id) {
+                return Err(Refusal::new("not_in_channel"));
             }
+            let thread_ts = self.thread(&channel)?;
+            self.keep_the_gap(caller, &channel)?;
+            Some((channel, thread_ts))
         };
         let now = self.now;
         for (id, title) in &named {

@@ -97,8 +97,8 @@ impl Inner {
         }
         self.world.refresh_tokens.retain(|_, (owner, _)| owner != team);
         let bot = self.world.teams[team].bot_user_id.clone();
-        self.emit(team, json!({ "type": "tokens_revoked", "tokens": { "oauth": [], "bot": [bot] } }));
-        self.emit(team, json!({ "type": "app_uninstalled" }));
+        self.emit(team, &json!({ "type": "tokens_revoked", "tokens": { "oauth": [], "bot": [bot] } }));
+        self.emit(team, &json!({ "type": "app_uninstalled" }));
     }
 }
 

@@ -8,7 +8,7 @@ use super::super::{
 };
 
 impl Scene<'_> {
-    pub(in super::super) fn auth_test(&self, caller: &Caller) -> Value {
+    pub(in super::super) fn auth_test(caller: &Caller) -> Value {
         json!({
             "url": format!("https://{}.slack.example/", caller.team.id.to_lowercase()),
             "team": caller.team.name,
