@@ -11,6 +11,7 @@ const LISTING_LEASE: TimeDelta = TimeDelta::minutes(10);
 
 /// A channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "what there is to say of a channel")]
 pub struct SlackChannel {
     /// `C…`, or `G…` for old private ones.
     pub id: String,
