@@ -107,7 +107,7 @@ mod tests {
             json!({ "event_type": METADATA_EVENT, "event_payload": { "delivery_id": "x", "part": 0 } }),
             json!({ "event_type": METADATA_EVENT, "event_payload": {} }),
         ] {
-            assert!(found(&message(other)).is_none());
+            assert!(found(&message(&other)).is_none());
         }
     }
 
