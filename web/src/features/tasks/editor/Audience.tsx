@@ -18,7 +18,7 @@ interface AudienceProps {
 
 /** Who will see what, and why: as it would be decided now. It is decided again each time something is sent. */
 export function Audience({ connectionIds, notification }: AudienceProps) {
-  const { slackChannels = [], userIds = [], groupIds = [] } = notification;
+  const { slackChannels, userIds, groupIds } = notification;
   const isNobody = slackChannels.length + userIds.length + groupIds.length === 0;
   const { data, error, refetch } = useQuery({
     ...taskAudienceQuery(connectionIds, { slackChannels, userIds, groupIds, attachCsv: false }),
