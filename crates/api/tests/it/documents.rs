@@ -80,7 +80,7 @@ async fn a_method_that_is_not_served_says_which_are() {
 #[tokio::test]
 async fn routes_that_are_not_built_are_absent() {
     let api = Api::new().await;
-    for path in ["/projects", "/semantic-projects", "/webhooks"] {
+    for path in ["/projects", "/semantic-projects"] {
         api.get(path).await.expect(404);
     }
     let backtest =

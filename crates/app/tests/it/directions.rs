@@ -33,7 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("testkit", &["domain", "store", "net"]),
-    ("bench", &["domain", "store", "net", "warehouse", "chart", "scheduler", "agent"]),
+    ("bench", &["domain", "store", "net", "warehouse", "chart", "scheduler", "agent", "notifier"]),
 ];
 
 /// A library, and who alone may name it. Tests may name any.

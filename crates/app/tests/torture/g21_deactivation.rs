@@ -153,7 +153,8 @@ async fn prepare(
             creator,
             task: made.body["id"].as_str().expect("an id").to_owned(),
             is_deletion: number % 3 == 2,
-            after: Duration::from_millis(random.random_range(0..5_000)),
+            // Some in the middle of the turn, some between the two attempts of its mail.
+            after: Duration::from_millis(random.random_range(0..if number % 8 < 4 { 1_000 } else { 5_000 })),
         });
     }
     store.close().await;
