@@ -210,12 +210,12 @@ describe("settings", () => {
   it("keep the profile", async () => {
     await page.goto("/settings");
     await page.getByLabel("Name", { exact: true }).fill("Robin R.");
-    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("button", { name: "Save", exact: true }).click();
     await page.getByText("Saved.").waitFor();
     await page.reload();
     expect(await page.getByLabel("Name", { exact: true }).inputValue()).toBe("Robin R.");
     await page.getByLabel("Name", { exact: true }).fill("Robin");
-    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("button", { name: "Save", exact: true }).click();
     await page.getByText("Saved.").waitFor();
   });
 });

@@ -61,7 +61,7 @@ const SCREENS: Screen[] = [
       await page.goto("/tasks/new");
       await page.getByRole("textbox", { name: "Question" }).waitFor();
       await page.getByRole("region", { name: "Next deliveries" }).getByText(" to ").first().waitFor();
-      await page.getByText("Yours").waitFor();
+      await page.getByText("Rights are looked at again", { exact: false }).waitFor();
     },
   },
   {

@@ -43,8 +43,9 @@ impl SlackRate {
     /// A rate that never exceeds `per_minute` calls in any minute: a fifth of them may come at once, and the rest evenly.
     pub const fn per_minute(per_minute: u32) -> Self {
         let at_once = if per_minute < 5 { 1 } else { per_minute / 5 };
-        let evenly = if per_minute > at_once { per_minute - at_once } else { 1 };
-        let rest = 60_000 / evenly as i64;
+        // The last of those that come at once begins the row of those that come evenly.
+        let evenly = per_minute - at_once + 1;
+        let rest = (60_000 + evenly as i64 - 1) / evenly as i64;
         Self {
             rest: TimeDelta::milliseconds(rest),
             burst: TimeDelta::milliseconds(rest * (at_once as i64 - 1)),
@@ -365,7 +366,7 @@ mod tests {
                 calls += 1;
                 line_ends = line_ends.max(at) + rate.rest.num_milliseconds();
             }
-            assert!(calls <= per_minute + 1, "{calls} calls of {per_minute}");
+            assert!(calls <= per_minute, "{calls} calls of {per_minute}");
             assert!(calls * 10 >= per_minute * 9, "{calls} calls of {per_minute}");
         }
     }

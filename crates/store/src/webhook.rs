@@ -357,22 +357,16 @@ impl Store {
     ) -> Result<()> {
         let mut tx = self.begin(scope).await?;
         demand_on(&mut tx, endpoint_id).await?;
-        let state = sqlx::query_scalar!(
-            "SELECT state FROM webhook_message WHERE workspace_id = $1 AND endpoint_id = $2 AND id = $3 FOR UPDATE",
+        let found = sqlx::query_scalar!(
+            "SELECT id FROM webhook_message WHERE workspace_id = $1 AND endpoint_id = $2 AND id = $3",
             tx.workspace_id(),
             endpoint_id.as_uuid(),
             id.as_uuid()
-        )
-        .fetch_optional(tx.db())
-        .await?
-        .ok_or(Error::NotFound)?;
-        match word("webhook_message", "state", id, &state)? {
-            WebhookState::Pending | WebhookState::Sending => return Err(Conflict::WebhookBusy.into()),
-            WebhookState::Sent | WebhookState::Failed => {}
-        }
-        sqlx::query!(
+        );
+        found.fetch_optional(tx.db()).await?.ok_or(Error::NotFound)?;
+        let done = sqlx::query!(
             "UPDATE webhook_message SET state = 'pending', available_at = $3, tries_until = $4, finished_at = NULL
-             WHERE workspace_id = $1 AND id = $2",
+             WHERE workspace_id = $1 AND id = $2 AND state IN ('sent', 'failed')",
             tx.workspace_id(),
             id.as_uuid(),
             tx.now,
@@ -380,6 +374,7 @@ impl Store {
         )
         .execute(tx.db())
         .await?;
+        one_row(&done, Conflict::WebhookBusy.into())?;
         audit::record(&mut tx, scope.actor(), "webhook.resend", id.as_uuid(), json!({})).await?;
         tx.commit().await
     }

@@ -175,7 +175,8 @@ async fn after_a_day_nothing_is_tried_any_more() {
     }
     let (state, reason, _) = world.fate(run, "later@example.com").await;
     assert_eq!((state, reason.as_deref()), (DeliveryState::Failed, Some("server_unavailable")));
-    assert!((20..=25).contains(&attempts), "{attempts} attempts in a day");
+    // One an hour; the first waits are drawn from nothing upwards, so that some of them end in the same hour.
+    assert!((20..=30).contains(&attempts), "{attempts} attempts in a day");
 }
 
 #[tokio::test]

@@ -100,6 +100,7 @@ async fn no_table_shows_a_row_of_another_workspace() {
          INSERT INTO delivery_attempt VALUES ('{ws}', '{ws}', 1, now(), null, null, null);
          INSERT INTO delivery_decision VALUES ('{ws}', '{ws}', 1, now(), 'full', 'r', null, null, null, null);
          INSERT INTO mail_suppression VALUES ('{ws}', 'a', 'r', now());
+         INSERT INTO mail_policy VALUES ('{ws}', '{{}}', now());
          INSERT INTO outbox_mail VALUES ('{ws}', '{ws}', 's', 'r', 's', 's', now());
          INSERT INTO credit_entry (workspace_id, id, at, kind, amount_micro, moves_balance, purpose, actor_kind)
              VALUES ('{ws}', '{ws}', now(), 'grant', 1, true, 'p', 'system');

@@ -64,7 +64,7 @@ function DomainsForm({ domains }: { domains: string[] }) {
         />
       </Field>
       <Button type="submit" look="primary" disabledReason={isChanged ? undefined : "Nothing has changed"}>
-        Save
+        Save domains
       </Button>
     </form>
   );
