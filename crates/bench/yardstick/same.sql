@@ -110,6 +110,7 @@ LANGUAGE plpgsql AS $body$
 DECLARE
     v_now timestamptz := instant(NULL);
     v_tasks uuid[]; v_threads uuid[]; v_turns int[]; v_users uuid[]; v_csv bool[]; v_ids uuid[]; v_words text[];
+    v_held record;
 BEGIN
     IF cardinality(v_runs) = 0 THEN
         RETURN;
@@ -123,6 +124,6 @@ BEGIN
     INTO v_workspaces, v_runs, v_tasks, v_threads, v_turns, v_users, v_csv, v_words
     FROM yardstick.ended(v_workspaces, v_runs, v_now) AS ended;
     v_ids := yardstick.ids(cardinality(v_runs));
-    @deliver(v_workspaces, v_tasks, v_runs, v_threads, v_turns, v_users, v_csv, v_csv, v_ids, v_ids, v_ids, v_ids, v_now, 'answer');
+    @deliver(v_workspaces, v_tasks, v_runs, v_threads, v_turns, v_users, v_csv, v_csv, v_ids, v_ids, v_ids, v_ids, v_now, 'answer') INTO v_held;
     PERFORM count(*) FROM (@tell('tidings_thread', v_words)) AS told;
 END $body$;
