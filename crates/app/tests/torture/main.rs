@@ -6,6 +6,7 @@
 #![cfg(target_os = "linux")]
 
 mod checker;
+mod g10_forgeries;
 mod g11_email;
 mod g12_idempotency;
 mod g1_one_run;
@@ -15,5 +16,8 @@ mod g2_window;
 mod g4_fencing;
 mod g5_clocks;
 mod g6_resume;
+mod g7_slack;
+mod g8_limits;
+mod g9_events;
 mod report;
 mod stage;

@@ -8,6 +8,7 @@ pub(crate) mod population;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod slack;
 
 use std::{
     collections::BTreeSet,
@@ -278,7 +279,7 @@ impl Drop for Stage {
 }
 
 /// Longer than any worker waits before it looks for work again, and to reach PostgreSQL again after a restart.
-const QUIET: Duration = Duration::from_secs(4);
+pub(crate) const QUIET: Duration = Duration::from_secs(4);
 
 /// A number in letters alone: 0 is `a`, 25 is `z`, 26 is `ba`.
 pub(crate) fn words(number: usize) -> String {

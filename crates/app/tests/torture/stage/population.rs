@@ -93,7 +93,7 @@ pub(crate) async fn populate(store: &Store, plan: Plan) -> Population {
     Population { questions, opens_at, closes_at: opens_at + TimeDelta::hours(2), homes }
 }
 
-async fn home(store: &Store, number: usize, connection: &NewConnection) -> Home {
+pub(crate) async fn home(store: &Store, number: usize, connection: &NewConnection) -> Home {
     let name = words(number);
     let operator = store.workspace_create(&name, &name).await.expect("a workspace");
     let user = NewUser {

@@ -1,0 +1,104 @@
+//! G7. Slack: one visible message per delivery, while a fifth of Slack's answers go wrong and workers are killed.
+//!
+//! `chat.postMessage` has no idempotency key, so a message whose answer was lost is looked for in Slack before it is sent
+//! again. The checker reads what stands in the channels of a Slack that enforces the published rules, and nothing of ours.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use testkit::slack::{Chaos, Fault};
+
+use crate::{
+    report::{Report, Size},
+    stage::{
+        QUIET, Stage, model, pause,
+        slack::{SlackServer, next_window},
+    },
+};
+
+const WORKERS: usize = 3;
+/// The next kill falls even if nothing moves for this long.
+const IMPATIENCE: Duration = Duration::from_secs(5);
+/// After this many jumps in a row without a call, what has not arrived never will.
+const JUMPS_WITHOUT_A_CALL: usize = 10;
+
+#[test]
+fn g7_one_visible_message_per_delivery() {
+    let size = Size::of_this_run();
+    let mut report = Report::new("G7", "Slack: one visible message per delivery", size);
+    let (deliveries, kills) = (size.count(120, 5_000), size.count(4, 100));
+    let workspaces = size.pick(4, 20);
+
+    let mut stage = Stage::new(0, Box::new(model::answers_at_once))
+        .with("TIDINGS_LEASE_SECONDS", "10")
+        .with("TIDINGS_AGENT_CONCURRENCY", "4");
+    let slack = SlackServer::start(&mut stage);
+    let places = slack.places(&stage, 0, workspaces, 12);
+    let opens_at = next_window(stage.postgres.now());
+    let questions = slack.tasks(&stage, &places, deliveries, "q", opens_at);
+    slack.fake.misbehave(Some(Chaos {
+        seed: 7,
+        share: 0.2,
+        faults: vec![
+            Fault::Limited { retry_after_seconds: 1 },
+            Fault::Html { status: 503 },
+            Fault::AnswerDropped,
+            Fault::Slow { milliseconds: 2_000 },
+        ],
+        methods: Vec::new(),
+        teams: Vec::new(),
+    }));
+    stage.postgres.set_clock(opens_at - TimeDelta::seconds(2), 1.0);
+    slack.follow(&stage.postgres);
+    stage.start_workers(WORKERS);
+
+    let count = || slack.answers(&places).len();
+    let mut random = StdRng::seed_from_u64(7);
+    for kill in 0..kills {
+        // Spread over the work, each at a random moment.
+        let after = deliveries * kill / kills;
+        stage.wait_while_alive(IMPATIENCE, |_| slack.fake.call_count(), |_| count() >= after);
+        pause(Duration::from_millis(random.random_range(0..300)));
+        stage.kill_worker(random.random_range(0..WORKERS));
+    }
+    let mut jumps_without_a_call = 0;
+    while jumps_without_a_call < JUMPS_WITHOUT_A_CALL {
+        let before = slack.fake.call_count();
+        // Nothing is under way while the clocks jump.
+        stage.wait_while_alive(QUIET, |_| slack.fake.call_count(), |_| false);
+        if slack.fake.call_count() == before {
+            jumps_without_a_call += 1;
+            // Nothing more is expected: two quiet jumps show that nothing comes twice.
+            if count() >= deliveries && jumps_without_a_call > 2 {
+                break;
+            }
+        } else {
+            jumps_without_a_call = 0;
+        }
+        stage.postgres.jump(TimeDelta::minutes(10));
+        slack.follow(&stage.postgres);
+    }
+
+    let answers = slack.answers(&places);
+    let lost: Vec<&String> = questions.iter().filter(|question| !answers.contains_key(*question)).collect();
+    let twice: Vec<String> = answers
+        .iter()
+        .filter(|(_, times)| **times > 1)
+        .map(|(question, times)| format!("{question} {times} times"))
+        .collect();
+    let calls = slack.calls("chat.postMessage");
+    let struck = calls.iter().filter(|call| call.fault.is_some()).count();
+    report.did(deliveries, "deliveries");
+    report.did(workspaces, "workspaces");
+    report.did(kills, "kills");
+    for (kind, times) in slack.faults() {
+        report.did(times, &format!("faults `{kind}`"));
+    }
+    report.must_be_none(&lost, "lost");
+    report.must_be_none(&twice, "twice");
+    report.saw(calls.len(), "calls to post");
+    report.saw(struck, "of them struck");
+    report.saw(slack.calls("conversations.history").len(), "looks into a channel's history");
+    report.finish();
+}

@@ -1,0 +1,158 @@
+//! G8. Slack's limits are kept: no post before a `Retry-After` is over, never more than one message a second in a channel, and
+//! one workspace's backlog does not delay another's.
+//!
+//! A limited workspace gets 429 on a third of its posts, each with `Retry-After: 1`, while its channels are given far more than
+//! a message a second takes away. Meanwhile another workspace has its usual few deliveries; how long each waits from the
+//! model's answer to the message is compared with the same deliveries while nothing else goes on.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use testkit::slack::{Call, Chaos, Fault};
+
+use crate::{
+    checker::Origin,
+    report::{Report, Size},
+    stage::{
+        Stage, model,
+        slack::{Place, SlackServer, next_window},
+    },
+};
+
+const WORKERS: usize = 2;
+/// A call that left before its workspace heard of the limit may arrive this much later.
+const UNDER_WAY: TimeDelta = TimeDelta::milliseconds(250);
+/// What the p95 delay of another workspace may differ by and count as unchanged: a notifier's own rhythm.
+const SAME_SECONDS: f64 = 2.0;
+/// Nothing comes any more.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn g8_slacks_limits_are_kept() {
+    let size = Size::of_this_run();
+    let mut report = Report::new("G8", "Slack's limits are kept, and one workspace delays no other", size);
+    let (limited_workspaces, limits, usual) = (size.pick(2, 10), size.count(20, 1_000), size.pick(12, 100));
+    let backlog = limits * 3;
+
+    let mut stage = Stage::new(0, Box::new(model::answers_at_once)).with("TIDINGS_AGENT_CONCURRENCY", "4");
+    let slack = SlackServer::start(&mut stage);
+    let limited = slack.places(&stage, 0, limited_workspaces, 2);
+    let other = slack.places(&stage, limited_workspaces, 1, 12);
+    let first = next_window(stage.postgres.now());
+    let (second, third) = (first + TimeDelta::hours(1), first + TimeDelta::hours(1) + TimeDelta::minutes(5));
+    let alone = slack.tasks(&stage, &other, usual, "alone", first);
+    let crowd = slack.tasks(&stage, &limited, backlog, "crowd", second);
+    let beside = slack.tasks(&stage, &other, usual, "beside", third);
+    slack.fake.misbehave(Some(Chaos {
+        seed: 8,
+        share: 0.34,
+        faults: vec![Fault::Limited { retry_after_seconds: 1 }],
+        methods: vec!["chat.postMessage".to_owned()],
+        teams: limited.iter().map(|place| place.team.clone()).collect(),
+    }));
+
+    stage.postgres.set_clock(first - TimeDelta::seconds(2), 1.0);
+    slack.follow(&stage.postgres);
+    stage.start_workers(WORKERS);
+    let arrived = |places: &[Place], questions: &[String]| {
+        let answers = slack.answers(places);
+        questions.iter().filter(|question| answers.contains_key(*question)).count()
+    };
+    let all_of = |questions: &[String], places: &[Place]| arrived(places, questions) == questions.len();
+    stage.wait_while_alive(PATIENCE, |_| slack.fake.call_count(), |_| all_of(&alone, &other));
+    let alone_delays = delays(&stage, &slack, &other, &alone);
+
+    stage.postgres.set_clock(second - TimeDelta::seconds(2), 1.0);
+    slack.follow(&stage.postgres);
+    // The backlog stands once its runs are over: then it is Slack alone that holds it.
+    stage.wait_while_alive(
+        PATIENCE,
+        |stage| stage.model.asked().len(),
+        |stage| {
+            let asked = stage.model.asked();
+            crowd.iter().all(|question| asked.iter().any(|asked| asked.question == *question))
+        },
+    );
+    let left = backlog - arrived(&limited, &crowd);
+    stage.postgres.set_clock(third - TimeDelta::seconds(2), 1.0);
+    slack.follow(&stage.postgres);
+    stage.wait_while_alive(PATIENCE, |_| slack.fake.call_count(), |_| all_of(&beside, &other));
+    let beside_delays = delays(&stage, &slack, &other, &beside);
+    stage.wait_while_alive(PATIENCE, |_| slack.fake.call_count(), |_| all_of(&crowd, &limited));
+
+    let posts = slack.calls("chat.postMessage");
+    let limits_given = posts.iter().filter(|call| call.fault.is_some()).count();
+    let early: Vec<String> = posts.iter().filter(|call| is_early(call)).map(describe).collect();
+    let too_fast: Vec<String> =
+        posts.iter().filter(|call| is_refused_by_channel(call)).map(describe).collect();
+    let (before, after) = (p95(&alone_delays), p95(&beside_delays));
+    report.did(limits_given, "429s with `Retry-After: 1`");
+    report.did(backlog, "deliveries in the backlog");
+    report.did(left, "of them waiting as the other workspace's came due");
+    report.must_be_none(&early, "posts before `Retry-After` was over");
+    report.must_be_none(&too_fast, "second messages within a second in a channel");
+    report.must_be_none(&missing(&slack, &limited, &crowd), "of the backlog lost");
+    report.must_be_none(&missing(&slack, &other, &[alone, beside].concat()), "of the other workspace's lost");
+    report.saw(format!("{before:.2}"), "s p95 delay of the other workspace alone");
+    report.saw(format!("{after:.2}"), "s p95 delay beside the backlog");
+    let slower = if after > before + SAME_SECONDS {
+        vec![format!("{after:.2} s after {before:.2} s")]
+    } else {
+        vec![]
+    };
+    report.must_be_none(&slower, "delays of another workspace");
+    report.finish();
+}
+
+/// From the model's answer to the message, in seconds, of each question that arrived.
+fn delays(stage: &Stage, slack: &SlackServer, places: &[Place], questions: &[String]) -> Vec<f64> {
+    let asked: HashMap<String, Instant> =
+        stage.model.asked().into_iter().map(|asked| (asked.question, asked.at)).collect();
+    let mut delays = Vec::new();
+    for message in
+        places.iter().flat_map(|place| &place.channels).flat_map(|channel| slack.fake.messages(channel))
+    {
+        let shown = format!("{} {}", message.text, serde_json::json!(message.blocks));
+        let Some(origin) = Origin::of(&shown) else { continue };
+        if let Some(asked_at) = asked.get(&origin.question)
+            && questions.contains(&origin.question)
+        {
+            delays.push((instant(&message.ts) - stage.postgres.at(*asked_at)).as_seconds_f64());
+        }
+    }
+    delays
+}
+
+/// A message's timestamp as an instant.
+fn instant(ts: &str) -> DateTime<Utc> {
+    let micros = ts.replace('.', "").parse().expect("a timestamp");
+    DateTime::from_timestamp_micros(micros).expect("an instant")
+}
+
+fn p95(delays: &[f64]) -> f64 {
+    let mut sorted = delays.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get((sorted.len() * 95).div_ceil(100).saturating_sub(1)).copied().unwrap_or(f64::INFINITY)
+}
+
+/// Whether a call came while its workspace had to wait, and could have known.
+fn is_early(call: &Call) -> bool {
+    call.told_to_wait_at.is_some_and(|told_at| call.at - told_at > UNDER_WAY)
+}
+
+/// Whether it was the channel's second within a second.
+fn is_refused_by_channel(call: &Call) -> bool {
+    call.outcome == "ratelimited" && call.fault.is_none() && call.told_to_wait_at.is_none()
+}
+
+fn describe(call: &Call) -> String {
+    format!("{:?} at {} in {:?}", call.outcome, call.at, call.channel)
+}
+
+fn missing(slack: &SlackServer, places: &[Place], questions: &[String]) -> Vec<String> {
+    let answers = slack.answers(places);
+    questions.iter().filter(|question| !answers.contains_key(*question)).cloned().collect()
+}

@@ -1,0 +1,198 @@
+//! A Slack on a stage: it enforces the published rules, its clock is PostgreSQL's, and its log is what readers saw.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
+use domain::{Clock, clock::SystemClock, schedule::Schedule, slack::SlackLinkedBy, task::TaskSpec};
+use serde_json::{Value, json};
+use store::{NewSlackInstallation, SlackTokenPair, Store};
+use testkit::slack::{Call, Courier, FakeSlack, Options};
+
+use super::{
+    Stage,
+    population::{self, Home},
+    postgres::Postgres,
+    words,
+};
+use crate::checker::Origin;
+
+/// This machine's clock, ahead by as much as PostgreSQL's: reconciliation looks in Slack at the times of our rows.
+#[derive(Clone, Debug, Default)]
+struct FollowingClock(Arc<AtomicI64>);
+
+impl Clock for FollowingClock {
+    fn now(&self) -> DateTime<Utc> {
+        SystemClock.now() + TimeDelta::milliseconds(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// A running Slack.
+pub(crate) struct SlackServer {
+    pub(crate) fake: FakeSlack,
+    clock: FollowingClock,
+}
+
+/// A workspace of ours and its counterpart in Slack.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) home: Home,
+    pub(crate) team: String,
+    /// The admin's account there, linked.
+    pub(crate) user: String,
+    pub(crate) channels: Vec<String>,
+}
+
+impl SlackServer {
+    /// Starts one beside the stage, with its log on disk, and tells all processes that start from now on where it is.
+    pub(crate) fn start(stage: &mut Stage) -> Self {
+        let clock = FollowingClock::default();
+        let options = Options {
+            clock: Arc::new(clock.clone()),
+            log: Some(stage.folder().join("slack.jsonl")),
+            ..Options::default()
+        };
+        let fake = stage.block_on(FakeSlack::start_with(options));
+        let app = fake.app();
+        for (name, value) in [
+            ("TIDINGS_SLACK_BASE_URL", fake.base_url().to_string()),
+            ("TIDINGS_SLACK_CLIENT_ID", app.client_id),
+            ("TIDINGS_SLACK_CLIENT_SECRET", app.client_secret),
+            ("TIDINGS_SLACK_SIGNING_SECRET", app.signing_secret),
+        ] {
+            stage.variables.push((name.to_owned(), value));
+        }
+        Self { fake, clock }
+    }
+
+    /// Sets its clock by PostgreSQL's.
+    pub(crate) fn follow(&self, postgres: &Postgres) {
+        self.clock.0.store(postgres.ahead().num_milliseconds(), Ordering::Relaxed);
+    }
+
+    /// A courier that signs as this Slack, at its time.
+    pub(crate) fn courier(&self) -> Courier {
+        self.fake.courier()
+    }
+
+    /// Makes `count` workspaces, each connected with a Slack of `channels` channels. Their names begin at number `first`.
+    pub(crate) fn places(&self, stage: &Stage, first: usize, count: usize, channels: usize) -> Vec<Place> {
+        stage.block_on(async {
+            let store = stage.store().await;
+            let mut places = Vec::new();
+            for number in first..first + count {
+                places.push(self.place(&store, number, channels).await);
+            }
+            store.close().await;
+            places
+        })
+    }
+
+    async fn place(&self, store: &Store, number: usize, channels: usize) -> Place {
+        let home = population::home(store, number, &population::no_data()).await;
+        let team = self.fake.add_team(&words(number));
+        let user = self.fake.add_user(&team, "reader", &format!("reader@{}.example", words(number)));
+        let channels = (0..channels)
+            .map(|channel| self.fake.add_channel(&team, &format!("room-{}", words(channel)), &[&user]))
+            .collect();
+        let installation = NewSlackInstallation {
+            team_id: team.clone(),
+            team_name: words(number),
+            enterprise_id: None,
+            app_id: "A00000000".to_owned(),
+            bot_user_id: self.fake.bot_user(&team),
+            scopes: Vec::new(),
+            tokens: SlackTokenPair {
+                bot_token: self.fake.install(&team),
+                refresh_token: None,
+                expires_in: None,
+            },
+            installed_by: home.admin,
+        };
+        store.slack_installation_put(&home.scope, &installation).await.expect("connected");
+        let by = SlackLinkedBy::Email;
+        store.slack_user_link(&home.scope, home.admin, &team, &user, by).await.expect("linked");
+        Place { home, team, user, channels }
+    }
+
+    /// Makes tasks that come due at `opens_at`, spread over the channels of `places`. Answers their questions' words, which
+    /// begin with `prefix`.
+    pub(crate) fn tasks(
+        &self,
+        stage: &Stage,
+        places: &[Place],
+        count: usize,
+        prefix: &str,
+        opens_at: DateTime<Utc>,
+    ) -> Vec<String> {
+        stage.block_on(async {
+            let store = stage.store().await;
+            let mut questions = Vec::new();
+            for number in 0..count {
+                let place = &places[number % places.len()];
+                let channel = &place.channels[(number / places.len()) % place.channels.len()];
+                let question = format!("{prefix}{}", words(number));
+                task(&store, &place.home, channel, &question, opens_at).await;
+                questions.push(question);
+            }
+            store.close().await;
+            questions
+        })
+    }
+
+    /// The calls of a method that were done or refused, in order.
+    pub(crate) fn calls(&self, method: &str) -> Vec<Call> {
+        self.fake.calls().into_iter().filter(|call| call.method == method).collect()
+    }
+
+    /// How many messages stand in Slack for each question, by its word.
+    pub(crate) fn answers(&self, places: &[Place]) -> HashMap<String, usize> {
+        let mut answers = HashMap::new();
+        for channel in places.iter().flat_map(|place| &place.channels) {
+            for message in self.fake.messages(channel) {
+                let shown = format!("{} {}", message.text, json!(message.blocks));
+                if let Some(origin) = Origin::of(&shown) {
+                    *answers.entry(origin.question).or_default() += 1;
+                }
+            }
+        }
+        answers
+    }
+
+    /// How many calls went wrong on demand, by how.
+    pub(crate) fn faults(&self) -> BTreeMap<String, usize> {
+        let mut faults = BTreeMap::new();
+        for fault in self.fake.calls().into_iter().filter_map(|call| call.fault) {
+            let kind = json!(fault)["kind"].as_str().unwrap_or_default().to_owned();
+            *faults.entry(kind).or_default() += 1;
+        }
+        faults
+    }
+}
+
+async fn task(store: &Store, home: &Home, channel: &str, question: &str, opens_at: DateTime<Utc>) {
+    let spec: Value = json!({
+        "title": "Torture", "prompt": format!("Which airline leads? Word: {question} ."),
+        "context": { "connectionIds": [home.connection] },
+        "schedule": {
+            "cadence": "daily", "timezone": "UTC",
+            "windowStart": format!("{:02}:{:02}", opens_at.hour(), opens_at.minute()),
+        },
+        "notification": { "slackChannels": [{ "id": channel, "name": "room" }] },
+        "expiresAt": opens_at + TimeDelta::hours(4),
+    });
+    let spec: TaskSpec = serde_json::from_value(spec).expect("a task");
+    let schedule = Schedule::parse(spec.schedule.clone(), "").expect("a schedule");
+    store.task_create(&home.scope, home.admin, &spec, &schedule).await.expect("a task");
+}
+
+/// The next whole hour but one, by PostgreSQL's clock: what comes due then is made before.
+pub(crate) fn next_window(now: DateTime<Utc>) -> DateTime<Utc> {
+    let hour = now.with_minute(0).and_then(|now| now.with_second(0)).and_then(|now| now.with_nanosecond(0));
+    hour.expect("a whole hour") + TimeDelta::hours(2)
+}
