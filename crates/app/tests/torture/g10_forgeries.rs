@@ -82,7 +82,7 @@ fn g10_forged_and_replayed_requests_are_refused() {
         let body = if is_event {
             let event = json!({ "type": "message", "channel": place.channels[0], "channel_type": "channel",
                 "user": place.user, "text": format!("Word: {word} ."), "ts": format!("{}.000100", 1_700_000_000 + number) });
-            slack.fake.event_body(&place.team, event)
+            slack.fake.event_body(&place.team, &event)
         } else {
             let payload = json!({ "type": "view_closed", "team": { "id": place.team }, "user": { "id": place.user }, "word": word });
             url::form_urlencoded::Serializer::new(String::new())

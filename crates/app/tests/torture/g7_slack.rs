@@ -36,7 +36,7 @@ fn g7_one_visible_message_per_delivery() {
     let slack = SlackServer::start(&mut stage);
     let places = slack.places(&stage, 0, workspaces, 12);
     let opens_at = next_window(stage.postgres.now());
-    let questions = slack.tasks(&stage, &places, deliveries, "q", opens_at);
+    let questions = SlackServer::tasks(&stage, &places, deliveries, "q", opens_at);
     slack.fake.misbehave(Some(Chaos {
         seed: 7,
         share: 0.2,

@@ -11,6 +11,9 @@ use tokio::task::JoinSet;
 
 use super::words;
 
+/// What rows seal the secrets with that they put into the store.
+pub(crate) const KEY: &str = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
 /// Tasks with one occurrence each, all in one window.
 #[derive(Clone, Debug)]
 pub(crate) struct Population {
@@ -59,8 +62,7 @@ pub(crate) fn no_data() -> NewConnection {
 
 /// A store for the row's own preparations.
 pub(crate) async fn store(url: &str, spread_minutes: i64) -> Store {
-    let key = SecretString::from("test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned());
-    let mut options = StoreOptions::new(url, Vault::parse(&key).expect("a key"));
+    let mut options = StoreOptions::new(url, Vault::parse(&SecretString::from(KEY)).expect("a key"));
     options.spread = TimeDelta::minutes(spread_minutes);
     Store::connect(options).await.expect("a store")
 }

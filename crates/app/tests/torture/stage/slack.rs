@@ -2,6 +2,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fs,
+    os::unix::fs::PermissionsExt as _,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -59,7 +61,12 @@ impl SlackServer {
         };
         let fake = stage.block_on(FakeSlack::start_with(options));
         let app = fake.app();
+        // The processes must be able to open the tokens that the row puts into the store.
+        let key_file = stage.folder().join("secret-key");
+        fs::write(&key_file, population::KEY).expect("a key file");
+        fs::set_permissions(&key_file, fs::Permissions::from_mode(0o600)).expect("its permissions");
         for (name, value) in [
+            ("TIDINGS_SECRET_KEY_FILE", key_file.display().to_string()),
             ("TIDINGS_SLACK_BASE_URL", fake.base_url().to_string()),
             ("TIDINGS_SLACK_CLIENT_ID", app.client_id),
             ("TIDINGS_SLACK_CLIENT_SECRET", app.client_secret),
@@ -123,7 +130,6 @@ impl SlackServer {
     /// Makes tasks that come due at `opens_at`, spread over the channels of `places`. Answers their questions' words, which
     /// begin with `prefix`.
     pub(crate) fn tasks(
-        &self,
         stage: &Stage,
         places: &[Place],
         count: usize,

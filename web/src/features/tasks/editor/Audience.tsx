@@ -48,7 +48,7 @@ export function Audience({ connectionIds, notification }: AudienceProps) {
       </ul>
       <p className="mt-2 text-sm text-ink-3">
         {data.usesAll
-          ? `Nothing is mentioned, so this counts all ${counted(data.connections.length, "connection")} that you may query.`
+          ? `Nothing is mentioned, so this counts ${data.connections.length === 1 ? "the one connection" : `all ${counted(data.connections.length, "connection")}`} that you may query.`
           : `Counted for ${joinWords(data.connections.map(({ name }) => name))}.`}{" "}
         Rights are looked at again each time something is sent.
       </p>
