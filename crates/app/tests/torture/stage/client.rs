@@ -1,6 +1,6 @@
 //! A client of the API: many requests at once, over connections of their own.
 
-use std::{sync::Once, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{UserId, access::Role};
@@ -33,10 +33,8 @@ pub(crate) struct Client(reqwest::Client);
 impl Client {
     #[expect(clippy::disallowed_methods, reason = "a caller of the API, not a part of Tidings")]
     pub(crate) fn new() -> Self {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            rustls::crypto::ring::default_provider().install_default().expect("the first provider");
-        });
+        // Another part of this process may have chosen the provider already; it is the same one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_LIMIT).build();
         Self(client.expect("a client"))
     }
