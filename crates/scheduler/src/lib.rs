@@ -111,13 +111,21 @@ impl Scheduler {
         }
     }
 
-    /// One pass over everything that the clock brings about, as of the store's now.
+    /// One pass over everything that the clock brings about, as of the store's now. Most find nothing, at a glance.
     ///
     /// The order matters after a downtime: runs that were left behind are dealt with before the occurrences that followed
     /// them, so that these find out rightly whether anything is still under way.
     pub async fn tick(&self) -> Result<Tick> {
-        let now = self.store.now().await?;
         let mut memory = self.memory();
+        let glance = self.store.glance(memory.watermark).await?;
+        let now = glance.now;
+        let is_sweep = is_over(memory.swept_at, now, self.options.sweep_every);
+        let is_clean_up = is_over(memory.cleaned_at, now, self.options.clean_every);
+        if !(glance.has_work || is_sweep || is_clean_up) {
+            memory.watermark = Some(glance.watermark);
+            self.remember(memory);
+            return Ok(Tick::default());
+        }
         let batch = self.options.batch;
         let mut tick = Tick::default();
 
@@ -131,7 +139,6 @@ impl Scheduler {
             tick.expired += expired;
         }
 
-        let is_sweep = is_over(memory.swept_at, now, self.options.sweep_every);
         if is_sweep {
             memory.watermark = None;
             memory.swept_at = Some(now);
@@ -152,12 +159,16 @@ impl Scheduler {
                 break;
             }
         }
-        if is_over(memory.cleaned_at, now, self.options.clean_every) {
+        if is_clean_up {
             self.store.expired_rows_delete().await?;
             memory.cleaned_at = Some(now);
         }
-        *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory;
+        self.remember(memory);
         Ok(tick)
+    }
+
+    fn remember(&self, memory: Memory) {
+        *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory;
     }
 
     fn memory(&self) -> Memory {

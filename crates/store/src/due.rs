@@ -44,7 +44,7 @@ pub struct DueClaim {
 }
 
 /// Rows with an earlier due time that were committed meanwhile are found again within this time, by looking back.
-const LOOK_BACK: TimeDelta = TimeDelta::seconds(5);
+pub(crate) const LOOK_BACK: TimeDelta = TimeDelta::seconds(5);
 /// Due rows that a worker takes at once, at least, however few places it has: enough for workspaces to take turns.
 const START_BATCH_MIN: u32 = 100;
 

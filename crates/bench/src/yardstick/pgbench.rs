@@ -5,10 +5,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Stdio,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, ensure};
-use chrono::NaiveDate;
+use anyhow::{Context as _, bail, ensure};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 use tokio::process::Command;
@@ -47,8 +48,13 @@ const GAPS: [(&str, &str); 13] = [
 ];
 /// Occurrences and runs of one transaction.
 const BATCH: u32 = 500;
-/// Rounds of a client beyond its share: it finds nothing while another starts what is due.
-const SPARE_ROUNDS: u32 = 200;
+/// Rounds of a client that no drain comes to: pgbench is ended when all is done. How many a client needs nobody can say, for
+/// it finds nothing while another starts what is due.
+const ROUNDS: u32 = 10_000_000;
+/// Between two looks whether all is done. They cost the server next to nothing, and are not in the time that is measured.
+const LOOK: Duration = Duration::from_millis(250);
+/// No drain takes so long.
+const PATIENCE: Duration = Duration::from_mins(5);
 /// One round of a client: two transactions, and a pause as a worker's when nothing was started.
 const SCRIPT: &str = "SELECT watermark, claimed, workspace_ids, run_ids, tokens FROM yardstick.due_start(:watermark::timestamptz, :batch::bigint) \\gset
 SELECT yardstick.run_succeed_all(:workspace_ids::uuid[], :run_ids::uuid[], :tokens::uuid[]);
@@ -78,23 +84,40 @@ pub(crate) async fn drain(
     let programs = programs(&mut connection).await?;
     let script = folder.join("same.pgbench");
     fs::write(&script, SCRIPT)?;
-    let rounds = 2 * batch.count.div_ceil(BATCH * clients) + SPARE_ROUNDS;
-    let output = Command::new(programs.join("pgbench"))
+    let mut running = Command::new(programs.join("pgbench"))
         .args(["--no-vacuum", "--protocol=prepared", "--define=watermark=1970-01-01"])
         .arg(format!("--define=batch={BATCH}"))
         .arg(format!("--client={clients}"))
-        .arg(format!("--transactions={rounds}"))
+        .arg(format!("--transactions={ROUNDS}"))
         .arg("--file")
         .arg(&script)
         .arg(&database.url)
         .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
-        .output()
-        .await
+        .spawn()
         .context("cannot run pgbench")?;
-    ensure!(output.status.success(), "pgbench failed: {}", String::from_utf8_lossy(&output.stderr));
+    let give_up = Instant::now() + PATIENCE;
+    while !is_done(&mut connection, due_at).await? {
+        if running.try_wait()?.is_some() {
+            let output = running.wait_with_output().await?;
+            bail!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        ensure!(Instant::now() < give_up, "pgbench is not done in time");
+        tokio::time::sleep(LOOK).await;
+    }
+    running.kill().await?;
     drain::check(&mut connection, batch, date).await?;
     Ok(f64::from(batch.count) / seconds(&mut connection, date).await?)
+}
+
+/// Whether nothing is due any more, and no run has begun and not ended.
+async fn is_done(connection: &mut PgConnection, due_at: DateTime<Utc>) -> anyhow::Result<bool> {
+    let is_done = sqlx::query_scalar(
+        "SELECT NOT EXISTS (SELECT FROM task_due WHERE due_at <= $1) AND NOT EXISTS (SELECT FROM run_queue)",
+    );
+    Ok(is_done.bind(due_at).fetch_one(connection).await?)
 }
 
 /// Where the server's programs lie.
