@@ -105,13 +105,21 @@ impl Store {
         Ok(if done.rows_affected() == 1 { SlackEventPut::Stored } else { SlackEventPut::Ignored })
     }
 
-    /// Claims up to `limit` events for `worker`, those that waited longest first, and of a conversation only the earliest.
-    pub async fn slack_event_claim(&self, worker: &str, limit: u32) -> Result<Vec<ClaimedSlackEvent>> {
+    /// Claims up to `limit` events of these kinds for `worker`, those that waited longest first, and of a conversation only the
+    /// earliest.
+    pub async fn slack_event_claim(
+        &self,
+        worker: &str,
+        kinds: &[SlackEventKind],
+        limit: u32,
+    ) -> Result<Vec<ClaimedSlackEvent>> {
+        let kinds: Vec<String> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
         let mut tx = self.begin_across().await?;
         let rows = sqlx::query!(
             r#"WITH ready AS (
                    SELECT workspace_id, event_id FROM slack_event AS waiting
                    WHERE state = 'pending' AND available_at <= $1 AND (lease_token IS NULL OR lease_until <= $1)
+                     AND kind = ANY ($5)
                      AND NOT EXISTS (
                          SELECT FROM slack_event AS other
                          WHERE other.workspace_id = waiting.workspace_id AND other.order_key = waiting.order_key
@@ -128,7 +136,8 @@ impl Store {
             tx.now,
             i64::from(limit),
             tx.now + SLACK_EVENT_LEASE,
-            worker
+            worker,
+            &kinds
         )
         .fetch_all(tx.db())
         .await?;

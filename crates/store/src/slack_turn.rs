@@ -52,6 +52,13 @@ pub struct SlackTurn {
     pub reply_state: Option<DeliveryState>,
 }
 
+impl SlackTurn {
+    /// Whether it has not ended yet.
+    pub const fn is_under_way(&self) -> bool {
+        matches!(self.status, TurnStatus::Queued | TurnStatus::Running)
+    }
+}
+
 impl Store {
     /// Asks what a message in Slack asks, in `thread_id` or in a new thread, which what is written there is about from now on. The
     /// same message again answers the turn that it has started. `Conflict::ThreadBusy` while the thread works on its last turn;

@@ -4,6 +4,11 @@
 //!
 //! A mail is lost when its reader never got that answer. Its Message-ID is stable when all copies that a reader got of an
 //! answer bear the same. A copy is what came again because nobody knew whether the first one had been taken.
+//!
+//! Switched off by hand, in the short form: the Message-ID made of the delivery's id (another at each attempt): 32 under another
+//! one. The second attempt after a send whose outcome nobody knows (`judge` calling it sent): 6 lost. The memory of a dead
+//! address (`mail_suppress` not called): nothing, for its destination is paused by then. That off as well: 49 attempts at a
+//! dead address.
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -18,7 +23,7 @@ use store::{NewUser, Store};
 use crate::{
     checker::Origin,
     report::{Report, Size},
-    stage::{Stage, model, pause, population, population::Home, wait_until, words},
+    stage::{QUIET, Stage, model, pause, population, population::Home, words},
 };
 
 const WORKERS: usize = 3;
@@ -50,7 +55,11 @@ fn g11_no_mail_is_lost_whatever_the_mail_server_does() {
     });
     stage.postgres.set_clock(population.opens_at - TimeDelta::minutes(30), 1.0);
     stage.start_workers(WORKERS);
-    wait_until("every dead address was tried", || stage.mail.refusals() >= dead);
+    // What was treated badly is tried again minutes later.
+    while !stage.wait_while_alive(QUIET, |stage| stage.mail.refusals(), |stage| stage.mail.refusals() >= dead)
+    {
+        stage.postgres.jump(TimeDelta::minutes(10));
+    }
     stage.settle(0);
     let tried_before = stage.mail.refusals();
 

@@ -4,8 +4,8 @@
 //! one to hold back.
 //!
 //! What had begun before is let go on, and is seen a moment later: a question counts as started after when it comes in more
-//! than [`ON_ITS_WAY`] after the answer, and a mail when it was taken more than [`MAIL_ON_ITS_WAY`] after it; the attempt was
-//! committed before.
+//! than [`Pace::on_its_way`] after the answer, and a mail when it was taken more than [`Pace::mail_on_its_way`] after it; the
+//! attempt was committed before.
 //!
 //! Seen with the mechanism switched off by hand (`delivery_attempt_start` without `refusal`, and `unknown` messages left alone
 //! by the deactivation): in the short form 6 of 40 races have a
@@ -34,10 +34,31 @@ use crate::{
     },
 };
 
-/// How long a question to the model may be on its way.
-const ON_ITS_WAY: Duration = Duration::from_millis(250);
-/// How long a mail may be on its way: connecting, greeting, its text, and the sync of the log.
-const MAIL_ON_ITS_WAY: Duration = Duration::from_secs(2);
+/// How long things take, and may take.
+struct Pace {
+    /// The longest that the model thinks: so late may come what was started too late.
+    thinks: Duration,
+    /// The latest that a race is over after its start: in the middle of the turn, or between the two attempts of its mail.
+    over_after: [Duration; 2],
+    /// How long a question to the model may be on its way.
+    on_its_way: Duration,
+    /// How long a mail may be on its way: connecting, greeting, its text, and the sync of the log.
+    mail_on_its_way: Duration,
+}
+
+/// For a machine that does other things by the way: all is slow.
+const SLOW: Pace = Pace {
+    thinks: Duration::from_millis(2_400),
+    over_after: [Duration::from_secs(5), Duration::from_secs(10)],
+    on_its_way: Duration::from_secs(1),
+    mail_on_its_way: Duration::from_secs(4),
+};
+const FAST: Pace = Pace {
+    thinks: Duration::from_millis(100),
+    over_after: [Duration::from_secs(1), Duration::from_secs(5)],
+    on_its_way: Duration::from_millis(250),
+    mail_on_its_way: Duration::from_secs(2),
+};
 /// Races at the same time.
 const AT_ONCE: usize = 16;
 
@@ -63,16 +84,16 @@ struct Over {
 fn g21_nothing_starts_after_a_deactivation() {
     let size = Size::of_this_run();
     let mut report = Report::new("G21", "nothing starts after a deactivation or a deletion", size);
-    let races = size.count(40, 500);
+    let (races, pace) = (size.count(40, 500), size.pick(SLOW, FAST));
 
     let mut stage = Stage::new(0, Box::new(two_steps))
         .with("TIDINGS_REQUESTS_PER_MINUTE", "1000000")
         .with("TIDINGS_RUNS_PER_MINUTE", "1000000");
     let home = stage.populate(0, 1, population::no_data()).homes.remove(0);
-    stage.model.think(Duration::from_millis(100));
+    stage.model.think(pace.thinks);
     let client = Client::new();
     let (_server, base) = stage.serve(&[]);
-    let (admin, races) = stage.block_on(prepare(&stage, &home, &client, &base, races));
+    let (admin, races) = stage.block_on(prepare(&stage, &home, (&client, &base), races, &pace));
     stage.start_workers(2);
 
     let over = stage.block_on(run_all(client, base, admin, races));
@@ -83,7 +104,7 @@ fn g21_nothing_starts_after_a_deactivation() {
     for asked in &asked {
         let Some(over) = over.get(&asked.question) else { continue };
         let late = asked.at.saturating_duration_since(over.at);
-        if late > ON_ITS_WAY {
+        if late > pace.on_its_way {
             late_questions.push(format!("{} {} ms late", asked.question, late.as_millis()));
         }
     }
@@ -92,7 +113,7 @@ fn g21_nothing_starts_after_a_deactivation() {
         mails.iter().filter_map(|mail| Some((mail, Origin::of(&mail.text)?.question))).collect();
     for (mail, question) in &answers {
         let Some(over) = over.get(question) else { continue };
-        if mail.at - over.clock > MAIL_ON_ITS_WAY.as_secs_f64() {
+        if mail.at - over.clock > pace.mail_on_its_way.as_secs_f64() {
             late_mails.push(format!("{question} to {} {:.1} s late", mail.to, mail.at - over.clock));
         }
     }
@@ -119,9 +140,9 @@ fn two_steps(asked: &Asked) -> (&'static str, Value) {
 async fn prepare(
     stage: &Stage,
     home: &Home,
-    client: &Client,
-    base: &str,
+    (client, base): (&Client, &str),
     races: usize,
+    pace: &Pace,
 ) -> (Person, Vec<Race>) {
     let store = stage.store().await;
     let now = stage.postgres.now();
@@ -154,7 +175,7 @@ async fn prepare(
             task: made.body["id"].as_str().expect("an id").to_owned(),
             is_deletion: number % 3 == 2,
             // Some in the middle of the turn, some between the two attempts of its mail.
-            after: Duration::from_millis(random.random_range(0..if number % 8 < 4 { 1_000 } else { 5_000 })),
+            after: random.random_range(Duration::ZERO..pace.over_after[number % 8 / 4]),
         });
     }
     store.close().await;

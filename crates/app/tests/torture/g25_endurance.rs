@@ -81,9 +81,11 @@ fn g25_five_times_the_load_is_refused_early() {
         Some(minutes) => Duration::from_secs_f64(minutes * 60.0),
         None => size.pick(Duration::from_secs(20), Duration::from_mins(30)),
     };
-    // What is let in is answered within this time, all but one in a hundred. In its short form the row shares its machine with
-    // other tests.
+    // In its short form the row shares its machine with other tests, which may begin at any moment. What is let in is answered
+    // within this time, all but one in a hundred; so much of what was served before is served still; and an answer that takes
+    // no longer than this is as before.
     let answered_within: u64 = size.pick(10_000, 5_000);
+    let (served_share, calm_within): (f64, u64) = size.pick((0.03, 500), (0.1, 50));
     let measured_for = size.pick(Duration::from_secs(5), Duration::from_secs(20));
 
     let mut stage = Stage::new(0, Box::new(model::answers_at_once))
@@ -122,13 +124,13 @@ fn g25_five_times_the_load_is_refused_early() {
     let recovered = loop {
         let after = percentile(&stage.block_on(calm(&load, Duration::from_secs(2))), 0.95);
         let elapsed = ended.elapsed();
-        let is_normal = after <= (2 * percentile(&before, 0.95)).max(50);
+        let is_normal = after <= (2 * percentile(&before, 0.95)).max(calm_within);
         if is_normal || elapsed > RECOVERED_WITHIN {
             break (is_normal, elapsed, after);
         }
     };
     stage.wait_while_alive(
-        Duration::from_secs(30),
+        Duration::from_mins(1),
         |stage| stage.mail.count(),
         |stage| checker::check(&population.questions, &stage.mail.mails()).lost.is_empty(),
     );
@@ -154,7 +156,7 @@ fn g25_five_times_the_load_is_refused_early() {
     report.must_reach(
         count(&answers, |status| status < 300) as f64 / served as f64 * measured_for.as_secs_f64()
             / length.as_secs_f64(),
-        0.1,
+        served_share,
         "of the load before served",
     );
     report.must_reach(count(&answers, |status| matches!(status, 429 | 503)) as f64, 1.0, "refused");

@@ -27,7 +27,7 @@ const DELIVERED: f64 = 99.9;
 fn g2_in_the_window() {
     let size = Size::of_this_run();
     let mut report = Report::new("G2", "started and delivered inside the window", size);
-    let (tasks, rate) = (size.count(100, 10_000), size.pick(75.0, 8.0));
+    let (tasks, rate) = (size.count(100, 10_000), size.pick(60.0, 8.0));
 
     // Long by PostgreSQL's clock, so that it is long enough by the workers'.
     let mut stage =
@@ -35,9 +35,9 @@ fn g2_in_the_window() {
     let population = stage.populate(tasks, 4, population::no_data());
     stage.postgres.set_clock(population.opens_at - TimeDelta::minutes(5), rate);
     stage.start_workers(WORKERS);
-    let patience = Duration::from_secs(15);
+    // The window's close ends it, and nothing else: before the first mail a busy machine may be long in starting workers.
     stage.wait_while_alive(
-        patience,
+        Duration::MAX,
         |stage| stage.mail.count(),
         |stage| stage.mail.count() >= tasks || stage.postgres.now() > population.closes_at,
     );

@@ -24,7 +24,7 @@ use crate::{
     checker::{self, Origin},
     report::{Report, Size},
     stage::{
-        Stage,
+        PATIENCE, Stage,
         model::{self, Asked},
         pause,
         postgres::Postgres,
@@ -180,7 +180,7 @@ fn connection(source: &Postgres) -> NewConnection {
 
 /// Waits for a worker to come to its point.
 fn has_died(process: &mut crate::stage::process::Process) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     while !process.has_ended() {
         if Instant::now() >= deadline {
             process.kill();

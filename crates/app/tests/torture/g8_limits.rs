@@ -1,9 +1,13 @@
 //! G8. Slack's limits are kept: no post before a `Retry-After` is over, never more than one message a second in a channel, and
 //! one workspace's backlog does not delay another's.
 //!
-//! A limited workspace gets 429 on a third of its posts, each with `Retry-After: 1`, while its channels are given far more than
+//! A limited workspace gets 429 on a third of its posts, each with `Retry-After: 2`, while its channels are given far more than
 //! a message a second takes away. Meanwhile another workspace has its usual few deliveries; how long each waits from the
 //! model's answer to the message is compared with the same deliveries while nothing else goes on.
+//!
+//! Switched off by hand, in the short form, both: the hold for `Retry-After` (`slack_post_end` told of none) and the channel's
+//! second of rest: 3 posts before `Retry-After` was over, in Slack's log when the run was broken off after six minutes on a very
+//! busy machine. No second message within a second was seen there: each took longer than that.
 
 use std::{
     collections::HashMap,
@@ -23,10 +27,11 @@ use crate::{
 };
 
 const WORKERS: usize = 2;
-/// A call that left before its workspace heard of the limit may arrive this much later.
-const UNDER_WAY: TimeDelta = TimeDelta::milliseconds(250);
-/// What the p95 delay of another workspace may differ by and count as unchanged: a notifier's own rhythm.
-const SAME_SECONDS: f64 = 2.0;
+/// What `Retry-After` says.
+const RETRY_AFTER_SECONDS: u32 = 2;
+/// A call that left before its workspace heard of the limit may arrive this much later: a busy machine takes its time to
+/// write down what a sender heard. A sender that does not heed the limit sends on until it ends.
+const UNDER_WAY: TimeDelta = TimeDelta::seconds(1);
 /// Nothing comes any more.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -36,6 +41,10 @@ fn g8_slacks_limits_are_kept() {
     let mut report = Report::new("G8", "Slack's limits are kept, and one workspace delays no other", size);
     let (limited_workspaces, limits, usual) = (size.pick(2, 10), size.count(20, 1_000), size.pick(12, 100));
     let backlog = limits * 3;
+    // What the p95 delay of another workspace may differ by and count as unchanged: a notifier's own rhythm. In the short form
+    // that is the slowest of a dozen, on a machine that does other things by the way; a backlog that is waited for takes half a
+    // minute.
+    let same_seconds = size.pick(8.0, 2.0);
 
     let mut stage = Stage::new(0, Box::new(model::answers_at_once)).with("TIDINGS_AGENT_CONCURRENCY", "4");
     let slack = SlackServer::start(&mut stage);
@@ -49,7 +58,7 @@ fn g8_slacks_limits_are_kept() {
     slack.fake.misbehave(Some(Chaos {
         seed: 8,
         share: 0.34,
-        faults: vec![Fault::Limited { retry_after_seconds: 1 }],
+        faults: vec![Fault::Limited { retry_after_seconds: RETRY_AFTER_SECONDS }],
         methods: vec!["chat.postMessage".to_owned()],
         teams: limited.iter().map(|place| place.team.clone()).collect(),
     }));
@@ -89,7 +98,7 @@ fn g8_slacks_limits_are_kept() {
     let too_fast: Vec<String> =
         posts.iter().filter(|call| is_refused_by_channel(call)).map(describe).collect();
     let (before, after) = (p95(&alone_delays), p95(&beside_delays));
-    report.did(limits_given, "429s with `Retry-After: 1`");
+    report.did(limits_given, &format!("429s with `Retry-After: {RETRY_AFTER_SECONDS}`"));
     report.did(backlog, "deliveries in the backlog");
     report.did(left, "of them waiting as the other workspace's came due");
     report.must_be_none(&early, "posts before `Retry-After` was over");
@@ -98,7 +107,7 @@ fn g8_slacks_limits_are_kept() {
     report.must_be_none(&missing(&slack, &other, &[alone, beside].concat()), "of the other workspace's lost");
     report.saw(format!("{before:.2}"), "s p95 delay of the other workspace alone");
     report.saw(format!("{after:.2}"), "s p95 delay beside the backlog");
-    let slower = if after > before + SAME_SECONDS {
+    let slower = if after > before + same_seconds {
         vec![format!("{after:.2} s after {before:.2} s")]
     } else {
         vec![]

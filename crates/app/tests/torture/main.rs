@@ -18,5 +18,6 @@ mod g5_clocks;
 mod g6_resume;
 mod g7_slack;
 mod g8_limits;
+mod g9_events;
 mod report;
 mod stage;

@@ -15,11 +15,13 @@ const UNNAMED_WAIT: TimeDelta = TimeDelta::seconds(30);
 
 /// What is called, and how often a workspace may.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Method {
-    name: &'static str,
-    rate: SlackRate,
+pub(crate) struct Method {
+    pub(crate) name: &'static str,
+    pub(crate) rate: SlackRate,
 }
 
+/// Slack's second tier.
+const TIER_2: SlackRate = SlackRate::per_minute(20);
 /// Slack's third tier.
 const TIER_3: SlackRate = SlackRate::per_minute(50);
 /// Slack's fourth tier.
@@ -35,6 +37,8 @@ impl Method {
     pub(super) const UPLOAD_URL: Self = Self { name: "files.getUploadURLExternal", rate: TIER_4 };
     pub(super) const UPLOAD_DONE: Self = Self { name: "files.completeUploadExternal", rate: TIER_4 };
     pub(super) const FILE_INFO: Self = Self { name: "files.info", rate: TIER_4 };
+    pub(crate) const REACTION_ADD: Self = Self { name: "reactions.add", rate: TIER_3 };
+    pub(crate) const REACTION_REMOVE: Self = Self { name: "reactions.remove", rate: TIER_2 };
 }
 
 /// A workspace's line to Slack.
@@ -93,7 +97,7 @@ impl<'a> Line<'a> {
 }
 
 /// How long Slack wants us to wait.
-pub(super) fn limited_for(retry_after: Option<std::time::Duration>) -> TimeDelta {
+pub(crate) fn limited_for(retry_after: Option<std::time::Duration>) -> TimeDelta {
     retry_after.and_then(|wait| TimeDelta::from_std(wait).ok()).unwrap_or(UNNAMED_WAIT)
 }
 

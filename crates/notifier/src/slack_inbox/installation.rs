@@ -95,9 +95,13 @@ impl SlackInbox {
         let workspace_id = scope.workspace_id();
         tracing::warn!(%workspace_id, error = error as &dyn std::error::Error, "Slack's channels were not listed");
         let Error::Slack(refusal) = error else { return };
-        if !is_dead(refusal) {
-            return;
+        if is_dead(refusal) {
+            self.end_refused(scope).await;
         }
+    }
+
+    /// Slack refuses the token, and will refuse it to the next who uses it: the installation is over.
+    pub(super) async fn end_refused(&self, scope: &Scope) {
         if let Err(error) = self.store.slack_installation_end(scope, SlackEnd::TokenRefused, None).await {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "an installation whose token is refused was not ended");

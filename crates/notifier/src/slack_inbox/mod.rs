@@ -1,12 +1,13 @@
 //! What came from Slack, worked on: questions and replies ([`talk`]), buttons ([`button`]), the app's own fate and the list of
-//! channels ([`installation`]).
+//! channels ([`installation`]); and the signs on messages that show it ([`sign`]).
 //!
 //! Whatever a message starts is written down with the message that started it, in one transaction, so that a worker may die at
 //! any moment and its event may be worked on again. What only Slack keeps (a reaction) may be set twice without harm; what would
-//! be seen twice (a note to one person) is rather lost than repeated.
+//! be seen twice (a note to one person) is rather lost than repeated. Signs are set beside: no question waits for one.
 
 mod button;
 mod installation;
+mod sign;
 mod talk;
 mod words;
 
@@ -21,6 +22,14 @@ use tokio::{task::JoinSet, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use self::sign::Sign;
+
+/// What somebody waits for.
+const ASKED: &[SlackEventKind] = &[SlackEventKind::Event, SlackEventKind::Interaction];
+/// What leads to a sign on a message, and to nothing else.
+const ENDED: &[SlackEventKind] = &[SlackEventKind::TurnEnded];
+/// The most signs under way at once. More are left out, or come later.
+const SIGNS_AT_ONCE: usize = 8;
 /// How long work on one event may take, well within its lease.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// An event that could not be worked on for this long is given up: nobody waits for it any more.
@@ -42,7 +51,7 @@ pub struct SlackInboxOptions {
     pub public_url: String,
     /// The name of this process in the rows that it holds.
     pub worker: String,
-    /// The most events under way at once.
+    /// The most events under way at once, beside signs on messages.
     pub parallel: u32,
     /// How often the inbox is looked at.
     pub poll: Duration,
@@ -78,6 +87,8 @@ pub struct SlackInbox {
 enum Step {
     /// It is dealt with, in this way: a code.
     Done(&'static str),
+    /// The same, and the message may show that we work on it.
+    Shown(&'static str, Sign),
     /// Something else has to happen first.
     Wait(TimeDelta),
 }
@@ -117,6 +128,7 @@ impl SlackInbox {
     pub async fn run(self, stopping: CancellationToken) {
         let inbox = Arc::new(self);
         let mut under_way = JoinSet::new();
+        let mut signs = JoinSet::new();
         let mut listing = JoinSet::new();
         let every = |period| {
             let mut ticks = tokio::time::interval(period);
@@ -135,18 +147,33 @@ impl SlackInbox {
                 }
                 _ = cleanings.tick() => inbox.clean().await,
                 Some(_) = listing.join_next() => {}
-                Some(ended) = under_way.join_next() => log_panic(&ended),
+                Some(ended) = under_way.join_next() => {
+                    let sign = without_panic(ended).flatten();
+                    if let Some(sign) = sign.filter(|_| signs.len() < SIGNS_AT_ONCE) {
+                        let inbox = Arc::clone(&inbox);
+                        signs.spawn(async move { inbox.show_working(sign).await });
+                    }
+                }
+                Some(ended) = signs.join_next() => { without_panic(ended); }
             }
             let free = inbox.parallel.saturating_sub(under_way.len() as u32);
-            for event in inbox.claim(free).await {
+            for event in inbox.claim(ASKED, free).await {
                 let inbox = Arc::clone(&inbox);
                 under_way.spawn(async move { inbox.work(&event).await });
+            }
+            let free = SIGNS_AT_ONCE.saturating_sub(signs.len());
+            for event in inbox.claim(ENDED, free as u32).await {
+                let inbox = Arc::clone(&inbox);
+                signs.spawn(async move { drop(inbox.work(&event).await) });
             }
         }
         // A list that was not read to its end is read again by another.
         listing.abort_all();
         while let Some(ended) = under_way.join_next().await {
-            log_panic(&ended);
+            without_panic(ended);
+        }
+        while let Some(ended) = signs.join_next().await {
+            without_panic(ended);
         }
     }
 
@@ -156,22 +183,25 @@ impl SlackInbox {
         self.clean().await;
         let mut worked = 0;
         loop {
-            let events = self.claim(self.parallel).await;
+            let mut events = self.claim(ASKED, self.parallel).await;
+            events.extend(self.claim(ENDED, self.parallel).await);
             if events.is_empty() {
                 return worked;
             }
             for event in events {
                 worked += 1;
-                self.work(&event).await;
+                if let Some(sign) = self.work(&event).await {
+                    self.show_working(sign).await;
+                }
             }
         }
     }
 
-    async fn claim(&self, limit: u32) -> Vec<ClaimedSlackEvent> {
+    async fn claim(&self, kinds: &[SlackEventKind], limit: u32) -> Vec<ClaimedSlackEvent> {
         if limit == 0 {
             return Vec::new();
         }
-        self.store.slack_event_claim(&self.worker, limit).await.unwrap_or_else(|error| {
+        self.store.slack_event_claim(&self.worker, kinds, limit).await.unwrap_or_else(|error| {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "events of Slack's could not be claimed"
@@ -188,8 +218,8 @@ impl SlackInbox {
         }
     }
 
-    /// Brings an event to its end, or puts it back.
-    async fn work(&self, event: &ClaimedSlackEvent) {
+    /// Brings an event to its end, or puts it back. Answers the sign that its message may show.
+    async fn work(&self, event: &ClaimedSlackEvent) -> Option<Sign> {
         let span = tracing::info_span!(
             "slack_event",
             event_id = event.lease.event_id,
@@ -200,19 +230,19 @@ impl SlackInbox {
         let worked = async {
             match tokio::time::timeout(PATIENCE, self.handle(event)).await {
                 Ok(Ok(step)) => self.note(event, step).await,
-                Ok(Err(error)) => self.put_back(event, error).await,
+                Ok(Err(error)) => self.put_back(event, error).await.map(|()| None),
                 Err(_) => {
-                    self.store
-                        .slack_event_again(&event.scope, &event.lease, retry_delay(event.attempts), true)
-                        .await
+                    let after = retry_delay(event.attempts);
+                    self.store.slack_event_again(&event.scope, &event.lease, after, true).await.map(|()| None)
                 }
             }
         };
-        if let Err(error) = worked.instrument(span.clone()).await {
+        worked.instrument(span.clone()).await.unwrap_or_else(|error| {
             let _entered = span.enter();
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "put down without an outcome; it is taken up again");
-        }
+            None
+        })
     }
 
     async fn handle(&self, event: &ClaimedSlackEvent) -> Result<Step, Error> {
@@ -227,8 +257,8 @@ impl SlackInbox {
                 self.pressed(scope, &interaction).await
             }
             SlackEventKind::TurnEnded => {
-                let turn: talk::EndedTurn = serde_json::from_value(event.payload.clone())?;
-                self.turn_ended(scope, &turn).await
+                let turn: sign::EndedTurn = serde_json::from_value(event.payload.clone())?;
+                self.turn_ended(scope, &turn, event.received_at).await
             }
         }
     }
@@ -241,14 +271,19 @@ impl SlackInbox {
         }
     }
 
-    async fn note(&self, event: &ClaimedSlackEvent, step: Step) -> store::Result<()> {
-        match step {
-            Step::Done(outcome) => {
-                tracing::info!(outcome, "dealt with");
-                self.store.slack_event_done(&event.scope, &event.lease, outcome).await
+    /// Notes how work on an event went. Answers the sign that its message may show from now on.
+    async fn note(&self, event: &ClaimedSlackEvent, step: Step) -> store::Result<Option<Sign>> {
+        let (outcome, sign) = match step {
+            Step::Done(outcome) => (outcome, None),
+            Step::Shown(outcome, sign) => (outcome, Some(sign)),
+            Step::Wait(after) => {
+                self.store.slack_event_again(&event.scope, &event.lease, after, false).await?;
+                return Ok(None);
             }
-            Step::Wait(after) => self.store.slack_event_again(&event.scope, &event.lease, after, false).await,
-        }
+        };
+        tracing::info!(outcome, "dealt with");
+        self.store.slack_event_done(&event.scope, &event.lease, outcome).await?;
+        Ok(sign)
     }
 
     /// After an error: tried again later where that may help, given up where it cannot.
@@ -325,9 +360,7 @@ fn chain_of(error: &Error) -> String {
     line
 }
 
-/// An event whose task panicked keeps its lease until it runs out, and is taken up then.
-fn log_panic(ended: &Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(%error, "work on an event of Slack's ended in a panic");
-    }
+/// What a task answered. An event whose task panicked keeps its lease until it runs out, and is taken up then.
+fn without_panic<T>(ended: Result<T, tokio::task::JoinError>) -> Option<T> {
+    ended.inspect_err(|error| tracing::error!(%error, "work on an event of Slack's ended in a panic")).ok()
 }

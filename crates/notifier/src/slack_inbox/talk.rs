@@ -1,39 +1,14 @@
-//! Questions and replies: who may ask, in which thread, and how they see that we heard.
+//! Questions and replies: who may ask, in which thread, and who is told why not.
 
 use chrono::TimeDelta;
-use domain::{
-    ThreadId,
-    delivery::DeliveryState,
-    slack::SlackNote,
-    task::PROMPT_MAX,
-    thread::{ThreadSource, TurnStatus},
-};
-use serde::Deserialize;
+use domain::{ThreadId, slack::SlackNote, task::PROMPT_MAX, thread::ThreadSource};
 use slack::{Class, Message, event::MessageEvent};
-use store::{
-    Conflict, NewQuestion, Scope, SlackMember, SlackPlace, SlackQuestion, SlackThread, SlackToken, SlackTurn,
-};
+use store::{Conflict, NewQuestion, Scope, SlackMember, SlackPlace, SlackQuestion, SlackThread, SlackToken};
 
-use super::{Error, SlackInbox, Step, words};
+use super::{Error, SlackInbox, Step, sign::Sign, words};
 
-/// On a message while we work on what it asks.
-const WORKING: &str = "eyes";
-/// On a message that was answered.
-const ANSWERED: &str = "white_check_mark";
-/// On a message whose question failed.
-const FAILED: &str = "warning";
 /// How often it is looked whether a thread is free for the next question.
 const BUSY_WAIT: TimeDelta = TimeDelta::seconds(2);
-/// How often it is looked whether an answer was posted.
-const POSTED_WAIT: TimeDelta = TimeDelta::seconds(1);
-
-/// Word that a turn which was asked in Slack has ended.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct EndedTurn {
-    thread_id: ThreadId,
-    turn_no: u32,
-}
 
 /// Something that a person said.
 struct Said<'a> {
@@ -62,7 +37,9 @@ impl SlackInbox {
             return Ok(Step::Done("own_message"));
         }
         if let Some(turn) = self.store.slack_turn_find(scope, &message.channel, &message.ts).await? {
-            return self.show_working(scope, &token, &turn).await;
+            // Only the sign of it may be missing.
+            let sign = turn.is_under_way().then(|| sign_for(scope, &token, message));
+            return Ok(sign.map_or(Step::Done("asked_before"), |sign| Step::Shown("asked_before", sign)));
         }
         let root_ts = message.thread_ts.clone().unwrap_or_else(|| message.ts.clone());
         let place = SlackPlace { channel_id: message.channel.clone(), root_ts };
@@ -135,7 +112,7 @@ impl SlackInbox {
         match self.store.slack_ask(said.scope, thread_id, &asked).await {
             Ok((thread_id, turn_no)) => {
                 tracing::info!(%thread_id, turn_no, "asked in Slack");
-                self.react(said.scope, said.token, &asked.place.channel_id, &asked.message_ts, WORKING).await
+                Ok(Step::Shown("asked", sign_for(said.scope, said.token, said.message)))
             }
             // What was said before it is still worked on; or another message has just made the thread.
             Err(store::Error::Conflict(Conflict::ThreadBusy | Conflict::Duplicate)) => {
@@ -145,71 +122,6 @@ impl SlackInbox {
                 Ok(Step::Done("not_allowed"))
             }
             Err(error) => Err(error.into()),
-        }
-    }
-
-    /// The message has started a turn before: only the sign of it may be missing.
-    async fn show_working(&self, scope: &Scope, token: &SlackToken, turn: &SlackTurn) -> Result<Step, Error> {
-        if !is_under_way(turn.status) {
-            return Ok(Step::Done("asked_before"));
-        }
-        self.react(scope, token, &turn.place.channel_id, &turn.message_ts, WORKING).await
-    }
-
-    /// A turn has ended: once what it says is posted, the message that asked shows it.
-    pub(super) async fn turn_ended(&self, scope: &Scope, ended: &EndedTurn) -> Result<Step, Error> {
-        let turn = self.store.slack_turn_get(scope, ended.thread_id, ended.turn_no).await?;
-        let Some(turn) = turn.filter(|turn| !is_under_way(turn.status)) else {
-            return Ok(Step::Done("no_turn"));
-        };
-        let is_posted = match turn.reply_state {
-            Some(DeliveryState::Pending | DeliveryState::Sending | DeliveryState::Unknown) => {
-                return Ok(Step::Wait(POSTED_WAIT));
-            }
-            Some(DeliveryState::Sent) => true,
-            Some(DeliveryState::Failed | DeliveryState::Withheld | DeliveryState::Suppressed) | None => false,
-        };
-        let Some(token) = self.token(scope, None).await? else { return Ok(Step::Done("not_connected")) };
-        let (channel, ts) = (&turn.place.channel_id, &turn.message_ts);
-        let removed = self.client.reactions_remove(&token.bot_token, channel, ts, WORKING).await;
-        if let Err(error) = removed {
-            return self.reaction_failed(scope, &token, error).await;
-        }
-        let mark = if is_posted && turn.status == TurnStatus::Answered { ANSWERED } else { FAILED };
-        self.react(scope, &token, channel, ts, mark).await
-    }
-
-    async fn react(
-        &self,
-        scope: &Scope,
-        token: &SlackToken,
-        channel: &str,
-        ts: &str,
-        mark: &'static str,
-    ) -> Result<Step, Error> {
-        match self.client.reactions_add(&token.bot_token, channel, ts, mark).await {
-            Ok(()) => Ok(Step::Done(mark)),
-            Err(error) => self.reaction_failed(scope, token, error).await,
-        }
-    }
-
-    /// A mark that cannot be made is not worth more: the message may be gone, or the app out of the channel.
-    async fn reaction_failed(
-        &self,
-        scope: &Scope,
-        token: &SlackToken,
-        error: slack::Error,
-    ) -> Result<Step, Error> {
-        match error.class() {
-            Class::Destination | Class::Ours => {
-                tracing::info!(code = error.code(), "a reaction could not be set");
-                Ok(Step::Done("no_reaction"))
-            }
-            Class::Installation if error.code() == Some("token_expired") => {
-                self.token(scope, Some(&token.bot_token)).await?;
-                Err(error.into())
-            }
-            Class::Retry { .. } | Class::Unknown | Class::Installation => Err(error.into()),
         }
     }
 
@@ -241,6 +153,12 @@ impl SlackInbox {
     }
 }
 
-const fn is_under_way(status: TurnStatus) -> bool {
-    matches!(status, TurnStatus::Queued | TurnStatus::Running)
+/// The sign that we work on what a message asks.
+fn sign_for(scope: &Scope, token: &SlackToken, message: &MessageEvent) -> Sign {
+    Sign {
+        scope: scope.clone(),
+        token: token.clone(),
+        channel_id: message.channel.clone(),
+        message_ts: message.ts.clone(),
+    }
 }

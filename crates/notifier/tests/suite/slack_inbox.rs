@@ -1,7 +1,7 @@
 //! What came from Slack, worked on against a fake that keeps Slack's rules (`testkit::slack`): who starts a turn, who is told
 //! what, and that nothing is done twice.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use domain::{
@@ -9,18 +9,20 @@ use domain::{
     access::Role,
     delivery::{DeliveryKind, DeliveryState},
     slack::{SlackEventKind, SlackLinkedBy},
+    thread::ThreadSource,
 };
 use notifier::slack_inbox::{SlackInbox, SlackInboxOptions};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use store::{
-    DeliveryOutcome, NewSlackEvent, NewSlackInstallation, SLACK_EVENT_LEASE, SLACK_EVENT_REST, SlackOrder,
-    SlackPlace, SlackTokenPair, Store, ThreadRights,
+    DeliveryOutcome, NewQuestion, NewSlackEvent, NewSlackInstallation, SLACK_EVENT_LEASE, SLACK_EVENT_REST,
+    SlackOrder, SlackPlace, SlackQuestion, SlackTokenPair, Store, ThreadRights,
 };
 use testkit::{
     World,
-    slack::{FakeSlack, Fault, Message},
+    slack::{Chaos, FakeSlack, Fault, Message},
 };
+use tokio_util::sync::CancellationToken;
 
 /// A connected workspace: its admin is `creator` in Slack, linked; `erin` is a member, linked; `stranger` is nobody here.
 struct Stage {
@@ -378,26 +380,94 @@ async fn our_own_words_bots_changes_and_removals_start_nothing() {
     assert_eq!((stage.turns().await, stage.notes().len()), (0, 0));
 }
 
-/// The worker dies after the turn was made and before the sign of it; the next one finds the turn and asks nothing again. Fails
-/// when `slack_ask` does not look for the message first: the second worker starts another turn or stumbles over the first.
+/// The worker dies after the turn was made and before it could say so; the next one finds the turn and asks nothing again.
 #[tokio::test]
 async fn a_worker_that_dies_in_the_middle_is_resumed_and_asks_nothing_twice() {
     let stage = Stage::new().await;
     let direct = stage.fake.direct_message(&stage.creator);
     let ts = stage.said("message", &direct, &stage.creator, "How many?", None).await;
     stage.world.step(SLACK_EVENT_REST);
-    // No sign can be set, and the event comes back, as after a death.
-    stage.fake.script("reactions.add", [Some(Fault::Html { status: 503 }), Some(Fault::AnswerDropped)]);
+    let held = stage.store().slack_event_claim("dead", &[SlackEventKind::Event], 1).await.expect("a claim");
+    assert_eq!(held.len(), 1);
+    let asked = SlackQuestion {
+        place: SlackPlace { channel_id: direct.clone(), root_ts: ts.clone() },
+        message_ts: ts.clone(),
+        slack_user_id: stage.creator.clone(),
+        asker_id: stage.world.user,
+        is_dm: true,
+        question: NewQuestion {
+            prompt: "How many?".into(),
+            connection_ids: vec![],
+            timezone: "UTC".into(),
+            source: ThreadSource::Slack,
+        },
+    };
+    stage.store().slack_ask(&stage.world.scope, None, &asked).await.expect("a turn");
+    assert_eq!(stage.inbox.run_once().await, 0, "it is held");
+    stage.world.step(SLACK_EVENT_LEASE);
     stage.inbox.run_once().await;
-    assert_eq!((stage.turns().await, stage.reactions(&direct, &ts).len()), (1, 0));
-    let other = inbox(stage.store(), &stage.fake);
-    for _ in 0..2 {
-        stage.world.step(SLACK_EVENT_LEASE);
-        other.run_once().await;
-    }
-    assert_eq!(stage.turns().await, 1);
+    assert_eq!((stage.turns().await, stage.outcomes("asked_before").await), (1, 1));
     assert_eq!(stage.reactions(&direct, &ts), ["eyes"]);
-    assert_eq!(stage.outcomes("eyes").await, 1);
+}
+
+/// Slack wants no sign for half a minute: the question is done all the same, and the reply below it starts its turn.
+#[tokio::test]
+async fn signs_that_slack_limits_are_left_out_or_late_and_hold_up_no_question() {
+    let stage = Stage::new().await;
+    let mention = format!("<@{}> first?", stage.bot);
+    stage.fake.script("reactions.add", [Some(Fault::Limited { retry_after_seconds: 30 })]);
+    let root = stage.said("app_mention", &stage.channel, &stage.creator, &mention, None).await;
+    stage.work().await;
+    assert_eq!((stage.turns().await, stage.outcomes("asked").await), (1, 1));
+    let direct = stage.fake.direct_message(&stage.erin);
+    stage.said("message", &direct, &stage.erin, "How many?", None).await;
+    stage.work().await;
+    assert_eq!(stage.outcomes("asked").await, 2);
+    let signs =
+        |stage: &Stage| stage.fake.calls().iter().filter(|call| call.method == "reactions.add").count();
+    assert_eq!(signs(&stage), 1, "none before Slack wants it");
+
+    for run in stage.world.claim().await {
+        stage.world.succeed(&run).await;
+    }
+    stage.post_replies().await;
+    stage.inbox.run_once().await;
+    let reply = stage.said("message", &stage.channel, &stage.creator, "second?", Some(&root)).await;
+    stage.work().await;
+    assert_eq!((stage.turns().await, stage.outcomes("asked").await), (3, 3));
+    assert!(stage.reactions(&stage.channel, &root).is_empty());
+    stage.world.step(TimeDelta::seconds(31));
+    stage.inbox.run_once().await;
+    assert_eq!(stage.reactions(&stage.channel, &root), ["white_check_mark"], "late");
+    assert!(stage.reactions(&stage.channel, &reply).is_empty(), "left out");
+}
+
+/// More questions than are worked on at once, and Slack answers no call for a sign: each is asked all the same.
+#[tokio::test]
+async fn slack_that_takes_no_sign_for_minutes_holds_up_nobody() {
+    let stage = Stage::new().await;
+    // None of these is answered while the test lasts.
+    stage.fake.misbehave(Some(Chaos {
+        seed: 1,
+        share: 1.0,
+        faults: vec![Fault::Slow { milliseconds: 3_600_000 }],
+        methods: vec!["reactions.add".into(), "reactions.remove".into()],
+        teams: vec![],
+    }));
+    let direct = stage.fake.direct_message(&stage.creator);
+    for number in 0..40 {
+        stage.said("message", &direct, &stage.creator, &format!("Question {number}?"), None).await;
+    }
+    stage.world.step(SLACK_EVENT_REST);
+    let working = tokio::spawn(inbox(stage.store(), &stage.fake).run(CancellationToken::new()));
+    let all_asked = async {
+        while stage.turns().await < 40 {
+            tokio::task::yield_now().await;
+        }
+    };
+    // Eight at a time, each for a minute, would take five.
+    tokio::time::timeout(Duration::from_mins(2), all_asked).await.expect("questions wait for no sign");
+    working.abort();
 }
 
 #[tokio::test]

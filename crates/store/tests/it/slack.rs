@@ -82,7 +82,8 @@ async fn put(world: &World, id: &str, order: Option<(&str, &str)>) -> SlackEvent
 }
 
 async fn claim(world: &World) -> Vec<ClaimedSlackEvent> {
-    world.store().slack_event_claim("test", 100).await.expect("a claim")
+    let kinds = [SlackEventKind::Event, SlackEventKind::TurnEnded];
+    world.store().slack_event_claim("test", &kinds, 100).await.expect("a claim")
 }
 
 async fn claimed_ids(world: &World) -> Vec<String> {

@@ -331,6 +331,11 @@ impl FakeSlack {
     pub fn call_count(&self) -> usize {
         self.shared.lock().log.calls().len()
     }
+
+    /// How many calls there were so far that are of a kind.
+    pub fn call_count_of(&self, is_meant: impl Fn(&Call) -> bool) -> usize {
+        self.shared.lock().log.calls().iter().filter(|call| is_meant(call)).count()
+    }
 }
 
 impl Inner {

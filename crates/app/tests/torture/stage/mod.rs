@@ -196,18 +196,26 @@ impl Stage {
 
     /// The same for any command that serves the API: `serve`, `up`.
     pub(crate) fn listen(&self, command: &str, variables: &[(&str, String)]) -> (Process, String) {
-        let name = format!("s{}", words(self.next_number()));
-        let port = free_port();
-        let mut variables: Vec<_> =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        variables.push(("TIDINGS_LISTEN".to_owned(), format!("127.0.0.1:{port}")));
-        let command = process::command(self, command, &name, &self.proxy(), &variables);
-        let process = process::start(self, command, name);
-        let base = format!("http://127.0.0.1:{port}");
-        wait_until("the API is ready", || {
-            ureq::get(format!("{base}/readyz")).call().is_ok_and(|answer| answer.status().is_success())
-        });
-        (process, base)
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let name = format!("s{}", words(self.next_number()));
+            let port = free_port();
+            let mut variables: Vec<_> =
+                variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            variables.push(("TIDINGS_LISTEN".to_owned(), format!("127.0.0.1:{port}")));
+            let command = process::command(self, command, &name, &self.proxy(), &variables);
+            let mut process = process::start(self, command, name);
+            let base = format!("http://127.0.0.1:{port}");
+            wait_until("the API is ready", || {
+                let ready = ureq::get(format!("{base}/readyz")).call();
+                process.has_ended() || ready.is_ok_and(|answer| answer.status().is_success())
+            });
+            // Somebody else may have taken the port in between.
+            if !process.has_ended() {
+                return (process, base);
+            }
+            assert!(Instant::now() < deadline, "{} ends before it is ready", process.name);
+        }
     }
 
     /// Waits until `is_so`, which is asked again and again; workers that end meanwhile are started again. Answers whether it
@@ -236,19 +244,23 @@ impl Stage {
 
     /// Moves PostgreSQL's clock ahead, so that leases, retries and the waits after a send whose outcome nobody knows run out,
     /// until twice in a row nothing comes of it: no request to the model and no mail. While fewer than `expected` deliveries
-    /// have come it is more patient: they may be lost, or the machine may be busy.
+    /// have come it is more patient: they may be lost, or the machine may be busy, and what is only slow must not lose its
+    /// lease again and again.
     pub(crate) fn settle(&mut self, expected: usize) {
         let effects = |stage: &Self| (stage.mail.count(), stage.model.asked().len());
+        let have_all_come = |stage: &Self| {
+            let deliveries: BTreeSet<String> =
+                stage.mail.mails().into_iter().map(|mail| mail.message_id).collect();
+            deliveries.len() >= expected
+        };
         let mut unchanged = 0;
         self.wait_while_alive(QUIET, effects, |_| false);
         loop {
             let before = effects(self);
             self.postgres.jump(TimeDelta::minutes(10));
-            self.wait_while_alive(QUIET, effects, |_| false);
+            self.wait_while_alive(patience(have_all_come(self)), effects, |_| false);
             unchanged = if effects(self) == before { unchanged + 1 } else { 0 };
-            let deliveries: BTreeSet<String> =
-                self.mail.mails().into_iter().map(|mail| mail.message_id).collect();
-            if unchanged >= if deliveries.len() < expected { 10 } else { 2 } {
+            if unchanged >= if have_all_come(self) { 2 } else { 10 } {
                 return;
             }
         }
@@ -280,6 +292,18 @@ impl Drop for Stage {
 
 /// Longer than any worker waits before it looks for work again, and to reach PostgreSQL again after a restart.
 pub(crate) const QUIET: Duration = Duration::from_secs(4);
+
+/// How long nothing must come before a clock jumps ahead, which takes the lease of whatever is under way. While something is
+/// missing it may be under way still: on a machine that has ten times as much to do as it can, each step takes that much longer.
+pub(crate) fn patience(have_all_come: bool) -> Duration {
+    if have_all_come {
+        return QUIET;
+    }
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: f64 = load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or_default();
+    let processors = thread::available_parallelism().map_or(1.0, |count| count.get() as f64);
+    QUIET.mul_f64((load / processors).clamp(2.0, 10.0))
+}
 
 /// A number in letters alone: 0 is `a`, 25 is `z`, 26 is `ba`.
 pub(crate) fn words(number: usize) -> String {

@@ -98,14 +98,20 @@ async fn complete(
     Json(request): Json<Value>,
 ) -> impl IntoResponse {
     let messages = request["messages"].as_array().cloned().unwrap_or_default();
+    let said: Vec<&str> = messages
+        .iter()
+        .filter(|message| message["role"] == "user")
+        .filter_map(|message| message["content"].as_str())
+        .collect();
     let asked = {
         let mut log = model.log.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = Asked {
             number: log.len(),
             at: Instant::now(),
             worker,
-            question: word_after(&messages, "Word: "),
-            connection: word_after(&messages, "\"connectionId\":\""),
+            // The last one: before it stand the earlier questions of its thread.
+            question: first_word(said.iter().rev().find_map(|text| text.rsplit_once("Word: "))),
+            connection: first_word(said.iter().find_map(|text| text.split_once("\"connectionId\":\""))),
             replies_seen: messages.iter().filter(|message| message["role"] == "assistant").count(),
         };
         log.push(asked.clone());
@@ -131,9 +137,8 @@ async fn complete(
     ([(CONTENT_TYPE, "text/event-stream")], body)
 }
 
-/// What stands behind `mark` in the messages, up to a space or a quote.
-fn word_after(messages: &[Value], mark: &str) -> String {
-    let said = messages.iter().filter_map(|message| message["content"].as_str());
-    let rest = said.filter_map(|text| text.split_once(mark)).map(|(_, rest)| rest).next().unwrap_or_default();
+/// What stands behind a mark, up to a space or a quote.
+fn first_word(around_mark: Option<(&str, &str)>) -> String {
+    let (_, rest) = around_mark.unwrap_or_default();
     rest.split([' ', '"', '\n']).next().unwrap_or_default().to_owned()
 }

@@ -17,7 +17,7 @@ use store::{NewSlackInstallation, SlackTokenPair, Store};
 use testkit::slack::{Call, Courier, FakeSlack, Options};
 
 use super::{
-    Stage,
+    Stage, patience,
     population::{self, Home},
     postgres::Postgres,
     words,
@@ -149,6 +149,31 @@ impl SlackServer {
             store.close().await;
             questions
         })
+    }
+
+    /// How many calls there were so far, but for signs on messages, which come when there is room.
+    pub(crate) fn effects(&self) -> usize {
+        self.fake.call_count_of(|call| !call.method.starts_with("reactions."))
+    }
+
+    /// How many messages were posted so far.
+    pub(crate) fn posts(&self) -> usize {
+        self.fake.call_count_of(|call| call.method == "chat.postMessage" && call.outcome == "ok")
+    }
+
+    /// Moves the clocks ahead, so that leases, retries and waits run out, until nothing comes of it any more. It is more patient
+    /// while not all has come.
+    pub(crate) fn settle(&self, stage: &mut Stage, has_all_come: impl Fn() -> bool) {
+        let mut unchanged = 0;
+        // Nothing is under way while the clocks jump.
+        stage.wait_while_alive(patience(has_all_come()), |_| self.effects(), |_| false);
+        while unchanged < if has_all_come() { 2 } else { 10 } {
+            let before = self.effects();
+            stage.postgres.jump(TimeDelta::minutes(10));
+            self.follow(&stage.postgres);
+            stage.wait_while_alive(patience(has_all_come()), |_| self.effects(), |_| false);
+            unchanged = if self.effects() == before { unchanged + 1 } else { 0 };
+        }
     }
 
     /// The calls of a method that were done or refused, in order.
