@@ -234,6 +234,11 @@ impl Store {
         })
     }
 
+    /// Returns when so much time has gone by, by the clock that due times are compared with.
+    pub async fn wait(&self, length: TimeDelta) {
+        self.time.wait(length).await;
+    }
+
     /// The instant that due times and leases are compared with: the database's clock.
     pub async fn now(&self) -> Result<DateTime<Utc>> {
         let now = sqlx::query_scalar!(r#"SELECT instant($1) AS "now!""#, self.time.given());
