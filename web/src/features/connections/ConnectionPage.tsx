@@ -14,6 +14,7 @@ import { LoadError } from "@/components/ui/notice";
 import { Page, Section } from "@/components/ui/page";
 import { Skeleton } from "@/components/ui/skeleton";
 import { deleteWithUndo } from "@/components/undo";
+import { count } from "@/lib/number";
 
 import { AudienceRule } from "./AudienceRule";
 import { TestOutcome } from "./connection-form";
@@ -94,6 +95,7 @@ function OneConnection({ connection }: { connection: DataConnection }) {
                 ["Kind", TYPE_WORDS[connection.type] ?? connection.type],
                 ["Place", placeInWords(connection) || "Not shown to you"],
                 ["State", <TestMark key="test" test={connection.lastTest} />],
+                ["Queries at once", count(connection.limits.concurrentQueries)],
                 ["You may", ACCESS_WORDS[connection.access]],
                 ["Created", <Time key="created" at={connection.createdAt} />],
               ]}
