@@ -264,14 +264,18 @@ function factsOf(delivery: DeliveryProof): [string, ReactNode][] {
       </span>,
     ]);
   }
-  repeatedBy.forEach((id, index) => {
+  if (repeatedBy.length > 0) {
     facts.push([
-      index === 0 ? "Repeated" : " ".repeat(index),
-      <DeliveryLink key={id} id={id}>
-        by a later delivery
-      </DeliveryLink>,
+      "Repeated",
+      <ul key="repeated">
+        {repeatedBy.map((id) => (
+          <li key={id}>
+            <DeliveryLink id={id}>by a later delivery</DeliveryLink>
+          </li>
+        ))}
+      </ul>,
     ]);
-  });
+  }
   return facts;
 }
 
