@@ -88,7 +88,7 @@ function OneConnection({ connection }: { connection: DataConnection }) {
       </div>
       <div className="grid gap-x-14 gap-y-8 xl:grid-cols-[minmax(0,1fr)_22rem]">
         <SchemaBrowser connectionId={connection.id} />
-        <div className="space-y-8">
+        <div className="min-w-0 space-y-8">
           <Section title="Settings">
             <Facts
               facts={[

@@ -234,7 +234,7 @@ function factsOf(delivery: DeliveryProof): [string, ReactNode][] {
     delivery;
   const facts: [string, ReactNode][] = [
     ["To", recipient.label],
-    ["By", WAYS[channel] ?? channel],
+    ["How", WAYS[channel] ?? channel],
     ["Queued", <Time key="queued" at={createdAt} />],
   ];
   if (providerId)

@@ -15,7 +15,7 @@ import { count } from "@/lib/number";
 /** The channels that tasks can write to. `known` is how many there are, of which the first are listed. */
 export function SlackChannels({ listedAt, known }: { listedAt: string | null; known: number }) {
   const [q, setQ] = useState("");
-  const { data, error, refetch } = useQuery({ ...slackChannelsQuery(q), placeholderData: keepPreviousData });
+  const { data, error, refetch } = useQuery({ ...slackChannelsQuery(q, listedAt), placeholderData: keepPreviousData });
   const listAgain = async () => {
     try {
       await listSlackChannelsAgain();
