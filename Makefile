@@ -3,12 +3,13 @@
 
 SHELL := /bin/bash
 setup := .config/setup.sh
+built := $(or $(CARGO_TARGET_DIR),target)
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## Start everything on http://127.0.0.1:8080 with a demo workspace
-	@exec target/debug/tidings up
+	@exec $(built)/debug/tidings up
 
 build: tools-run web ## Build the page and the binary
 	@echo "==> Building the binary (the first time takes some minutes)"
@@ -75,7 +76,7 @@ BENCH ?=
 bench: tools-run web $(yardstick)/node_modules/.package-lock.json ## Measure, beside graphile-worker: make bench BENCH="--quick --only queue"
 	@echo "==> Building with optimisations (the first time takes many minutes)"
 	@cargo build --release -p app --features bench
-	@target/release/tidings bench $(BENCH)
+	@$(built)/release/tidings bench $(BENCH)
 
 SIZE ?= full
 ROWS ?=

@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 [ -d .tools/oracle ] || { python3 -m venv .tools/oracle && .tools/oracle/bin/pip install --quiet tzdata==2025.2; }
 # The oracle's data, not the system's, must be used.
 PYTHONTZPATH="" .tools/oracle/bin/python "$oracle" --seed "$seed" --count 3000 > "$work/vectors.jsonl"
-target/debug/tidings schedule preview < "$work/vectors.jsonl" > "$work/ours.jsonl"
+"${CARGO_TARGET_DIR:-target}/debug/tidings" schedule preview < "$work/vectors.jsonl" > "$work/ours.jsonl"
 .tools/oracle/bin/python - "$work" <<'PY'
 import json, sys
 work = sys.argv[1]

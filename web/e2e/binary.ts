@@ -25,8 +25,9 @@ declare module "vitest" {
   }
 }
 
-const BINARY = process.env.TIDINGS_BINARY ?? fileURLToPath(new URL("../../target/debug/tidings", import.meta.url));
-const FAKE_SLACK = fileURLToPath(new URL("../../target/debug/fake-slack", import.meta.url));
+const BUILT = join(process.env.CARGO_TARGET_DIR ?? fileURLToPath(new URL("../../target", import.meta.url)), "debug");
+const BINARY = process.env.TIDINGS_BINARY ?? join(BUILT, "tidings");
+const FAKE_SLACK = join(BUILT, "fake-slack");
 const START_MS = 180_000;
 
 type Tidings = ChildProcessByStdio<Writable, Readable, Readable>;

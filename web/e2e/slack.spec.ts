@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, i
 
 import { PERSON } from "./binary";
 import { complaints, launch, newContext, signIn } from "./browser";
+import { order } from "./fake-slack";
 
 let browser: Browser;
 let page: Page;
@@ -27,17 +28,6 @@ interface Message {
   bot_id: string | null;
   text: string;
   reactions: Record<string, string[]>;
-}
-
-/** Gives the stand-in for Slack an order. */
-async function order<T>(what: Record<string, unknown>): Promise<T> {
-  const reply = await fetch(inject("slackControlUrl"), {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(what),
-  });
-  if (!reply.ok) throw new Error(`${String(what.do)}: ${reply.status} ${await reply.text()}`);
-  return (await reply.json()) as T;
 }
 
 describe("Slack", () => {

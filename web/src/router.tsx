@@ -4,6 +4,7 @@ import { RouteError, RouteNotFound } from "@/components/route-states";
 import { queryClient, setOnSignedOut } from "@/query-client";
 import { appRoute } from "@/routes/app";
 import { connectionRoute, connectionsRoute, newConnectionRoute } from "@/routes/connections";
+import { creditsRoute } from "@/routes/credits";
 import { deliveryRoute } from "@/routes/deliveries";
 import { homeRoute } from "@/routes/home";
 import { noticesRoute } from "@/routes/notices";
@@ -32,6 +33,7 @@ const routeTree = rootRoute.addChildren([
     deliveryRoute,
     outboxRoute.addChildren([outboxMailRoute]),
     noticesRoute,
+    creditsRoute,
     settingsRoute,
     webhooksRoute,
     slackRoute,

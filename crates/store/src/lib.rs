@@ -11,6 +11,7 @@ mod chart;
 mod connection;
 mod connection_slot;
 mod credit;
+mod credit_summary;
 mod credit_wait;
 mod delivery;
 mod delivery_batch;
@@ -85,6 +86,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub use connection::*;
 pub use connection_slot::*;
 pub use credit::{CreditOverview, CreditPool, CreditUsage};
+pub use credit_summary::{CreditDay, CreditPerson, CreditSummary, CreditTask};
 pub use delivery::*;
 pub use delivery_proof::*;
 pub use destination::{Destination, DestinationsOf};
@@ -234,6 +236,11 @@ impl Store {
             claim_memory: Arc::default(),
             handover: options.handover,
         })
+    }
+
+    /// Returns when so much time has gone by, by the clock that due times are compared with.
+    pub async fn wait(&self, length: TimeDelta) {
+        self.time.wait(length).await;
     }
 
     /// The instant that due times and leases are compared with: the database's clock.

@@ -1,6 +1,6 @@
 //! The clock that due times and leases are compared with.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -22,6 +22,17 @@ impl Time {
             Self::Stepped(clock) => Some(clock.now()),
         }
     }
+
+    /// Returns when so much time has gone by. A clock that stands still is stepped by it: nobody else may do so.
+    pub(crate) async fn wait(&self, length: TimeDelta) {
+        match self {
+            Self::Database => tokio::time::sleep(length.to_std().unwrap_or_default()).await,
+            Self::Stepped(clock) => {
+                clock.step(length.max(TimeDelta::zero()));
+                tokio::task::yield_now().await;
+            }
+        }
+    }
 }
 
 /// A clock that a test holds the other end of.
@@ -36,17 +47,21 @@ impl SteppedClock {
 
     /// What it shows.
     pub fn now(&self) -> DateTime<Utc> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.shown()
     }
 
     /// Sets it.
     pub fn set(&self, now: DateTime<Utc>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        *self.shown() = now;
     }
 
     /// Moves it ahead.
     pub fn step(&self, by: TimeDelta) {
-        self.set(self.now() + by);
+        *self.shown() += by;
+    }
+
+    fn shown(&self) -> MutexGuard<'_, DateTime<Utc>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

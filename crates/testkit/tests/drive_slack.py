@@ -3,7 +3,6 @@
 import json
 import sys
 import threading
-import time
 import urllib.parse
 import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -65,8 +64,7 @@ def posting_and_history():
 
 
 def threads():
-    root = client.chat_postMessage(channel=CHANNELS[1], text="root")["ts"]
-    time.sleep(1.05)
+    root = control("say", channel=CHANNELS[1], user=USER, text="root")
     client.chat_postMessage(channel=CHANNELS[1], text="reply", thread_ts=root)
     texts = [m["text"] for m in client.conversations_replies(channel=CHANNELS[1], ts=root)["messages"]]
     assert texts == ["root", "reply"]
@@ -195,7 +193,7 @@ def signed_events():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     control("app", app={"events_url": f"http://127.0.0.1:{server.server_port}/"})
     control("say", channel=CHANNELS[9], user=USER, text="hello")
-    assert arrived.wait(10)
+    assert arrived.wait(60)
     server.shutdown()
     verifier = SignatureVerifier(SECRET)
     for body, headers in received:

@@ -2,6 +2,7 @@ import createClient from "openapi-fetch";
 
 import { ApiError, toApiError } from "@/api/error";
 import type { paths } from "@/api/schema";
+import type { Page } from "@/api/types";
 
 /** The API, typed by its OpenAPI document. */
 export const client = createClient<paths>({ credentials: "same-origin" });
@@ -23,6 +24,18 @@ export async function unwrap<T>(request: Promise<Reply<T>>): Promise<T> {
   }
   if (!reply.response.ok) throw toApiError(reply.error, reply.response);
   return reply.data as T;
+}
+
+/** All pages of a list, one after the other, as one. */
+export async function everyPage<T>(fetchPage: (after: string | undefined) => Promise<Page<T>>): Promise<Page<T>> {
+  const all = await fetchPage(undefined);
+  const values = [...all.values];
+  for (let after = all.pagination.after; after !== null;) {
+    const next = await fetchPage(after);
+    values.push(...next.values);
+    after = next.pagination.after;
+  }
+  return { values, pagination: { before: null, after: null } };
 }
 
 /** A key that makes a repeated POST (a double click, a retry) act once. */

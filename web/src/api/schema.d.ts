@@ -19,6 +19,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/credits/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where the credits of the last days went, by day, by person and by task: all of it for admins, their own for others. */
+        get: operations["credit_summary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/credits/usage": {
         parameters: {
             query?: never;
@@ -2145,6 +2162,16 @@ export interface components {
              */
             waitingRuns: number;
         };
+        /** @description What a day cost. */
+        CreditDay: {
+            /** Format: double */
+            credits: number;
+            /**
+             * Format: date
+             * @description The day, by UTC.
+             */
+            day: string;
+        };
         /** @description Credits to give. */
         CreditGrant: {
             /**
@@ -2155,6 +2182,60 @@ export interface components {
             amount: number;
             /** @description What for, in up to 500 characters. */
             note?: string | null;
+        };
+        /** @description What one person's runs cost. */
+        CreditPerson: {
+            /** Format: double */
+            credits: number;
+            person: components["schemas"]["Person"];
+            /** Format: int64 */
+            runs: number;
+        };
+        /** @description Where the credits of the last days went. */
+        CreditSummary: {
+            /**
+             * Format: double
+             * @description What all of it cost.
+             */
+            credits: number;
+            /** @description The days that anything was used on, oldest first. */
+            days: components["schemas"]["CreditDay"][];
+            /**
+             * Format: date
+             * @description The first of these days, by UTC.
+             */
+            firstDay: string;
+            /**
+             * Format: date
+             * @description The last: today, by UTC.
+             */
+            lastDay: string;
+            /** @description Who used most, at most a hundred. */
+            people: components["schemas"]["CreditPerson"][];
+            /**
+             * Format: int64
+             * @description How many people used any.
+             */
+            peopleCount: number;
+            /** @description What cost most, at most a hundred. */
+            tasks: components["schemas"]["CreditTask"][];
+            /**
+             * Format: int64
+             * @description How many tasks used any; each person's questions count as one.
+             */
+            tasksCount: number;
+        };
+        /** @description What the runs of one task cost, or one person's questions. */
+        CreditTask: {
+            /** @description For whom they ran. */
+            creator: components["schemas"]["Person"];
+            /** Format: double */
+            credits: number;
+            /** Format: int64 */
+            runs: number;
+            taskId: components["schemas"]["TaskId"] | null;
+            /** @description Its title, for its creator alone; null for what is deleted, too. */
+            title: string | null;
         };
         /** @description What the runs of one task, or a person's questions, used on one day. */
         CreditUsage: {
@@ -4174,6 +4255,83 @@ export interface operations {
             };
             /** @description The body is of another media type. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    credit_summary: {
+        parameters: {
+            query?: {
+                /** @description The last so many days, today included: 1 to 366, 31 by default. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreditSummary"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

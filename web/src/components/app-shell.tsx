@@ -4,6 +4,7 @@ import {
   Bell,
   CalendarClock,
   ChevronsUpDown,
+  Coins,
   Database,
   Hash,
   LogOut,
@@ -29,7 +30,7 @@ const CommandPalette = lazy(() =>
 const isMac = /mac|iphone|ipad/i.test(navigator.userAgent);
 
 interface Destination {
-  to: "/tasks" | "/threads" | "/data" | "/outbox" | "/notices" | "/admin/slack" | "/settings";
+  to: "/tasks" | "/threads" | "/data" | "/outbox" | "/notices" | "/admin/slack" | "/credits" | "/settings";
   label: string;
   icon: ReactNode;
 }
@@ -41,6 +42,7 @@ const DESTINATIONS: Destination[] = [
   { to: "/outbox", label: "Outbox", icon: <Mail /> },
   { to: "/notices", label: "Notices", icon: <Bell /> },
   { to: "/admin/slack", label: "Slack", icon: <Hash /> },
+  { to: "/credits", label: "Credits", icon: <Coins /> },
   { to: "/settings", label: "Settings", icon: <Settings /> },
 ];
 
@@ -82,7 +84,7 @@ function useDestinations(): Destination[] {
   const { data: me } = useQuery(meQuery);
   return DESTINATIONS.filter(({ to }) => {
     if (to === "/outbox") return me?.features.outbox;
-    if (to === "/admin/slack") return me?.role === "admin";
+    if (to === "/admin/slack" || to === "/credits") return me?.role === "admin";
     return true;
   });
 }

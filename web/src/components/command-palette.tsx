@@ -91,7 +91,15 @@ function useCommands(): Group[] {
       { value: "threads", label: "Threads", href: "/threads" },
       { value: "data", label: "Data", href: "/data" },
       ...(me?.features.outbox ? [{ value: "outbox", label: "Outbox", href: "/outbox" }] : []),
+      { value: "notices", label: "Notices", href: "/notices" },
+      { value: "credits", label: "Credits", href: "/credits" },
       { value: "settings", label: "Settings", href: "/settings" },
+      ...(me?.role === "admin"
+        ? [
+            { value: "slack", label: "Slack", href: "/admin/slack" },
+            { value: "webhooks", label: "Webhooks", href: "/admin/webhooks" },
+          ]
+        : []),
     ];
     const groups: Group[] = [
       { value: "Go to", items: screens },

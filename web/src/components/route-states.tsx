@@ -19,6 +19,15 @@ export function RouteError({ error }: ErrorComponentProps) {
   );
 }
 
+/** The same where not even the shell is there, and with it no landmark. */
+export function AppError(props: ErrorComponentProps) {
+  return (
+    <main>
+      <RouteError {...props} />
+    </main>
+  );
+}
+
 /** An address that no screen has. It stands outside the shell, so it brings its own landmark. */
 export function RouteNotFound() {
   return (

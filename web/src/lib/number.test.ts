@@ -1,6 +1,18 @@
 import { describe, expect, it } from "vitest";
 
-import { readNumber, writeNumber } from "./number";
+import { amount, readNumber, writeNumber } from "./number";
+
+it("says an amount of credits shortly, however small it is", () => {
+  for (const [credits, words] of [
+    [0, "0"],
+    [1234.5678, "1,234.57"],
+    [0.001234, "0.0012"],
+    [0.000001, "0.000001"],
+    [-0.100001, "\u22120.1"],
+  ] as const) {
+    expect(amount(credits)).toBe(words);
+  }
+});
 
 describe("a number that was typed", () => {
   it("may have groups of three, a sign and decimals", () => {

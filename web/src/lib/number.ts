@@ -10,6 +10,14 @@ export function counted(value: number, one: string, many = `${one}s`): string {
   return `${whole.format(value)} ${value === 1 ? one : many}`;
 }
 
+const fromOne = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
+const belowOne = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
+
+/** An amount of credits, short: `1,234.5`, `0.0012`. */
+export function amount(credits: number): string {
+  return (Math.abs(credits) < 1 ? belowOne : fromOne).format(credits).replace("-", "\u2212");
+}
+
 /** A number as people write it: `500`, `-12.5`, `1,000`. NaN where it is none. */
 export function readNumber(text: string): number {
   const trimmed = text.trim().replace("\u2212", "-");

@@ -3,6 +3,7 @@ import { createRoute, redirect } from "@tanstack/react-router";
 import { ApiError } from "@/api/error";
 import { meQuery } from "@/api/queries/session";
 import { AppShell } from "@/components/app-shell";
+import { AppError } from "@/components/route-states";
 import { rootRoute } from "@/routes/root";
 
 /** Everything that needs a signed-in person. */
@@ -10,6 +11,7 @@ export const appRoute = createRoute({
   getParentRoute: () => rootRoute,
   id: "app",
   component: AppShell,
+  errorComponent: AppError,
   beforeLoad: async ({ context, location }) => {
     try {
       await context.queryClient.query({ ...meQuery, staleTime: "static" });

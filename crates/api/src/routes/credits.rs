@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::StatusCode};
 use chrono::NaiveDate;
-use domain::{Credits, TaskId};
+use domain::{Credits, TaskId, UserId};
 use serde::{Deserialize, Serialize};
 use store::CreditOverview;
 use utoipa::{IntoParams, ToSchema};
@@ -59,6 +59,60 @@ pub(crate) struct CreditUsage {
     credits: f64,
 }
 
+/// Where the credits of the last days went.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CreditSummary {
+    /// The first of these days, by UTC.
+    first_day: NaiveDate,
+    /// The last: today, by UTC.
+    last_day: NaiveDate,
+    /// What all of it cost.
+    credits: f64,
+    /// The days that anything was used on, oldest first.
+    days: Vec<CreditDay>,
+    /// Who used most, at most a hundred.
+    people: Vec<CreditPerson>,
+    /// How many people used any.
+    people_count: u64,
+    /// What cost most, at most a hundred.
+    tasks: Vec<CreditTask>,
+    /// How many tasks used any; each person's questions count as one.
+    tasks_count: u64,
+}
+
+/// What a day cost.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CreditDay {
+    /// The day, by UTC.
+    day: NaiveDate,
+    credits: f64,
+}
+
+/// What one person's runs cost.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CreditPerson {
+    person: Person,
+    runs: u64,
+    credits: f64,
+}
+
+/// What the runs of one task cost, or one person's questions.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CreditTask {
+    /// Null for questions.
+    #[schema(required)]
+    task_id: Option<TaskId>,
+    /// Its title, for its creator alone; null for what is deleted, too.
+    #[schema(required)]
+    title: Option<String>,
+    /// For whom they ran.
+    creator: Person,
+    runs: u64,
+    credits: f64,
+}
+
 /// Credits to give.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -85,8 +139,20 @@ pub(crate) struct UsageQuery {
     days: Option<i64>,
 }
 
+/// How far back.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SummaryQuery {
+    /// The last so many days, today included: 1 to 366, 31 by default.
+    #[param(minimum = 1, maximum = 366)]
+    days: Option<i64>,
+}
+
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(credit_get, credit_grant)).routes(routes!(credit_usage_list))
+    OpenApiRouter::new()
+        .routes(routes!(credit_get, credit_grant))
+        .routes(routes!(credit_usage_list))
+        .routes(routes!(credit_summary))
 }
 
 /// What the workspace has left, and used this month.
@@ -135,14 +201,36 @@ pub(crate) async fn credit_usage_list(
     caller: Caller,
     Query(query): Query<UsageQuery>,
 ) -> Result<axum::Json<List<CreditUsage>>> {
-    let days = query.days.unwrap_or(DAYS);
+    let days = days(query.days)?;
+    let page = page::page(query.limit, query.after.as_deref())?;
+    let usage = state.store.credit_usage_list(&caller.scope, whose(&caller), days, &page).await;
+    Ok(axum::Json(List::of(usage.or_refused("workspace")?, CreditUsage::from)))
+}
+
+/// Where the credits of the last days went, by day, by person and by task: all of it for admins, their own for others.
+#[utoipa::path(get, path = "/credits/summary", tag = "workspace", params(SummaryQuery),
+    responses((status = 200, body = CreditSummary)))]
+pub(crate) async fn credit_summary(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Query(query): Query<SummaryQuery>,
+) -> Result<axum::Json<CreditSummary>> {
+    let days = days(query.days)?;
+    let summary = state.store.credit_summary(&caller.scope, caller.user_id, whose(&caller), days).await;
+    Ok(axum::Json(summary.or_refused("workspace")?.into()))
+}
+
+fn days(asked: Option<i64>) -> Result<u32> {
+    let days = asked.unwrap_or(DAYS);
     if !(1..=DAYS_MAX).contains(&days) {
         return Err(Error::field("days", format!("must be a number from 1 to {DAYS_MAX}")));
     }
-    let page = page::page(query.limit, query.after.as_deref())?;
-    let creator_id = if caller.require_admin().is_ok() { None } else { Some(caller.user_id) };
-    let usage = state.store.credit_usage_list(&caller.scope, creator_id, days as u32, &page).await;
-    Ok(axum::Json(List::of(usage.or_refused("workspace")?, CreditUsage::from)))
+    Ok(days as u32)
+}
+
+/// Whose usage a caller is told: everybody's for admins, their own for others.
+fn whose(caller: &Caller) -> Option<UserId> {
+    if caller.require_admin().is_ok() { None } else { Some(caller.user_id) }
 }
 
 impl From<CreditOverview> for CreditBalance {
@@ -166,6 +254,49 @@ impl From<store::CreditUsage> for CreditUsage {
             runs: usage.runs,
             replies: usage.replies,
             credits: usage.credits.as_f64(),
+        }
+    }
+}
+
+impl From<store::CreditSummary> for CreditSummary {
+    fn from(summary: store::CreditSummary) -> Self {
+        Self {
+            first_day: summary.first_day,
+            last_day: summary.last_day,
+            credits: summary.credits.as_f64(),
+            days: summary.days.into_iter().map(CreditDay::from).collect(),
+            people: summary.people.into_iter().map(CreditPerson::from).collect(),
+            people_count: summary.people_count,
+            tasks: summary.tasks.into_iter().map(CreditTask::from).collect(),
+            tasks_count: summary.tasks_count,
+        }
+    }
+}
+
+impl From<store::CreditDay> for CreditDay {
+    fn from(day: store::CreditDay) -> Self {
+        Self { day: day.day, credits: day.credits.as_f64() }
+    }
+}
+
+impl From<store::CreditPerson> for CreditPerson {
+    fn from(spent: store::CreditPerson) -> Self {
+        Self {
+            person: Person { id: spent.user_id, name: spent.name },
+            runs: spent.runs,
+            credits: spent.credits.as_f64(),
+        }
+    }
+}
+
+impl From<store::CreditTask> for CreditTask {
+    fn from(spent: store::CreditTask) -> Self {
+        Self {
+            task_id: spent.task_id,
+            title: spent.title,
+            creator: Person { id: spent.creator_id, name: spent.creator_name },
+            runs: spent.runs,
+            credits: spent.credits.as_f64(),
         }
     }
 }

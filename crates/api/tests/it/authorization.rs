@@ -59,6 +59,7 @@ const EXPECTED: &[(&str, u16, u16)] = &[
     ("credit_get", 200, 200),
     ("credit_grant", 403, 403),
     ("credit_usage_list", 200, 200),
+    ("credit_summary", 200, 200),
     ("mail_settings_get", 403, 403),
     ("mail_settings_replace", 403, 403),
     ("grant_list", 404, 404),

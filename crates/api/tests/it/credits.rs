@@ -58,6 +58,16 @@ async fn credits_are_granted_used_and_told() {
     let second = api.get(&format!("/credits/usage?limit=1&after={after}")).await.expect(200);
     assert_eq!((&first["values"][0], &second["values"][0]), (&rows[0], &rows[1]));
 
+    let summary = api.get("/credits/summary").await.expect(200);
+    assert_eq!((&summary["credits"], &summary["days"][0]["credits"]), (&json!(1.600_001), &json!(1.600_001)));
+    assert_eq!(summary["people"][0]["person"]["name"], "ann", "who used most comes first");
+    assert_eq!((&summary["peopleCount"], &summary["tasksCount"]), (&json!(2), &json!(2)));
+    let tasks = &summary["tasks"];
+    assert_eq!((&tasks[0]["taskId"], &tasks[0]["title"]), (&Value::Null, &Value::Null), "ann's question");
+    assert_eq!((&tasks[1]["taskId"], &tasks[1]["title"]), (&made["id"], &made["title"]));
+    let own = api.call(&ann, Method::GET, "/credits/summary?days=1", None).await.expect(200);
+    assert_eq!((&own["credits"], &own["peopleCount"]), (&json!(1.6), &json!(1)), "others see their own");
+
     // Nothing is left: what a person waits for fails, and says why.
     let started = api.post("/threads", json!({"prompt": "How many?"})).await.expect(200);
     assert!(api.world.claim().await.is_empty());
@@ -80,8 +90,10 @@ async fn what_is_no_grant_is_refused() {
     let refused = api.call(&ann, Method::POST, "/credits", Some(json!({"amount": 1}))).await;
     assert_eq!(refused.expect(403)["code"], "FORBIDDEN");
     for days in [0, 367] {
-        let refused = api.get(&format!("/credits/usage?days={days}")).await.expect(422);
-        assert_eq!(refused["issues"][0]["path"], "days");
+        for list in ["usage", "summary"] {
+            let refused = api.get(&format!("/credits/{list}?days={days}")).await.expect(422);
+            assert_eq!(refused["issues"][0]["path"], "days");
+        }
     }
     assert_eq!(api.get("/credits").await.expect(200)["unlimited"], true);
 }

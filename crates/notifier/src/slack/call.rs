@@ -67,7 +67,7 @@ impl<'a> Line<'a> {
     ) -> Result<T, Stop> {
         match self.store.slack_call_take(self.scope, method.name, method.rate, PATIENCE).await? {
             Err(wait) => return Err(Stop::Later(wait)),
-            Ok(wait) => tokio::time::sleep(wait.to_std().unwrap_or_default()).await,
+            Ok(wait) => self.store.wait(wait).await,
         }
         let result = self.with_token(call).await;
         if let Err(Stop::Slack(Error::RateLimited { retry_after, .. })) = &result {

@@ -1,13 +1,11 @@
 //! One message: noted as begun, posted, and noted as there.
 
-use std::time::Duration;
-
+use chrono::TimeDelta;
 use domain::DeliveryId;
 use fail::fail_point;
 use serde_json::json;
 use slack::{Class, Error, Message, Metadata};
 use store::{DeliveryLease, SlackPostEnd, SlackPostStart};
-use tokio::time::Instant;
 
 use super::{
     call::{Line, limited_for},
@@ -19,9 +17,9 @@ use super::{
 pub(super) const METADATA_EVENT: &str = "tidings_delivery";
 
 /// The longest that a message waits here for its conversation to have rested; for a longer wait the delivery is put back.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: TimeDelta = TimeDelta::seconds(5);
 /// How often it is looked whether the conversation has rested.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
+const LOOK_AGAIN_AFTER: TimeDelta = TimeDelta::milliseconds(200);
 
 /// Where the messages of a delivery go.
 #[derive(Clone, Debug)]
@@ -67,18 +65,19 @@ pub(super) async fn post(
 
 /// Notes a message as begun, once its conversation and its workspace have rested.
 async fn begin(line: &Line<'_>, target: &Target<'_>, part: u32) -> Result<(), Stop> {
-    let until = Instant::now() + PATIENCE;
+    let mut waited = TimeDelta::zero();
     loop {
         let start = line.store.slack_post_start(line.scope, target.lease, target.lane, target.channel, part);
         let wait = match start.await? {
             SlackPostStart::Begun => return Ok(()),
             SlackPostStart::Wait(wait) => wait,
         };
-        let is_long = wait.to_std().is_ok_and(|wait| wait > PATIENCE);
-        if is_long || Instant::now() >= until {
+        if wait > PATIENCE || waited >= PATIENCE {
             return Err(Stop::Later(wait));
         }
-        tokio::time::sleep(wait.to_std().unwrap_or_default().min(LOOK_AGAIN_AFTER)).await;
+        let step = wait.min(LOOK_AGAIN_AFTER);
+        line.store.wait(step).await;
+        waited += step;
     }
 }
 

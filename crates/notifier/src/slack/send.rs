@@ -155,7 +155,7 @@ impl Notifier {
         if let Some(file) = &composed.attachment {
             let below = delivery.slack_thread_ts.as_deref().unwrap_or(&root);
             // It is a message, too, and the conversation is ours to rest in.
-            tokio::time::sleep(store::SLACK_CHANNEL_REST.to_std().unwrap_or_default()).await;
+            self.store.wait(store::SLACK_CHANNEL_REST).await;
             upload::csv(line, delivery.lease.delivery_id, file, &channel, below).await?;
         }
         Ok(format!("{channel} {root}"))

@@ -1,8 +1,7 @@
 //! Files, in Slack's three steps. Slack's id of a file is stored after the first step and its end after the third, so that a file
 //! that may be there already is looked at instead of being sent twice.
 
-use std::time::Duration;
-
+use chrono::TimeDelta;
 use fail::fail_point;
 use sha2::{Digest as _, Sha256};
 use slack::{Class, Error, File};
@@ -21,7 +20,7 @@ use crate::{
 /// How often Slack is asked whether it has looked at a picture yet: an image block with one that it has not is refused.
 const LOOKS_MAX: u32 = 6;
 /// Between two such questions.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(700);
+const LOOK_AGAIN_AFTER: TimeDelta = TimeDelta::milliseconds(700);
 /// The longest description of a picture, in characters.
 const ALT_MAX: usize = 1_000;
 
@@ -163,7 +162,7 @@ async fn wait_until_looked_at(line: &Line<'_>, mut file: File) -> Result<(), Sto
         if !file.mimetype.is_empty() {
             return Ok(());
         }
-        tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+        line.store.wait(LOOK_AGAIN_AFTER).await;
         let file_id = &file.id;
         file = line
             .call(Method::FILE_INFO, |client, token| async move { client.files_info(&token, file_id).await })

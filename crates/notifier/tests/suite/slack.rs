@@ -65,9 +65,9 @@ impl Scene {
         self.world.run(self.world.task(self.to_channel()).await).await
     }
 
-    /// Delivers what is due, while time goes by.
+    /// Delivers what is due. Whoever waits meanwhile steps the clock by it.
     async fn deliver(&self) -> u32 {
-        deliver(&self.world, &self.notifier).await
+        self.notifier.run_once().await
     }
 
     /// Delivers until nothing is unfinished, and answers how it ended.
@@ -119,20 +119,6 @@ fn notifier(world: &World, slack: &FakeSlack) -> Arc<Notifier> {
     let mut options = options_of(world);
     options.slack = Some(Slack { client: Client::new(net::vendor_client(), slack.base_url()), app });
     Arc::new(Notifier::new(options))
-}
-
-/// Delivers what is due, while time goes by: a second in less than a tenth.
-async fn deliver(world: &World, notifier: &Arc<Notifier>) -> u32 {
-    let delivering = notifier.run_once();
-    tokio::pin!(delivering);
-    loop {
-        tokio::select! {
-            tried = &mut delivering => return tried,
-            () = tokio::time::sleep(std::time::Duration::from_millis(20)) => {
-                world.database.time.step(TimeDelta::milliseconds(250));
-            }
-        }
-    }
 }
 
 fn blocks(message: &Message, kind: &str) -> Vec<Value> {
@@ -300,7 +286,7 @@ async fn two_notifiers_together_post_once_a_second_in_a_channel() {
     }
     let other = notifier(&scene.world, &scene.slack);
     for _ in 0..40 {
-        tokio::join!(scene.deliver(), deliver(&scene.world, &other));
+        tokio::join!(scene.deliver(), other.run_once());
         scene.world.database.time.step(TimeDelta::milliseconds(500));
     }
     for run in runs {

@@ -8,7 +8,7 @@ use domain::{
     step::StepBody,
     thread::ThreadSource,
 };
-use store::{AfterFailure, ClaimedRun, NewQuestion, Page, Store, StoreOptions, Vault};
+use store::{AfterFailure, ClaimedRun, CreditSummary, NewQuestion, Page, Store, StoreOptions, Vault};
 use testkit::{World, world};
 use tokio::task::JoinSet;
 
@@ -344,4 +344,26 @@ async fn usage_is_told_by_day_person_and_task() {
     let stranger = domain::UserId::new(world.database.time.now());
     let theirs = world.store().credit_usage_list(&world.scope, Some(stranger), 31, &Page::first(10)).await;
     assert!(theirs.expect("usage").values.is_empty());
+
+    let summary = async |reader, creator, days| {
+        world.store().credit_summary(&world.scope, reader, creator, days).await.expect("a summary")
+    };
+    let mine = summary(world.user, None, 31).await;
+    let days: Vec<_> = mine.days.iter().map(|day| format!("{} {}", day.day, day.credits)).collect();
+    assert_eq!(days, ["2026-03-02 0.4", "2026-03-03 0.8"]);
+    assert_eq!((mine.credits, mine.people_count, mine.tasks_count), (credits("1.2"), 1, 2));
+    assert_eq!((mine.people[0].user_id, mine.people[0].runs), (world.user, 4));
+    let titles = |summary: &CreditSummary| {
+        let mut titles: Vec<_> = summary.tasks.iter().map(|task| task.title.clone()).collect();
+        titles.sort();
+        titles
+    };
+    assert_eq!(titles(&mine), [None, Some(task.title.clone())], "questions have none");
+    // Fails where the title is not bound to the reader: what a task asks is its creator's alone.
+    assert_eq!(titles(&summary(stranger, None, 31).await), [None, None]);
+    assert_eq!(summary(world.user, None, 1).await.credits, credits("0.8"), "today alone");
+    let nothing = summary(stranger, Some(stranger), 31).await;
+    assert_eq!((nothing.credits, nothing.tasks_count), (Credits::default(), 0));
+    world.store().task_delete(&world.scope, task.id).await.expect("deleted");
+    assert_eq!(titles(&summary(world.user, None, 31).await), [None, None]);
 }

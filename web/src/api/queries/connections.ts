@@ -1,6 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 
-import { client, idempotencyKey, unwrap } from "@/api/client";
+import { client, everyPage, idempotencyKey, unwrap } from "@/api/client";
 import type {
   ConnectionBody,
   ConnectionChanges,
@@ -14,7 +14,8 @@ export const connectionKeys = { all: ["connections"] as const };
 
 export const connectionsQuery = queryOptions({
   queryKey: [...connectionKeys.all, "list"],
-  queryFn: () => unwrap(client.GET("/api/v1/data-connections", { params: { query: { limit: 100 } } })),
+  queryFn: () =>
+    everyPage((after) => unwrap(client.GET("/api/v1/data-connections", { params: { query: { limit: 100, after } } }))),
   staleTime: 30_000,
 });
 

@@ -1,6 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 
-import { client, unwrap } from "@/api/client";
+import { client, everyPage, unwrap } from "@/api/client";
 import type { MailSettings, NotificationPreferences, Token } from "@/api/types";
 
 export const preferencesQuery = queryOptions({
@@ -35,7 +35,8 @@ export function replaceMailSettings(settings: MailSettings): Promise<MailSetting
 
 export const tokensQuery = queryOptions({
   queryKey: ["tokens"],
-  queryFn: () => unwrap(client.GET("/api/v1/tokens")),
+  queryFn: () =>
+    everyPage((after) => unwrap(client.GET("/api/v1/tokens", { params: { query: { limit: 100, after } } }))),
 });
 
 /** The token itself is in this answer and never again. */

@@ -6,6 +6,8 @@ import type { SlackAccount } from "@/api/types";
 export const slackQuery = queryOptions({
   queryKey: ["slack"],
   queryFn: () => unwrap(client.GET("/api/v1/slack")),
+  // The channels of a new team are listed a moment after it is connected.
+  refetchInterval: ({ state: { data } }) => (data?.connected && data.team?.channelsListedAt === null ? 2_000 : false),
 });
 
 export const slackAccountQuery = queryOptions({
@@ -13,9 +15,10 @@ export const slackAccountQuery = queryOptions({
   queryFn: () => unwrap(client.GET("/api/v1/me/slack")),
 });
 
-export function slackChannelsQuery(q: string) {
+/** Channels by name, link or id; asked for anew when they were listed again. */
+export function slackChannelsQuery(q: string, listedAt: string | null = null) {
   return queryOptions({
-    queryKey: ["slack-channels", q],
+    queryKey: ["slack-channels", q, listedAt],
     queryFn: () => unwrap(client.GET("/api/v1/slack/channels", { params: { query: { q } } })),
   });
 }

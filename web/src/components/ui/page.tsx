@@ -25,7 +25,7 @@ export function Page({
       className={`w-full px-4 pt-6 pb-24 sm:px-8 lg:px-12 lg:pt-9 ${width === "wide" ? "max-w-[84rem]" : "max-w-[60rem]"}`}
     >
       <header className="mb-6 flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
-        <div className="min-w-0 flex-1 basis-52">
+        <div className="min-w-0 flex-1 basis-64">
           <h1 className={`break-words ${headingLook}`}>{heading ?? title}</h1>
           {lead ? <div className="mt-1 max-w-[70ch] text-ink-2">{lead}</div> : null}
         </div>

@@ -14,6 +14,7 @@ import { LoadError } from "@/components/ui/notice";
 import { Page, Section } from "@/components/ui/page";
 import { Skeleton } from "@/components/ui/skeleton";
 import { deleteWithUndo } from "@/components/undo";
+import { count } from "@/lib/number";
 
 import { AudienceRule } from "./AudienceRule";
 import { TestOutcome } from "./connection-form";
@@ -87,13 +88,14 @@ function OneConnection({ connection }: { connection: DataConnection }) {
       </div>
       <div className="grid gap-x-14 gap-y-8 xl:grid-cols-[minmax(0,1fr)_22rem]">
         <SchemaBrowser connectionId={connection.id} />
-        <div className="space-y-8">
+        <div className="min-w-0 space-y-8">
           <Section title="Settings">
             <Facts
               facts={[
                 ["Kind", TYPE_WORDS[connection.type] ?? connection.type],
                 ["Place", placeInWords(connection) || "Not shown to you"],
                 ["State", <TestMark key="test" test={connection.lastTest} />],
+                ["Queries at once", count(connection.limits.concurrentQueries)],
                 ["You may", ACCESS_WORDS[connection.access]],
                 ["Created", <Time key="created" at={connection.createdAt} />],
               ]}

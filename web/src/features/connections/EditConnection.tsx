@@ -10,10 +10,21 @@ import { Dialog } from "@/components/ui/dialog";
 import { Field } from "@/components/ui/field";
 import { Notice } from "@/components/ui/notice";
 import { say } from "@/components/ui/toast";
+import { readNumber } from "@/lib/number";
 
 import { placeRefusal } from "./connection-form";
 
-const FIELDS = ["name", "description", "hostname", "port", "database", "username", "password", "path"] as const;
+const FIELDS = [
+  "name",
+  "description",
+  "hostname",
+  "port",
+  "database",
+  "username",
+  "password",
+  "path",
+  "concurrentQueries",
+] as const;
 
 type Values = Record<(typeof FIELDS)[number], string>;
 
@@ -44,6 +55,7 @@ function EditDialog({ connection, onClose }: { connection: DataConnection; onClo
       username: postgres?.username ?? "",
       password: "",
       path: files?.path ?? "",
+      concurrentQueries: String(connection.limits.concurrentQueries),
     },
   });
   const { register, formState } = form;
@@ -59,7 +71,9 @@ function EditDialog({ connection, onClose }: { connection: DataConnection; onClo
       onClose();
     } catch (error) {
       setFailure(
-        placeRefusal(form, error, FIELDS, (path) => path.replace(/^connectionDetails\.(postgres|files)\./, "")),
+        placeRefusal(form, error, FIELDS, (path) =>
+          path.replace(/^(connectionDetails\.(postgres|files)|limits)\./, ""),
+        ),
       );
     }
   });
@@ -99,6 +113,20 @@ function EditDialog({ connection, onClose }: { connection: DataConnection; onClo
             <input type="text" spellCheck={false} className="control" {...register("path")} />
           </Field>
         ) : null}
+        <Field
+          label="Queries at once"
+          hint="1 to 100, of all runs and questions together; further ones wait their turn"
+          error={errors.concurrentQueries?.message}
+        >
+          <input
+            type="text"
+            inputMode="numeric"
+            className="control tabular"
+            {...register("concurrentQueries", {
+              validate: (text) => Number.isInteger(readNumber(text)) || "Write a whole number from 1 to 100.",
+            })}
+          />
+        </Field>
         {failure ? <Notice tone="bad">{failure}</Notice> : null}
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Cancel</Button>
@@ -113,7 +141,8 @@ function EditDialog({ connection, onClose }: { connection: DataConnection; onClo
 
 function toChanges(connection: DataConnection, values: Values) {
   const { name, description, hostname, port, database, username, password, path } = values;
-  const changes = { name: name.trim(), description: description.trim() || null };
+  const limits = { concurrentQueries: readNumber(values.concurrentQueries) };
+  const changes = { name: name.trim(), description: description.trim() || null, limits };
   const { postgres, files } = connection.connectionDetails;
   if (postgres) {
     const secrets = password ? { password } : {};

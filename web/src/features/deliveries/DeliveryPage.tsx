@@ -234,7 +234,7 @@ function factsOf(delivery: DeliveryProof): [string, ReactNode][] {
     delivery;
   const facts: [string, ReactNode][] = [
     ["To", recipient.label],
-    ["By", WAYS[channel] ?? channel],
+    ["How", WAYS[channel] ?? channel],
     ["Queued", <Time key="queued" at={createdAt} />],
   ];
   if (providerId)
@@ -264,14 +264,18 @@ function factsOf(delivery: DeliveryProof): [string, ReactNode][] {
       </span>,
     ]);
   }
-  repeatedBy.forEach((id, index) => {
+  if (repeatedBy.length > 0) {
     facts.push([
-      index === 0 ? "Repeated" : " ".repeat(index),
-      <DeliveryLink key={id} id={id}>
-        by a later delivery
-      </DeliveryLink>,
+      "Repeated",
+      <ul key="repeated">
+        {repeatedBy.map((id) => (
+          <li key={id}>
+            <DeliveryLink id={id}>by a later delivery</DeliveryLink>
+          </li>
+        ))}
+      </ul>,
     ]);
-  });
+  }
   return facts;
 }
 

@@ -50,8 +50,8 @@ function Block({ block }: { block: SlackBlock }): ReactNode {
     case "buttons":
       return (
         <p className="flex flex-wrap gap-2">
-          {block.labels.map((label) => (
-            <span key={label} className="rounded-md border border-line-strong px-2 py-0.5 text-sm text-ink-2">
+          {block.labels.map((label, index) => (
+            <span key={index} className="rounded-md border border-line-strong px-2 py-0.5 text-sm text-ink-2">
               {label}
             </span>
           ))}

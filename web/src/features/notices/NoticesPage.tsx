@@ -5,14 +5,15 @@ import { useEffect } from "react";
 import { newestNoticesQuery, noticesQuery, readNotices } from "@/api/queries/notices";
 import type { NoticeToPerson } from "@/api/types";
 import { Time } from "@/components/time";
-import { Button } from "@/components/ui/button";
 import { LoadError } from "@/components/ui/notice";
 import { Page } from "@/components/ui/page";
+import { ShowMore } from "@/components/ui/show-more";
 import { SkeletonRows } from "@/components/ui/skeleton";
 
 /** Word about one's tasks, newest first. Seen, they count as read; those that were new keep their mark until one leaves. */
 export function NoticesPage() {
-  const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery(noticesQuery);
+  const list = useInfiniteQuery(noticesQuery);
+  const { data, error, refetch } = list;
   const notices = data?.pages.flatMap(({ values }) => values);
   useRead(notices?.[0]);
   return (
@@ -29,11 +30,7 @@ export function NoticesPage() {
           ))}
         </ul>
       ) : null}
-      {hasNextPage ? (
-        <Button className="mt-4" busy={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-          Show more
-        </Button>
-      ) : null}
+      <ShowMore what="notices" list={list} />
     </Page>
   );
 }
@@ -64,7 +61,7 @@ function NoticeLine({ notice }: { notice: NoticeToPerson }) {
           {readAt === null ? <span className="sr-only">New: </span> : null}
           {headline}
         </p>
-        <p className="max-w-[68ch] text-ink-2">{advice}</p>
+        <p className="max-w-[68ch] break-words text-ink-2">{advice}</p>
         {details ? <p className="mt-1 max-w-[68ch] border-l pl-3 text-sm break-words text-ink-3">{details}</p> : null}
         <p className="mt-1 flex flex-wrap gap-x-4 text-sm text-ink-3">
           <Time at={createdAt} />

@@ -4,15 +4,17 @@ import { Link, Outlet, useParams } from "@tanstack/react-router";
 import { outboxQuery } from "@/api/queries/outbox";
 import type { OutboxMail } from "@/api/types";
 import { Time } from "@/components/time";
-import { Button, buttonClass } from "@/components/ui/button";
+import { buttonClass } from "@/components/ui/button";
 import { Empty } from "@/components/ui/empty";
 import { LoadError } from "@/components/ui/notice";
 import { Page } from "@/components/ui/page";
+import { ShowMore } from "@/components/ui/show-more";
 import { SkeletonRows } from "@/components/ui/skeleton";
 
 /** The mails that the dev transport kept, and the one that is open beside them. */
 export function OutboxPage() {
-  const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery(outboxQuery);
+  const list = useInfiniteQuery(outboxQuery);
+  const { data, error, refetch } = list;
   const { mailId } = useParams({ strict: false });
   const mails = data?.pages.flatMap(({ values }) => values);
   return (
@@ -28,11 +30,7 @@ export function OutboxPage() {
                 <MailLine key={mail.id} mail={mail} />
               ))}
             </ul>
-            {hasNextPage ? (
-              <Button className="mt-4" busy={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-                Show more
-              </Button>
-            ) : null}
+            <ShowMore what="mails" list={list} />
           </nav>
           <div className="min-w-0">
             {mailId ? (

@@ -65,7 +65,7 @@ export function NotificationPreferences() {
 /** Tasks whose messages one does not want, each with a way back. */
 function QuietTasks() {
   const queryClient = useQueryClient();
-  const { data } = useQuery(quietTasksQuery);
+  const { data, error, refetch } = useQuery(quietTasksQuery);
   const hearAgain = async (id: string, title: string) => {
     try {
       await quietTask(id, false);
@@ -77,6 +77,7 @@ function QuietTasks() {
     await queryClient.invalidateQueries({ queryKey: preferencesQuery.queryKey });
     await queryClient.invalidateQueries({ queryKey: quietTasksQuery.queryKey });
   };
+  if (error && !data) return <LoadError error={error} what="The tasks that you muted" onRetry={() => void refetch()} />;
   if (!data || data.values.length === 0) return null;
   return (
     <div>

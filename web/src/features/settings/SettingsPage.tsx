@@ -24,23 +24,33 @@ export function SettingsPage() {
         <Tokens />
         {me?.role === "admin" ? <AudiencePolicy /> : null}
         {me?.role === "admin" ? <MailDomains /> : null}
-        {me?.role === "admin" ? <ForAdmins /> : null}
+        <Workspace isAdmin={me?.role === "admin"} />
       </div>
     </Page>
   );
 }
 
-/** Where the workspace is set up. */
-function ForAdmins() {
+/** What has a screen of its own. */
+function Workspace({ isAdmin }: { isAdmin: boolean }) {
   return (
-    <Section title="For admins">
+    <Section title="Workspace">
       <ul>
         <li className="border-b py-2">
-          <Link to="/admin/webhooks" className="link font-medium">
-            Webhooks
+          <Link to="/credits" className="link font-medium">
+            Credits
           </Link>
-          <p className="text-sm text-ink-3">Tell other systems of runs, deliveries and tasks.</p>
+          <p className="text-sm text-ink-3">
+            {isAdmin ? "What is left, who used how much, and granting more." : "What is left, and what you used."}
+          </p>
         </li>
+        {isAdmin ? (
+          <li className="border-b py-2">
+            <Link to="/admin/webhooks" className="link font-medium">
+              Webhooks
+            </Link>
+            <p className="text-sm text-ink-3">Tell other systems of runs, deliveries and tasks.</p>
+          </li>
+        ) : null}
       </ul>
     </Section>
   );

@@ -10,11 +10,12 @@ import { Section } from "@/components/ui/page";
 import { SearchField } from "@/components/ui/search-field";
 import { SkeletonRows } from "@/components/ui/skeleton";
 import { say, sayError } from "@/components/ui/toast";
+import { count } from "@/lib/number";
 
-/** The channels that tasks can write to. */
-export function SlackChannels({ listedAt }: { listedAt: string | null }) {
+/** The channels that tasks can write to. `known` is how many there are, of which the first are listed. */
+export function SlackChannels({ listedAt, known }: { listedAt: string | null; known: number }) {
   const [q, setQ] = useState("");
-  const { data, error, refetch } = useQuery({ ...slackChannelsQuery(q), placeholderData: keepPreviousData });
+  const { data, error, refetch } = useQuery({ ...slackChannelsQuery(q, listedAt), placeholderData: keepPreviousData });
   const listAgain = async () => {
     try {
       await listSlackChannelsAgain();
@@ -58,6 +59,11 @@ export function SlackChannels({ listedAt }: { listedAt: string | null }) {
           <ChannelLine key={channel.id} channel={channel} />
         ))}
       </ul>
+      {data && !q && data.values.length < known ? (
+        <p className="py-3 text-sm text-ink-3">
+          The first {data.values.length} of {count(known)}. Search to find the others.
+        </p>
+      ) : null}
     </Section>
   );
 }

@@ -38,7 +38,7 @@ export function SlackPage() {
         {status?.connected && status.team ? (
           <>
             <SlackTeam team={status.team} isAdmin={isAdmin} />
-            {isAdmin ? <SlackChannels listedAt={status.team.channelsListedAt} /> : null}
+            {isAdmin ? <SlackChannels listedAt={status.team.channelsListedAt} known={status.team.channels} /> : null}
           </>
         ) : null}
       </div>

@@ -11,6 +11,7 @@ import { Facts } from "@/components/ui/facts";
 import { Notice } from "@/components/ui/notice";
 import { Section } from "@/components/ui/page";
 import { say, sayError } from "@/components/ui/toast";
+import { count } from "@/lib/number";
 
 import { ConnectButton } from "./ConnectButton";
 
@@ -32,7 +33,7 @@ export function SlackTeam({ team, isAdmin }: { team: Team; isAdmin: boolean }) {
         facts={[
           ["Team", team.name],
           ["Connected", <Time key="at" at={team.connectedAt} />],
-          ["Channels", `${team.channels} known; the app is in ${team.channelsJoined}`],
+          ["Channels", `${count(team.channels)} known; the app is in ${count(team.channelsJoined)}`],
         ]}
       />
       {team.missingScopes.length > 0 ? (

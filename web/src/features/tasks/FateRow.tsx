@@ -6,10 +6,12 @@ import { useState, type ReactNode } from "react";
 import { deliveriesQuery } from "@/api/queries/tasks";
 import type { Delivery, DeliveryCounts, Occurrence } from "@/api/types";
 import { Time } from "@/components/time";
+import { Button } from "@/components/ui/button";
 import { LoadError } from "@/components/ui/notice";
 import { Skeleton } from "@/components/ui/skeleton";
 import { checkInWords } from "@/lib/check";
 import { asSentence } from "@/lib/form";
+import { count } from "@/lib/number";
 
 import { deliveriesInWords, deliveryKindInWords, deliveryStateInWords, FateMark } from "./run-words";
 
@@ -43,7 +45,7 @@ export function FateRow(row: FateRowProps) {
               type="button"
               aria-expanded={isOpen}
               onClick={() => setOpen(!isOpen)}
-              className="-ml-1 inline-flex items-start gap-1 rounded-sm px-1 text-left hover:text-ink"
+              className="-ml-1 flex items-start gap-1 rounded-sm px-1 text-left hover:text-ink"
             >
               <ChevronRight
                 aria-hidden
@@ -90,16 +92,28 @@ const FALLBACKS: Record<string, string> = {
   slack_not_connected: "By email, since Slack is not connected to this workspace.",
 };
 
+/** So many of a run's messages are listed at first. */
+const SHOWN_AT_FIRST = 50;
+
 function Deliveries({ runId, zone }: { runId: string; zone: string }) {
   const { data, error, refetch } = useQuery(deliveriesQuery(runId));
+  const [isWhole, setWhole] = useState(false);
   if (error) return <LoadError error={error} what="The messages" onRetry={() => void refetch()} />;
   if (!data) return <Skeleton className="mt-2 h-5 w-64" />;
+  const shown = isWhole ? data.values : data.values.slice(0, SHOWN_AT_FIRST);
   return (
-    <ul className="mt-2 border-l pl-4 sm:ml-[9.5rem]">
-      {data.values.map((delivery) => (
-        <DeliveryLine key={delivery.id} delivery={delivery} zone={zone} />
-      ))}
-    </ul>
+    <div className="mt-2 border-l pl-4 sm:ml-[9.5rem]">
+      <ul>
+        {shown.map((delivery) => (
+          <DeliveryLine key={delivery.id} delivery={delivery} zone={zone} />
+        ))}
+      </ul>
+      {shown.length < data.values.length ? (
+        <Button look="quiet" className="-ml-3" onClick={() => setWhole(true)}>
+          Show all {count(data.values.length)} messages
+        </Button>
+      ) : null}
+    </div>
   );
 }
 
@@ -109,7 +123,7 @@ function DeliveryLine({ delivery, zone }: { delivery: Delivery; zone: string }) 
   const kindWords = deliveryKindInWords(kind);
   return (
     <li className="flex flex-wrap gap-x-4 py-1">
-      <span className="min-w-40">{recipient.label}</span>
+      <span className="min-w-40 break-all">{recipient.label}</span>
       <span className="text-ink-2">
         {CHANNELS[channel] ?? channel}
         {kindWords ? `, ${kindWords}` : ""}

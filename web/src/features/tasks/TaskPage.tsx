@@ -112,7 +112,7 @@ function OneTask({ task }: { task: Task }) {
           </Section>
           <Timeline task={task} />
         </div>
-        <div className="space-y-8">
+        <div className="min-w-0 space-y-8">
           <Section title="Settings">
             <TaskFacts task={task} />
           </Section>

@@ -6,11 +6,12 @@ import { useMemo } from "react";
 import { meQuery } from "@/api/queries/session";
 import { tasksQuery } from "@/api/queries/tasks";
 import type { Task } from "@/api/types";
-import { Button, buttonClass } from "@/components/ui/button";
+import { buttonClass } from "@/components/ui/button";
 import { Empty } from "@/components/ui/empty";
 import { LoadError } from "@/components/ui/notice";
 import { Page } from "@/components/ui/page";
 import { SearchField } from "@/components/ui/search-field";
+import { ShowMore } from "@/components/ui/show-more";
 import { SkeletonRows } from "@/components/ui/skeleton";
 import { useHidden } from "@/components/undo";
 
@@ -29,7 +30,8 @@ const STATUSES: [Task["status"] | undefined, string][] = [
 export function TasksPage() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
-  const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery(tasksQuery(search));
+  const list = useInfiniteQuery(tasksQuery(search));
+  const { data, error, refetch } = list;
   const { data: me } = useQuery(meQuery);
   const isGuest = me?.role === "guest";
   const hidden = useHidden();
@@ -94,11 +96,7 @@ export function TasksPage() {
               </Link>
             </p>
           ) : null}
-          {hasNextPage ? (
-            <Button className="mt-4" busy={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-              Show more
-            </Button>
-          ) : null}
+          <ShowMore what="tasks" list={list} />
         </>
       )}
     </Page>

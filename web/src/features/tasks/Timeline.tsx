@@ -43,6 +43,9 @@ export function Timeline({ task }: { task: Task }) {
             />
           ))}
         </ul>
+        {data && data.pagination.after !== null ? (
+          <p className="py-2 text-sm text-ink-3">Older ones are not listed here.</p>
+        ) : null}
       </Section>
       {upcoming.length > 0 ? (
         <Section title="To come">

@@ -64,8 +64,8 @@ export function AnswerView({ turn, answer, data, openFigure, onFigure }: AnswerV
         <section aria-label="What to know" className="max-w-[68ch] border-l-2 border-warn pl-4 text-ink-2">
           <h3 className="text-sm font-medium text-ink">What to know</h3>
           <ul className="mt-1 space-y-1">
-            {caveats.map((caveat) => (
-              <li key={caveat}>
+            {caveats.map((caveat, index) => (
+              <li key={index}>
                 <FigureText text={caveat} {...figureProps} />
               </li>
             ))}

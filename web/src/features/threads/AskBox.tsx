@@ -20,7 +20,7 @@ interface AskBoxProps {
 
 /** Where a question is typed. Enter sends it. */
 export function AskBox({ label, placeholder, ask, disabledReason, autoFocus = false }: AskBoxProps) {
-  const { data: connections } = useQuery(connectionsQuery);
+  const { data: connections, isPending } = useQuery(connectionsQuery);
   const [prompt, setPrompt] = useState("");
   const [sent, setSent] = useState(0);
   const [isSending, setSending] = useState(false);
@@ -44,12 +44,14 @@ export function AskBox({ label, placeholder, ask, disabledReason, autoFocus = fa
 
   return (
     <div className="flex flex-col gap-1">
-      {connections ? (
+      {isPending ? (
+        <div className="control h-[6.25rem]" aria-busy="true" />
+      ) : (
         <PromptEditor
           key={sent}
           initial=""
           onChange={setPrompt}
-          mentionables={connections.values.map(({ id, name }) => ({ kind: "connection", id, label: name }))}
+          mentionables={(connections?.values ?? []).map(({ id, name }) => ({ kind: "connection", id, label: name }))}
           label={label}
           placeholder={placeholder}
           minHeight={3.75}
@@ -68,8 +70,6 @@ export function AskBox({ label, placeholder, ask, disabledReason, autoFocus = fa
             Ask
           </Button>
         </PromptEditor>
-      ) : (
-        <div className="control h-[6.25rem]" aria-busy="true" />
       )}
       <FieldError message={failure} />
     </div>

@@ -48,6 +48,17 @@ export function Markdown({ text, ...figureProps }: FigureProps & { text: string 
     h1: ({ children }) => <h3>{children}</h3>,
     h2: ({ children }) => <h3>{children}</h3>,
     h3: ({ children }) => <h3>{children}</h3>,
+    // What may scroll must be reachable by keyboard.
+    table: ({ children }) => (
+      <div tabIndex={0} role="group" aria-label="Table" className="overflow-x-auto">
+        <table>{children}</table>
+      </div>
+    ),
+    pre: ({ children }) => (
+      <pre tabIndex={0} role="group" aria-label="Preformatted text">
+        {children}
+      </pre>
+    ),
     "figure-link": ({ id }: { id: string }) => {
       const figure = figures.find((one) => one.id === id);
       return figure ? <FigureLink figure={figure} {...figureProps} /> : null;

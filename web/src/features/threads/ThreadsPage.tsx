@@ -5,10 +5,10 @@ import { meQuery } from "@/api/queries/session";
 import { askQuestion, threadKeys, threadsQuery } from "@/api/queries/threads";
 import type { ThreadSummary } from "@/api/types";
 import { Time } from "@/components/time";
-import { Button } from "@/components/ui/button";
 import { LoadError } from "@/components/ui/notice";
 import { Page } from "@/components/ui/page";
 import { SearchField } from "@/components/ui/search-field";
+import { ShowMore } from "@/components/ui/show-more";
 import { SkeletonRows } from "@/components/ui/skeleton";
 import { plainPrompt } from "@/lib/mention";
 
@@ -21,7 +21,8 @@ export function ThreadsPage() {
   const { q } = route.useSearch();
   const navigate = route.useNavigate();
   const queryClient = useQueryClient();
-  const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery(threadsQuery(q));
+  const list = useInfiniteQuery(threadsQuery(q));
+  const { data, error, refetch } = list;
   const { data: me } = useQuery(meQuery);
   const threads = data?.pages.flatMap(({ values }) => values);
 
@@ -62,11 +63,7 @@ export function ThreadsPage() {
           ))}
         </ul>
       ) : null}
-      {hasNextPage ? (
-        <Button className="mt-4" busy={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-          Show more
-        </Button>
-      ) : null}
+      <ShowMore what="threads" list={list} />
     </Page>
   );
 }

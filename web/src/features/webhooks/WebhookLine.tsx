@@ -60,7 +60,7 @@ export function WebhookLine({ webhook }: { webhook: Webhook }) {
       <div className="flex items-start gap-2">
         <div className="min-w-0 flex-1">
           <p className="font-medium break-all">{webhook.url}</p>
-          {webhook.description ? <p className="text-ink-2">{webhook.description}</p> : null}
+          {webhook.description ? <p className="break-words text-ink-2">{webhook.description}</p> : null}
           <p className="text-sm break-words text-ink-3">{webhook.events.join(", ")}</p>
           <Standing webhook={webhook} />
           <button

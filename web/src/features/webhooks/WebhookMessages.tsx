@@ -6,14 +6,14 @@ import type { Webhook, WebhookMessage } from "@/api/types";
 import { Time } from "@/components/time";
 import { Button } from "@/components/ui/button";
 import { LoadError } from "@/components/ui/notice";
+import { ShowMore } from "@/components/ui/show-more";
 import { SkeletonRows } from "@/components/ui/skeleton";
 import { sayError } from "@/components/ui/toast";
 
 /** What was sent to a webhook, or is to be, newest first, with what was answered. */
 export function WebhookMessages({ webhook }: { webhook: Webhook }) {
-  const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery(
-    webhookMessagesQuery(webhook.id),
-  );
+  const list = useInfiniteQuery(webhookMessagesQuery(webhook.id));
+  const { data, error, refetch } = list;
   const messages = data?.pages.flatMap(({ values }) => values);
   return (
     <div className="mt-2 border-l pl-4">
@@ -25,11 +25,7 @@ export function WebhookMessages({ webhook }: { webhook: Webhook }) {
           <MessageLine key={message.id} webhook={webhook} message={message} />
         ))}
       </ul>
-      {hasNextPage ? (
-        <Button className="mt-2" busy={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-          Show more
-        </Button>
-      ) : null}
+      <ShowMore what="messages" list={list} />
     </div>
   );
 }
@@ -90,7 +86,13 @@ function MessageLine({ webhook, message }: { webhook: Webhook; message: WebhookM
             </li>
           ))}
         </ol>
-        <pre className="sql mt-2 overflow-x-auto rounded-md bg-sunk p-2 text-sm">
+        {/* It scrolls, so it must be reachable by keyboard. */}
+        <pre
+          tabIndex={0}
+          role="group"
+          aria-label={`Body of ${message.event}`}
+          className="sql mt-2 overflow-x-auto rounded-md bg-sunk p-2 text-sm"
+        >
           {`webhook-id: ${message.id}\n\n${JSON.stringify(message.body, null, 2)}`}
         </pre>
       </details>

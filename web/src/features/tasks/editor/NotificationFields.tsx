@@ -13,11 +13,13 @@ import { Audience } from "./Audience";
 import { SlackChannelFields } from "./SlackChannelFields";
 import { mentionedConnections, type TaskFormValues } from "./task-form";
 
+const LACKING = "They could not be loaded. Reload the page to try again.";
+
 /** Who is told, what goes along, and what each will be able to see. */
 export function NotificationFields({ me }: { me: Me }) {
   const { control, register, formState } = useFormContext<TaskFormValues>();
-  const { data: people } = useQuery(peopleQuery);
-  const { data: groups } = useQuery(groupsQuery);
+  const { data: people, isError: lacksPeople } = useQuery(peopleQuery);
+  const { data: groups, isError: lacksGroups } = useQuery(groupsQuery);
   const errors = formState.errors.notification;
 
   const personChoices = useMemo(
@@ -46,7 +48,7 @@ export function NotificationFields({ me }: { me: Me }) {
               value={field.value}
               onChange={field.onChange}
               placeholder="Add people"
-              empty="Nobody by that name in this workspace."
+              empty={lacksPeople ? LACKING : "Nobody by that name in this workspace."}
             />
           </Field>
         )}
@@ -61,7 +63,13 @@ export function NotificationFields({ me }: { me: Me }) {
               value={field.value}
               onChange={field.onChange}
               placeholder="Add groups"
-              empty={groupChoices.length === 0 ? "This workspace has no groups." : "No group by that name."}
+              empty={
+                lacksGroups
+                  ? LACKING
+                  : groupChoices.length === 0
+                    ? "This workspace has no groups."
+                    : "No group by that name."
+              }
             />
           </Field>
         )}

@@ -48,8 +48,8 @@ export function SlackChannelFields({ me }: { me: Me }) {
       {channels.length > 0 ? (
         <ul aria-label="Chosen Slack channels" className="flex flex-wrap gap-1.5">
           {channels.map(({ id, name }) => (
-            <li key={id} className="flex items-center rounded-sm bg-sunk pl-2">
-              {name}
+            <li key={id} className="flex max-w-full items-center rounded-sm bg-sunk pl-2">
+              <span className="min-w-0 break-words">{name}</span>
               <IconButton
                 label={`Remove ${name}`}
                 icon={<X />}

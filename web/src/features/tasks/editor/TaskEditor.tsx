@@ -160,7 +160,7 @@ function TitleField({ autoFocus }: { autoFocus: boolean }) {
 
 function QuestionField({ task, onSubmit }: { task: Task | undefined; onSubmit: () => void }) {
   const { control, formState } = useFormContext<TaskFormValues>();
-  const { data: connections } = useQuery(connectionsQuery);
+  const { data: connections, isPending } = useQuery(connectionsQuery);
   const prompt = useWatch({ control, name: "prompt" });
   const error = formState.errors.prompt?.message;
   const missingIds = task?.missingContext.map(({ id }) => id) ?? [];
@@ -174,21 +174,25 @@ function QuestionField({ task, onSubmit }: { task: Task | undefined; onSubmit: (
         control={control}
         name="prompt"
         render={({ field }) =>
-          connections ? (
+          isPending ? (
+            <div className="control h-36" aria-busy="true" />
+          ) : (
             <PromptEditor
               initial={field.value}
               onChange={field.onChange}
               onBlur={field.onBlur}
               onSubmit={onSubmit}
-              mentionables={connections.values.map(({ id, name }) => ({ kind: "connection", id, label: name }))}
+              mentionables={(connections?.values ?? []).map(({ id, name }) => ({
+                kind: "connection",
+                id,
+                label: name,
+              }))}
               missingIds={missingIds}
               label="Question"
               placeholder="What should be found out each time? Type @ to say which data to use."
               invalid={error !== undefined}
               describedBy="question-hint question-error"
             />
-          ) : (
-            <div className="control h-36" aria-busy="true" />
           )
         }
       />

@@ -1,0 +1,95 @@
+//! The section `[model]`.
+
+use anyhow::{bail, ensure};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::secret;
+
+/// The highest price of a million tokens, in credits.
+const PRICE_MAX: f64 = 1_000_000.0;
+
+/// Who answers.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) provider: Provider,
+    pub(crate) prices: Vec<ModelPrice>,
+}
+
+/// What a million tokens of the models whose names begin so cost, in credits.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelPrice {
+    pub(crate) model: String,
+    #[serde(rename = "in")]
+    pub(crate) sent: f64,
+    #[serde(rename = "out")]
+    pub(crate) received: f64,
+}
+
+/// A model's provider.
+#[derive(Debug)]
+pub(crate) enum Provider {
+    /// The analyst that ships in the binary.
+    Builtin,
+    /// A server that speaks OpenAI Chat Completions.
+    OpenAi { base_url: Option<String>, name: String, api_key: Option<SecretString> },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Written {
+    provider: String,
+    base_url: String,
+    name: String,
+    api_key: String,
+    api_key_file: String,
+    prices: Vec<ModelPrice>,
+}
+
+impl Written {
+    pub(super) fn check(self) -> anyhow::Result<Model> {
+        let api_key = secret("OPENAI_API_KEY", self.api_key, &self.api_key_file)?;
+        let base_url = Some(self.base_url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
+        let wants_openai = match self.provider.as_str() {
+            "builtin" => false,
+            "openai" => true,
+            "" => api_key.is_some() || base_url.is_some(),
+            other => bail!("TIDINGS_MODEL_PROVIDER: `{other}` is not `builtin` or `openai`"),
+        };
+        let provider = if wants_openai {
+            ensure!(
+                !self.name.is_empty(),
+                "TIDINGS_MODEL_NAME: name the model, such as `gpt-5` or `llama3.3`"
+            );
+            Provider::OpenAi { base_url, name: self.name, api_key }
+        } else {
+            Provider::Builtin
+        };
+        check_prices(&self.prices)?;
+        Ok(Model { provider, prices: self.prices })
+    }
+}
+
+/// Every model once, with prices that can be charged.
+fn check_prices(prices: &[ModelPrice]) -> anyhow::Result<()> {
+    for (position, price) in prices.iter().enumerate() {
+        let ModelPrice { model, sent, received } = price;
+        ensure!(
+            !model.trim().is_empty(),
+            "TIDINGS_MODEL_PRICES: price {} names no model, such as `openai:gpt-5`",
+            position + 1
+        );
+        ensure!(
+            prices[..position].iter().all(|earlier| earlier.model != *model),
+            "TIDINGS_MODEL_PRICES: `{model}` has two prices"
+        );
+        for (word, credits) in [("in", sent), ("out", received)] {
+            ensure!(
+                (0.0..=PRICE_MAX).contains(credits),
+                "TIDINGS_MODEL_PRICES: `{word}` of `{model}` is not 0 to {PRICE_MAX} credits"
+            );
+        }
+    }
+    Ok(())
+}
