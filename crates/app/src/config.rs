@@ -64,6 +64,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("TIDINGS_MODEL_PROVIDER", "model.provider"),
     ("TIDINGS_MODEL_BASE_URL", "model.base_url"),
     ("TIDINGS_MODEL_NAME", "model.name"),
+    ("TIDINGS_MODEL_AUTHORITY_FILE", "model.authority_file"),
     ("OPENAI_API_KEY", "model.api_key"),
     ("OPENAI_API_KEY_FILE", "model.api_key_file"),
     ("TIDINGS_MODEL_PRICES", "model.prices"),
@@ -185,7 +186,13 @@ pub(crate) enum Provider {
     /// The analyst that ships in the binary.
     Builtin,
     /// A server that speaks OpenAI Chat Completions.
-    OpenAi { base_url: Option<String>, name: String, api_key: Option<SecretString> },
+    OpenAi {
+        base_url: Option<String>,
+        name: String,
+        /// Certificates of a company's own authority, in PEM.
+        authority_file: Option<PathBuf>,
+        api_key: Option<SecretString>,
+    },
 }
 
 /// The scheduler's pace.
@@ -300,6 +307,7 @@ struct WrittenModel {
     provider: String,
     base_url: String,
     name: String,
+    authority_file: String,
     api_key: String,
     api_key_file: String,
     prices: Vec<ModelPrice>,
@@ -583,7 +591,8 @@ impl WrittenModel {
                 !self.name.is_empty(),
                 "TIDINGS_MODEL_NAME: name the model, such as `gpt-5` or `llama3.3`"
             );
-            Provider::OpenAi { base_url, name: self.name, api_key }
+            let authority_file = Some(self.authority_file).filter(|file| !file.is_empty()).map(PathBuf::from);
+            Provider::OpenAi { base_url, name: self.name, authority_file, api_key }
         } else {
             Provider::Builtin
         };
