@@ -92,14 +92,12 @@ impl Lanes {
     /// A place in the first lane that has room.
     fn seat(&self) -> (Seat, Client) {
         let mut lanes = locked(&self.lanes);
-        let number = match lanes.iter().position(|lane| lane.under_way < REQUESTS_PER_LANE) {
-            Some(number) => number,
-            None => {
-                let gate = Arc::new(Gate::new(1));
-                lanes.push(Lane { client: client(&self.tls), under_way: 0, gate });
-                lanes.len() - 1
-            }
-        };
+        let with_room = lanes.iter().position(|lane| lane.under_way < REQUESTS_PER_LANE);
+        let number = with_room.unwrap_or_else(|| {
+            let gate = Arc::new(Gate::new(1));
+            lanes.push(Lane { client: client(&self.tls), under_way: 0, gate });
+            lanes.len() - 1
+        });
         let lane = &mut lanes[number];
         lane.under_way += 1;
         let seat = Seat { lanes: Arc::clone(&self.lanes), number, gate: Arc::clone(&lane.gate) };

@@ -160,12 +160,11 @@ impl Composer<'_> {
         let decision = self.audience(reader, &source.thread).await?;
         let is_full = decision.audience == Audience::Full;
         let wording = Wording { is_full, because: because(&source.thread, reader) };
-        let message = match self.shared.messages.find(&wording) {
-            Some(message) => message,
-            None => {
-                let message = self.message(source, &wording).await?;
-                self.shared.messages.keep(wording, message)
-            }
+        let message = if let Some(message) = self.shared.messages.find(&wording) {
+            message
+        } else {
+            let message = self.message(source, &wording).await?;
+            self.shared.messages.keep(wording, message)
         };
         let mut message = Message::clone(&message);
         message.unsubscribe_url = self.delivery.task_id.map(|_| self.unsubscribe_url());
