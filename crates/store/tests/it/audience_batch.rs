@@ -1,16 +1,13 @@
-//! What is looked up and written for many messages together is what it would be for each alone.
+//! What is looked up for many messages together is what it would be for each alone.
 
 use domain::{
     ConnectionId, UserId,
     access::{ConnectionAccess, Role},
     audience::{AudiencePolicy, ConnectionAudience, DataBehind, Standing, Viewer},
-    delivery::{Audience, DeliveryState},
+    delivery::Audience,
     table::Table,
 };
-use store::{
-    ClaimedDelivery, ClaimedRun, ContentMark, DeliveryOutcome, Grant, MessageReader, NewAttempt, NewDecision,
-    NewResult, Scope, Subject,
-};
+use store::{ClaimedRun, Grant, MessageReader, NewResult, Scope, Subject};
 use testkit::{World, world};
 
 /// A run of `user`'s whose queries ran on these connections.
@@ -137,118 +134,4 @@ fn padded(viewer: &Viewer, data: &DataBehind) -> Viewer {
     let mut viewer = viewer.clone();
     viewer.access.resize(data.connections.len(), None);
     viewer
-}
-
-fn decided(audience: Audience, reason: &str, byte: u8) -> NewDecision {
-    let content = ContentMark { sha256: [byte; 32], bytes: 100 + usize::from(byte), kept: None };
-    NewDecision { audience, reason: reason.into(), record: None, content: Some(content) }
-}
-
-/// What is kept of a delivery: its state and audience, then each attempt as `number audience reason bytes begun outcome`.
-async fn kept(world: &World, delivery: &ClaimedDelivery) -> (DeliveryState, Option<Audience>, Vec<String>) {
-    let id = delivery.lease.delivery_id;
-    let proof = world.store().delivery_proof(&delivery.scope, id).await.expect("a look").expect("a delivery");
-    let listed = world
-        .store()
-        .delivery_list(&delivery.scope, delivery.run_id.expect("a run"))
-        .await
-        .expect("deliveries")
-        .into_iter()
-        .find(|listed| listed.id == id)
-        .expect("the delivery");
-    let attempts = proof.attempts.iter().map(|attempt| {
-        let decision = attempt.decision.as_ref().map(|decision| {
-            let bytes = decision.content.as_ref().map(|(_, bytes)| *bytes);
-            format!("{} {} {bytes:?}", decision.audience.as_str(), decision.reason)
-        });
-        format!("{} {decision:?} {} {:?}", attempt.attempt, attempt.started_at.is_some(), attempt.outcome)
-    });
-    (proof.state, listed.audience, attempts.collect())
-}
-
-/// One by one, decision before attempt, or all in one statement: the same rows. With the decisions of refused attempts left
-/// out, or written for lost leases, this fails.
-#[tokio::test]
-async fn attempts_that_begin_together_leave_what_each_would_alone() {
-    let mut seen = Vec::new();
-    for is_together in [true, false] {
-        let world = World::new().await;
-        let store = world.store();
-        let mut members = Vec::new();
-        for name in ["full", "link", "gone", "lost", "again"] {
-            members.push(world.member(name, Role::Member).await);
-        }
-        let task = world.task(|spec| spec.notification.user_ids.clone_from(&members)).await;
-        store.task_run(&world.scope, task.id, None).await.expect("a run");
-        let run = world.claim_one().await;
-        world.succeed(&run).await;
-        let mut claimed = store.delivery_claim("test", 100).await.expect("a claim");
-        claimed.sort_by(|one, other| one.label.cmp(&other.label));
-        let [again, full, gone, link, lost] = &claimed[..] else { panic!("{claimed:?}") };
-        // Decided once already, by somebody who got no further; and tried once already.
-        store
-            .delivery_decide(&full.scope, &full.lease, &decided(Audience::LinkOnly, "Of before.", 9))
-            .await
-            .expect("noted");
-        store.delivery_attempt_start(&again.scope, &again.lease).await.expect("an attempt");
-        let retry = DeliveryOutcome::Retry {
-            after: chrono::TimeDelta::zero(),
-            reason: "server_unavailable".into(),
-            message: "451 later".into(),
-        };
-        store.delivery_finish(&again.scope, &again.lease, &retry).await.expect("noted");
-        let again = store.delivery_claim("test", 1).await.expect("a claim").remove(0);
-        // As when it is committed between the claim and the attempt, before it has swept the queue.
-        let gone_now = format!("UPDATE member SET deactivated_at = now() WHERE user_id = '{}'", members[2]);
-        world.execute(&gone_now).await;
-        let mut stale = lost.clone();
-        stale.lease.token = uuid::Uuid::nil();
-        let wanted = [
-            (full, decided(Audience::Full, "All of it.", 1)),
-            (link, decided(Audience::LinkOnly, "A link.", 2)),
-            (gone, decided(Audience::Full, "All of it.", 3)),
-            (&stale, decided(Audience::Full, "All of it.", 4)),
-            (&again, decided(Audience::Full, "All of it.", 5)),
-        ];
-        let numbers: Vec<Option<u32>> = if is_together {
-            let attempts: Vec<NewAttempt> = wanted
-                .iter()
-                .map(|(delivery, decision)| NewAttempt {
-                    lease: delivery.lease,
-                    decision: Some(decision.clone()),
-                })
-                .collect();
-            store.delivery_attempts_start(&attempts).await.expect("attempts")
-        } else {
-            let mut numbers = Vec::new();
-            for (delivery, decision) in &wanted {
-                // Whose lease is lost writes nothing.
-                let noted = store.delivery_decide(&delivery.scope, &delivery.lease, decision).await;
-                assert_eq!(noted.is_ok(), delivery.lease.token != uuid::Uuid::nil());
-                numbers.push(store.delivery_attempt_start(&delivery.scope, &delivery.lease).await.ok());
-            }
-            numbers
-        };
-        let mut rows = Vec::new();
-        for (delivery, _) in &wanted {
-            rows.push(kept(&world, delivery).await);
-        }
-        seen.push((numbers, rows));
-    }
-    assert_eq!(seen[0], seen[1]);
-    let (numbers, rows) = &seen[0];
-    assert_eq!(*numbers, [Some(1), Some(1), None, None, Some(2)]);
-    let states: Vec<_> = rows.iter().map(|(state, audience, _)| (*state, *audience)).collect();
-    assert_eq!(
-        states,
-        [
-            (DeliveryState::Sending, Some(Audience::Full)),
-            (DeliveryState::Sending, Some(Audience::LinkOnly)),
-            (DeliveryState::Withheld, Some(Audience::Full)),
-            (DeliveryState::Pending, None),
-            (DeliveryState::Sending, Some(Audience::Full)),
-        ]
-    );
-    assert_eq!(rows[2].2, [r#"1 Some("full All of it. Some(103)") false None"#], "decided, and not begun");
-    assert!(rows[3].2.is_empty(), "{:?}", rows[3].2);
 }
