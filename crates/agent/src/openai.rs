@@ -7,11 +7,15 @@
 mod request;
 mod stream;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_openai::{Client, config::OpenAIConfig, error::OpenAIError, middleware::HttpRequestFactory};
 use async_trait::async_trait;
 use chrono::DateTime;
+use net::Lanes;
 use reqwest::{StatusCode, header::HeaderMap};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{sync::mpsc, time::Instant};
@@ -64,15 +68,19 @@ pub struct OpenAi {
 impl OpenAi {
     /// A client. Nothing is sent yet.
     pub fn new(options: OpenAiOptions) -> Self {
-        let http = net::vendor_client();
+        Self::over(Lanes::new(), options)
+    }
+
+    /// A client that sends its requests over `lanes`.
+    pub fn over(lanes: Lanes, options: OpenAiOptions) -> Self {
+        let http = lanes.client();
+        let lanes = Arc::new(lanes);
         let config = OpenAIConfig::new()
             .with_api_base(&options.base_url)
             .with_api_key(options.api_key.expose_secret());
         // The library would retry by itself and sleep for as long as a server likes; here the wait is bounded.
-        let send_once = tower::service_fn({
-            let http = http.clone();
-            move |request: HttpRequestFactory| send_once(http.clone(), request)
-        });
+        let send_once =
+            tower::service_fn(move |request: HttpRequestFactory| send_once(Arc::clone(&lanes), request));
         let client = Client::build(http, config).with_http_service(send_once);
         Self { options, client }
     }
@@ -183,20 +191,13 @@ impl Rejection {
     }
 }
 
-async fn send_once(
-    http: reqwest::Client,
-    request: HttpRequestFactory,
-) -> Result<reqwest::Response, OpenAIError> {
+async fn send_once(lanes: Arc<Lanes>, request: HttpRequestFactory) -> Result<reqwest::Response, OpenAIError> {
     const READ_MAX: usize = 4_096;
-    let mut built = request.build().await?;
+    let built = request.build().await?;
     // It holds the body a second time.
     drop(request);
-    // The client keeps a body that it could send again until the reply begins, which may be minutes. As a stream, whose length
-    // is known, it goes as it is written. Who sends again here is whoever counts the attempts.
-    if let Some(body) = built.body_mut().take() {
-        *built.body_mut() = Some(reqwest::Body::wrap(body));
-    }
-    let response = net::send(&http, built).await.map_err(OpenAIError::Reqwest)?;
+    // Nothing below sends it again: who does is whoever counts the attempts.
+    let response = lanes.send(built).await.map_err(OpenAIError::Reqwest)?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);

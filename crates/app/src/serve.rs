@@ -108,7 +108,7 @@ async fn run_roles(
             store.clone(),
             SchedulerOptions { tick: config.scheduler.tick, ..SchedulerOptions::default() },
         );
-        let agent = wiring::agent(config, &store, &warehouse);
+        let agent = wiring::agent(config, &store, &warehouse)?;
         let notifier = wiring::notifier(config, &store, &events)?;
         let webhooks = wiring::webhooks(config, &store);
         if let Some(inbox) = wiring::slack_inbox(config, &store) {
@@ -130,7 +130,7 @@ async fn run_roles(
         spawn(&mut running, "webhooks", &stopping, async move |stopping| webhooks.run(stopping).await);
     }
     if let Some(listener) = listener {
-        let state = api_state(config, &api_store, warehouse, events)
+        let state = api_state(config, &api_store, warehouse, events)?
             .with_metrics(metrics.clone())
             .with_stopping(stopping.clone());
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -175,20 +175,25 @@ fn spawn<F: Future<Output = anyhow::Result<()>> + Send + 'static>(
     running.spawn(async move { (role, run.await) });
 }
 
-fn api_state(config: &Config, store: &Store, warehouse: Warehouse, events: Events) -> ApiState {
+fn api_state(
+    config: &Config,
+    store: &Store,
+    warehouse: Warehouse,
+    events: Events,
+) -> anyhow::Result<ApiState> {
     let mut options = ApiOptions::new(&config.server.public_url, config.data.dir.join("uploads"));
     options.requests_per_minute = config.server.requests_per_minute;
     options.runs_per_minute = config.server.runs_per_minute;
     options.load = config.server.load;
     options.has_outbox = config.mail.smtp_url.is_none();
     options.webhook_addresses.clone_from(&config.webhooks.allowed_addresses);
-    options.model = wiring::model(config).name();
+    options.model = wiring::model(config)?.name();
     options.slack = config.slack.as_ref().zip(wiring::slack(config)).map(|(app, (client, credentials))| {
         SlackOptions { client, app: credentials, signing_secret: app.signing_secret.clone() }
     });
     #[expect(clippy::disallowed_methods, reason = "where the randomness of sessions and tokens comes from")]
     let random = StdRng::from_rng(&mut rand::rng());
-    ApiState::new(store.clone(), warehouse, events, Arc::new(SystemClock), random, options)
+    Ok(ApiState::new(store.clone(), warehouse, events, Arc::new(SystemClock), random, options))
 }
 
 /// Prints where Tidings is, and a link that signs the demo user in once: on the first start, to the first answer.

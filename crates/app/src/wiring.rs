@@ -9,7 +9,7 @@ use agent::{
     price::{Price, Prices},
 };
 use anyhow::Context as _;
-use net::GuardedClient;
+use net::{GuardedClient, Lanes};
 use notifier::{
     Notifier, NotifierOptions,
     dkim::DkimKey,
@@ -61,15 +61,21 @@ pub(crate) fn warehouse(config: &Config, folders: Vec<PathBuf>, own: &Own) -> an
 }
 
 /// Who answers.
-pub(crate) fn model(config: &Config) -> Arc<dyn Model> {
-    match &config.model.provider {
+pub(crate) fn model(config: &Config) -> anyhow::Result<Arc<dyn Model>> {
+    Ok(match &config.model.provider {
         Provider::Builtin => Arc::new(Analyst),
-        Provider::OpenAi { base_url, name, api_key } => {
+        Provider::OpenAi { base_url, name, authority_file, api_key } => {
             let base_url = base_url.as_deref().unwrap_or(OPENAI_BASE_URL);
             let api_key = api_key.clone().unwrap_or_else(|| SecretString::from(String::new()));
-            Arc::new(OpenAi::new(OpenAiOptions::new(base_url, name, api_key)))
+            let authority = authority_file.as_ref().map(|file| {
+                std::fs::read(file)
+                    .with_context(|| format!("TIDINGS_MODEL_AUTHORITY_FILE: cannot read {}", file.display()))
+            });
+            let lanes =
+                Lanes::trusting(authority.transpose()?.as_deref()).context("TIDINGS_MODEL_AUTHORITY_FILE")?;
+            Arc::new(OpenAi::over(lanes, OpenAiOptions::new(base_url, name, api_key)))
         }
-    }
+    })
 }
 
 /// What tokens cost.
@@ -79,17 +85,17 @@ pub(crate) fn prices(config: &Config) -> Prices {
 }
 
 /// The agent's worker of this process.
-pub(crate) fn agent(config: &Config, store: &Store, warehouse: &Warehouse) -> Agent {
-    Agent::new(AgentOptions {
+pub(crate) fn agent(config: &Config, store: &Store, warehouse: &Warehouse) -> anyhow::Result<Agent> {
+    Ok(Agent::new(AgentOptions {
         store: store.clone(),
         warehouse: warehouse.clone(),
         charts: chart::Pool::new(CHARTS_AT_ONCE),
-        model: model(config),
+        model: model(config)?,
         limits: Limits::default(),
         prices: prices(config),
         worker: format!("agent-{}", std::process::id()),
         concurrency: config.agent.concurrency,
-    })
+    }))
 }
 
 /// The sender of webhooks of this process.

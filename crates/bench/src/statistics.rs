@@ -11,6 +11,8 @@ pub(crate) struct Cost {
     pub(crate) milliseconds: f64,
     /// Pages looked at, in memory or not.
     pub(crate) buffers: i64,
+    /// How many statements there were, beginnings and ends of transactions among them.
+    pub(crate) statements: i64,
 }
 
 /// Counts the statements of connections that are opened to the database from now on.
@@ -38,7 +40,8 @@ pub(crate) async fn switch_off(connection: &mut PgConnection, database: &Databas
 pub(crate) async fn cost_since(connection: &mut PgConnection) -> anyhow::Result<Cost> {
     let cost = sqlx::query_as(
         "SELECT coalesce(sum(total_plan_time + total_exec_time), 0)::float8 AS milliseconds,
-             coalesce(sum(shared_blks_hit + shared_blks_read), 0)::bigint AS buffers
+             coalesce(sum(shared_blks_hit + shared_blks_read), 0)::bigint AS buffers,
+             coalesce(sum(calls), 0)::bigint AS statements
          FROM pg_stat_statements
          WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())",
     )

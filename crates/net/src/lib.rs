@@ -1,12 +1,14 @@
 //! Outbound HTTP, in two kinds.
 //!
-//! [`vendor_client`] is for addresses that the operator chose: a model's provider, Slack. [`GuardedClient`] is for addresses
-//! that a user chose, such as a webhook: it connects to public addresses only, which it checks after the name was resolved
-//! and in the very look-up that the connection uses, follows no redirect and uses no proxy. Both are sent through
-//! [`send`], which traces them.
+//! [`vendor_client`] is for addresses that the operator chose, such as Slack's, and [`Lanes`] for one of them that takes
+//! thousands of slow requests at once: a model's provider. [`GuardedClient`] is for addresses that a user chose, such as a
+//! webhook: it connects to public addresses only, which it checks after the name was resolved and in the very look-up that
+//! the connection uses, follows no redirect and uses no proxy. All are sent through [`send`], which traces them.
 
 mod address;
 mod guarded;
+mod lanes;
+mod trust;
 
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use tracing::{Instrument as _, field};
 
 pub use address::is_public;
 pub use guarded::{Error, GuardedClient};
+pub use lanes::{Lanes, REQUESTS_PER_LANE};
+pub use trust::AuthorityError;
 
 /// How long a connection may take to stand.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -8,23 +8,31 @@ use domain::{
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use slack::{ChannelMember, ChannelMembers, MemberKind};
-use store::{ChannelPerson, ClaimedDelivery, ContentMark, NewDecision, Scope, Store, Thread};
+use store::{
+    ChannelPerson, ClaimedDelivery, ContentMark, MessageReader, NewDecision, ReaderFacts, Scope, Store,
+    Thread,
+};
+
+use crate::gather::{self, Gather};
+
+/// What decides how much people see, looked up for many of them at once.
+pub(crate) type Readers = Gather<MessageReader, ReaderFacts>;
 
 /// What is noted where nobody's rights were in question.
 const OWN_TASK: &str = "Word to the task's creator about their own task.";
 
 /// Decides how much of what rests on `thread`'s data a member sees now, by the way named.
 pub(crate) async fn of_person(
-    store: &Store,
+    readers: &Readers,
     scope: &Scope,
     thread: &Thread,
     user_id: UserId,
     channel: Channel,
-) -> Result<Decision, store::Error> {
-    let used = store.thread_connections_used(scope, thread.id).await?;
-    let facts = store.audience_facts(scope, thread.creator_id, &used, &[user_id]).await?;
-    let viewer = facts.viewer(user_id);
-    Ok(audience::decide(&facts.data, &audience::Recipient::Person { viewer: &viewer, channel }))
+) -> Result<Decision, gather::Error> {
+    let reader =
+        MessageReader { scope: *scope, thread_id: thread.id, creator_id: thread.creator_id, user_id };
+    let ReaderFacts { data, viewer } = readers.ask(reader).await?;
+    Ok(audience::decide(&data, &audience::Recipient::Person { viewer: &viewer, channel }))
 }
 
 /// Who is in a Slack channel, apps left out.
@@ -73,7 +81,8 @@ pub(crate) async fn note_withheld(
     delivery: &ClaimedDelivery,
     reason: &str,
 ) -> Result<(), store::Error> {
-    let decision = NewDecision { audience: Audience::Withheld, reason, record: None, content: None };
+    let decision =
+        NewDecision { audience: Audience::Withheld, reason: reason.to_owned(), record: None, content: None };
     store.delivery_decide(&delivery.scope, &delivery.lease, &decision).await
 }
 
@@ -83,15 +92,19 @@ pub(crate) async fn note(
     store: &Store,
     delivery: &ClaimedDelivery,
     decision: Option<&Decision>,
-    content: Option<&ContentMark>,
+    content: Option<ContentMark>,
 ) -> Result<(), store::Error> {
-    let noted = NewDecision {
+    store.delivery_decide(&delivery.scope, &delivery.lease, &noted(decision, content)).await
+}
+
+/// A decision as it is written down.
+pub(crate) fn noted(decision: Option<&Decision>, content: Option<ContentMark>) -> NewDecision {
+    NewDecision {
         audience: decision.map_or(Audience::Full, |decision| decision.audience),
-        reason: decision.map_or(OWN_TASK, |decision| &decision.reason),
-        record: decision.map(|decision| &decision.record),
+        reason: decision.map_or_else(|| OWN_TASK.to_owned(), |decision| decision.reason.clone()),
+        record: decision.map(|decision| decision.record.clone()),
         content,
-    };
-    store.delivery_decide(&delivery.scope, &delivery.lease, &noted).await
+    }
 }
 
 /// Names bytes by their hash; `kept` is what is kept of them with the delivery.

@@ -15,14 +15,15 @@ use domain::{
 use store::{ClaimedDelivery, DeliveryUser, Store, StoredResult, Thread, Turn};
 
 use crate::{
-    audience::{self, ChannelPeople},
+    audience::{self, ChannelPeople, Readers},
     csv,
     email::{ATTACHMENT_BYTES_MAX, CsvFile},
+    gather,
     message::{Excerpt, Message, PICTURES_MAX, Picture, Report, TABLE_ROWS_MAX},
     no_news::{CHECKS_MAX, NoNews},
     notice::{self, Event, KeptNotice, Notice},
     render::inert::clip,
-    shared::Shared,
+    shared::{Shared, Wording},
 };
 
 /// How many rows are read at a time for an attachment.
@@ -39,6 +40,9 @@ pub(crate) enum Error {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The same, for many at once.
+    #[error(transparent)]
+    Gathered(#[from] gather::Error),
 }
 
 /// Whom a delivery is for.
@@ -71,6 +75,8 @@ pub(crate) struct Composed {
 /// Composes what deliveries say.
 pub(crate) struct Composer<'a> {
     pub(crate) store: &'a Store,
+    /// Tells what decides how much a person sees.
+    pub(crate) readers: &'a Readers,
     /// What links begin with, without a slash at its end.
     pub(crate) public_url: &'a str,
     pub(crate) delivery: &'a ClaimedDelivery,
@@ -88,12 +94,20 @@ pub(crate) struct Source {
 }
 
 /// What becomes of the wish for a CSV file.
-#[derive(Clone)]
 pub(crate) enum Attachment {
     File(Arc<CsvFile>),
     TooLarge,
     /// Nobody asked, or there is no table.
     None,
+}
+
+impl Attachment {
+    fn file(&self) -> Option<Arc<CsvFile>> {
+        match self {
+            Self::File(file) => Some(Arc::clone(file)),
+            Self::TooLarge | Self::None => None,
+        }
+    }
 }
 
 impl Composer<'_> {
@@ -144,29 +158,42 @@ impl Composer<'_> {
             None => format!("thread-{}", source.thread.id),
         };
         let decision = self.audience(reader, &source.thread).await?;
-        if decision.audience != Audience::Full {
-            let message = Message::link_only(self.report(source, reader, Vec::new(), Vec::new()));
-            return Ok(Composed { message, decision: Some(decision), attachment: None, conversation });
+        let is_full = decision.audience == Audience::Full;
+        let wording = Wording { is_full, because: because(&source.thread, reader) };
+        let message = if let Some(message) = self.shared.messages.find(&wording) {
+            message
+        } else {
+            let message = self.message(source, &wording).await?;
+            self.shared.messages.keep(wording, message)
+        };
+        let mut message = Message::clone(&message);
+        message.unsubscribe_url = self.delivery.task_id.map(|_| self.unsubscribe_url());
+        let attachment = if is_full { self.attachment(source).await?.file() } else { None };
+        Ok(Composed { message, decision: Some(decision), attachment, conversation })
+    }
+
+    /// What is said to all who are told so much for the same reason: without the link that each has of their own.
+    async fn message(&self, source: &Source, wording: &Wording) -> Result<Message, Error> {
+        let because = wording.because.clone();
+        if !wording.is_full {
+            return Ok(Message::link_only(self.report(source, because, Vec::new(), Vec::new())));
         }
         let excerpts = self.shared.excerpts.get_or_try_init(|| self.excerpts(source)).await?;
         let pictures = self.shared.pictures.get_or_try_init(|| self.pictures(&source.answer)).await?;
-        let mut message = Message::full(self.report(source, reader, excerpts.clone(), pictures.clone()));
+        let mut message = Message::full(self.report(source, because, excerpts.clone(), pictures.clone()));
         if *self.shared.is_late.get_or_try_init(|| self.is_late()).await? {
             message
                 .add_note("This message is late: its delivery window had closed before the run could start.");
         }
-        let attachment = match self.shared.attachment.get_or_try_init(|| self.csv_file(source)).await?.clone()
-        {
-            Attachment::File(file) => Some(file),
-            Attachment::TooLarge => {
-                message.add_note(
-                    "The table is too large to go along as a CSV file. Download it from the thread.",
-                );
-                None
-            }
-            Attachment::None => None,
-        };
-        Ok(Composed { message, decision: Some(decision), attachment, conversation })
+        if matches!(self.attachment(source).await?, Attachment::TooLarge) {
+            message
+                .add_note("The table is too large to go along as a CSV file. Download it from the thread.");
+        }
+        Ok(message)
+    }
+
+    async fn attachment(&self, source: &Source) -> Result<&Attachment, store::Error> {
+        self.shared.attachment.get_or_try_init(|| self.csv_file(source)).await
     }
 
     async fn is_late(&self) -> Result<bool, store::Error> {
@@ -212,19 +239,19 @@ impl Composer<'_> {
 
     /// How much `reader` may see now of what rests on `thread`'s data.
     async fn audience(&self, reader: Reader<'_>, thread: &Thread) -> Result<Decision, Error> {
-        let (store, scope) = (self.store, &self.delivery.scope);
+        let scope = &self.delivery.scope;
         Ok(match reader {
             Reader::Person(user) => {
-                audience::of_person(store, scope, thread, user.id, self.delivery.channel).await?
+                audience::of_person(self.readers, scope, thread, user.id, self.delivery.channel).await?
             }
-            Reader::Channel(there) => audience::of_slack_channel(store, scope, thread, there).await?,
+            Reader::Channel(there) => audience::of_slack_channel(self.store, scope, thread, there).await?,
         })
     }
 
     fn report(
         &self,
         source: &Source,
-        reader: Reader<'_>,
+        because: String,
         results: Vec<Excerpt>,
         pictures: Vec<Picture>,
     ) -> Report {
@@ -240,8 +267,8 @@ impl Composer<'_> {
             results,
             pictures,
             thread_url: format!("{}/threads/{}", self.public_url, source.thread.id),
-            unsubscribe_url: self.delivery.task_id.map(|_| self.unsubscribe_url()),
-            because: because(&source.thread, reader),
+            unsubscribe_url: None,
+            because,
         }
     }
 
@@ -283,7 +310,12 @@ impl Composer<'_> {
             } else {
                 Vec::new()
             };
-            pictures.push(Picture { title: chart.title, alt: chart.alt, width: chart.width, png });
+            pictures.push(Picture {
+                title: chart.title,
+                alt: chart.alt,
+                width: chart.width,
+                png: png.into(),
+            });
         }
         Ok(pictures)
     }

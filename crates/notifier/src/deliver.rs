@@ -12,7 +12,7 @@ use domain::{
     run::RunTrigger,
 };
 use fail::fail_point;
-use store::{ClaimedDelivery, DeliveryOutcome, DeliveryUser};
+use store::{ClaimedDelivery, DeliveryOutcome, DeliveryUser, NewAttempt, NewDecision};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::{
@@ -47,9 +47,15 @@ pub(crate) enum Error {
 
 /// What to do with a claimed delivery.
 enum Plan {
-    Send(Box<Email>),
+    Send(Box<Ready>),
     /// Nothing: this is how it ends.
     End(DeliveryOutcome),
+}
+
+/// A mail, and what was decided for it: noted together with its attempt.
+struct Ready {
+    email: Email,
+    decision: NewDecision,
 }
 
 impl Notifier {
@@ -60,14 +66,15 @@ impl Notifier {
             return Box::pin(self.deliver_to_slack(delivery)).await;
         }
         let (scope, lease) = (&delivery.scope, &delivery.lease);
-        let email = match self.plan(delivery).await? {
-            Plan::Send(email) => *email,
+        let Ready { email, decision } = match self.plan(delivery).await? {
+            Plan::Send(ready) => *ready,
             Plan::End(outcome) => return Ok(self.store.delivery_finish(scope, lease, &outcome).await?),
         };
         let recipient = email.to.to_string();
         // From before it was asked for: the answer may reach a process that has stood still since.
         let leased_at = Instant::now();
-        let attempt = self.attempts.ask(*lease).await?.ok_or(store::Error::LeaseLost)?;
+        let attempt = NewAttempt { lease: *lease, decision: Some(decision) };
+        let attempt = self.attempts.ask(attempt).await?.ok_or(store::Error::LeaseLost)?;
         fail_point!("notifier::attempt_started");
         let sending = self.transport.send(&self.store, scope, lease.delivery_id, email);
         let result = self.while_held(delivery, leased_at, sending).await?;
@@ -142,30 +149,40 @@ impl Notifier {
             return Ok(suppressed("unsubscribed"));
         }
         let shared = self.answers.of(delivery);
-        let composer =
-            Composer { store: &self.store, public_url: &self.public_url, delivery, shared: &shared };
-        let composed = match composer.compose(Reader::Person(user)).await {
+        let composed = match self.composer(delivery, &shared).compose(Reader::Person(user)).await {
             Ok(composed) => composed,
             Err(compose::Error::Gone(what)) => return Ok(failed("gone", what)),
             Err(compose::Error::Store(error)) => return Err(error.into()),
+            Err(compose::Error::Gathered(error)) => return Err(error.into()),
         };
-        let decision = composed.decision.clone();
-        let is_withheld = decision.as_ref().is_some_and(|decision| decision.audience == Audience::Withheld);
-        let planned = if is_withheld {
+        let decision = composed.decision.as_ref();
+        let is_withheld = decision.is_some_and(|decision| decision.audience == Audience::Withheld);
+        let end = if is_withheld {
             Plan::End(DeliveryOutcome::Withheld { reason: "not_allowed".to_owned() })
         } else {
             match self.email(delivery, user, &composed, &shared) {
-                Ok(email) => Plan::Send(Box::new(email)),
+                Ok(email) => {
+                    let content = audience::mark(&email.source, None);
+                    let decision = audience::noted(decision, Some(content));
+                    return Ok(Plan::Send(Box::new(Ready { email, decision })));
+                }
                 Err(error @ email::Error::Address(_)) => failed("invalid_address", &error.to_string()),
                 Err(error @ email::Error::Build(_)) => failed("internal", &error.to_string()),
             }
         };
-        let content = match &planned {
-            Plan::Send(email) => Some(audience::mark(&email.source, None)),
-            Plan::End(_) => None,
-        };
-        audience::note(&self.store, delivery, decision.as_ref(), content.as_ref()).await?;
-        Ok(planned)
+        audience::note(&self.store, delivery, decision, None).await?;
+        Ok(end)
+    }
+
+    /// What composes a delivery's message.
+    pub(crate) fn composer<'a>(&'a self, delivery: &'a ClaimedDelivery, shared: &'a Shared) -> Composer<'a> {
+        Composer {
+            store: &self.store,
+            readers: &self.readers,
+            public_url: &self.public_url,
+            delivery,
+            shared,
+        }
     }
 
     fn email(

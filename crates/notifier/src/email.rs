@@ -19,6 +19,7 @@ use lettre::{
 use crate::{
     dkim::DkimKey,
     message::Message,
+    quoted::Quoted,
     render::{
         self, Rendered,
         inert::{escape, inert_line},
@@ -121,19 +122,20 @@ pub struct Email {
 #[derive(Default)]
 pub(crate) struct Printed(Mutex<Vec<Arc<Print>>>);
 
-/// A message for nobody in particular, and how it looks.
+/// A message for nobody in particular, as mails carry it.
 struct Print {
     message: Message,
-    rendered: Rendered,
+    html: Quoted,
+    text: Quoted,
     /// Its pictures in base64, in lines.
     pictures: Vec<Vec<u8>>,
 }
 
 /// What stands for a recipient's own unsubscribe link in a print: as long as any of them, so that no limit on sizes is missed.
 /// Data that holds these very words shows the reader's own link in their place, which tells nobody anything.
-const ANYBODYS_LINK: &str = "unsubscribe.00000000-0000-0000-0000-000000000000.invalid";
+pub(crate) const ANYBODYS_LINK: &str = "unsubscribe.00000000-0000-0000-0000-000000000000.invalid";
 /// The same for the names of pictures.
-const ANYBODYS_ID: &str = "picture.00000000-0000-0000-0000-000000000000.invalid";
+pub(crate) const ANYBODYS_ID: &str = "picture.00000000-0000-0000-0000-000000000000.invalid";
 
 impl Printed {
     /// How `message` looks. Printed now, unless it was before, for somebody else.
@@ -149,9 +151,10 @@ impl Printed {
         }
         let ids: Vec<String> =
             (1..=message.pictures.len()).map(|number| format!("chart-{number}.{ANYBODYS_ID}")).collect();
-        let rendered = render::render(&message, &ids);
+        let Rendered { html, text } = render::render(&message, &ids);
+        let (html, text) = (Quoted::of(&html), Quoted::of(&text));
         let pictures = message.pictures.iter().map(|picture| base64_lines(&picture.png)).collect();
-        let print = Arc::new(Print { message, rendered, pictures });
+        let print = Arc::new(Print { message, html, text, pictures });
         prints.push(Arc::clone(&print));
         print
     }
@@ -175,9 +178,8 @@ impl Letter<'_> {
         let print = printed.print(self.message);
         let own_id = format!("{delivery_id}@{domain}");
         let own_link = self.message.unsubscribe_url.as_deref().unwrap_or_default();
-        let html =
-            print.rendered.html.replace(ANYBODYS_ID, &own_id).replace(ANYBODYS_LINK, &escape(own_link));
-        let text = print.rendered.text.replace(ANYBODYS_LINK, own_link);
+        let html = print.html.with(&own_id, &escape(own_link));
+        let text = print.text.with(&own_id, own_link);
         let subject = header_text(&self.message.subject());
 
         let mut builder = lettre::Message::builder()
@@ -243,10 +245,8 @@ fn base64_lines(bytes: &[u8]) -> Vec<u8> {
     whole.chunks(76).collect::<Vec<_>>().join(&b"\r\n"[..])
 }
 
-fn text_part(content_type: ContentType, text: String) -> SinglePart {
-    let encoding = ContentTransferEncoding::QuotedPrintable;
-    let body = Body::new_with_encoding(text, encoding)
-        .unwrap_or_else(|bytes| Body::dangerous_pre_encoded(bytes, ContentTransferEncoding::Base64));
+fn text_part(content_type: ContentType, quoted: Vec<u8>) -> SinglePart {
+    let body = Body::dangerous_pre_encoded(quoted, ContentTransferEncoding::QuotedPrintable);
     SinglePart::builder().header(content_type).body(body)
 }
 

@@ -16,6 +16,7 @@ pub mod message;
 pub mod no_news;
 pub mod notice;
 mod outcome;
+mod quoted;
 pub mod render;
 mod shared;
 pub mod slack;
@@ -32,7 +33,7 @@ use std::{
 pub use crate::slack::Slack;
 use domain::delivery::DeliveryState;
 use rand::rngs::StdRng;
-use store::{ClaimedDelivery, DeliveryLease, Event, Events, MailObstacles, Store};
+use store::{ClaimedDelivery, DeliveryLease, Event, Events, MailObstacles, MessageReader, NewAttempt, Store};
 use tokio::{
     sync::broadcast::{self, error::RecvError},
     task::JoinSet,
@@ -42,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 pub use transport::{Smtp, Transport};
 
-use crate::{email::Sender, gather::Gather, shared::Answers};
+use crate::{audience::Readers, email::Sender, gather::Gather, shared::Answers};
 
 /// How often dead notifiers' deliveries are looked for.
 const RESCUE_EVERY: Duration = Duration::from_secs(15);
@@ -112,7 +113,8 @@ pub struct Notifier {
     poll: Duration,
     answers: Answers,
     obstacles: Gather<DeliveryLease, MailObstacles>,
-    attempts: Gather<DeliveryLease, Option<u32>>,
+    readers: Readers,
+    attempts: Gather<NewAttempt, Option<u32>>,
     sent: Gather<(DeliveryLease, String), bool>,
 }
 
@@ -120,16 +122,21 @@ impl Notifier {
     /// A notifier that does nothing until it is run.
     pub fn new(options: NotifierOptions) -> Self {
         let gathered = || options.store.clone();
-        let (for_obstacles, for_attempts, for_sent) = (gathered(), gathered(), gathered());
+        let (for_obstacles, for_readers) = (gathered(), gathered());
+        let (for_attempts, for_sent) = (gathered(), gathered());
         Self {
             answers: Answers::default(),
             obstacles: Gather::new(move |leases: Vec<DeliveryLease>| {
                 let store = for_obstacles.clone();
                 async move { store.mail_obstacles(&leases).await }
             }),
-            attempts: Gather::new(move |leases: Vec<DeliveryLease>| {
+            readers: Gather::new(move |readers: Vec<MessageReader>| {
+                let store = for_readers.clone();
+                async move { store.audience_of_readers(&readers).await }
+            }),
+            attempts: Gather::new(move |attempts: Vec<NewAttempt>| {
                 let store = for_attempts.clone();
-                async move { store.delivery_attempts_start(&leases).await }
+                async move { store.delivery_attempts_start(&attempts).await }
             }),
             sent: Gather::new(move |sent: Vec<(DeliveryLease, String)>| {
                 let store = for_sent.clone();

@@ -1,5 +1,7 @@
 //! What a delivery says, before anybody decides how it looks.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use domain::{
@@ -74,8 +76,8 @@ pub struct Picture {
     pub alt: String,
     /// Its width on the page, in CSS pixels; the PNG has twice as many.
     pub width: u32,
-    /// The PNG file.
-    pub png: Vec<u8>,
+    /// The PNG file: one for all messages that show it.
+    pub png: Arc<[u8]>,
 }
 
 /// A message, ready to be rendered. All text in it is harmless: see [`crate::render`].

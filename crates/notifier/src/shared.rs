@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 use crate::{
     compose::{Attachment, Source},
     email::Printed,
-    message::{Excerpt, Picture},
+    message::{Excerpt, Message, Picture},
 };
 
 /// So many answers are remembered before those are dropped that no message is being made of any more.
@@ -32,8 +32,40 @@ pub(crate) struct Shared {
     pub(crate) attachment: OnceCell<Attachment>,
     /// Whether the run came after its window.
     pub(crate) is_late: OnceCell<bool>,
-    /// Its messages, printed.
+    /// Its messages, without their recipients' own links.
+    pub(crate) messages: Messages,
+    /// The same, printed.
     pub(crate) printed: Printed,
+}
+
+/// What tells one message about an answer from another, but for the recipients' own links.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wording {
+    /// Whether it shows everything.
+    pub(crate) is_full: bool,
+    /// Why its readers get it.
+    pub(crate) because: String,
+}
+
+/// Messages about one answer, each composed once.
+#[derive(Default)]
+pub(crate) struct Messages(Mutex<Vec<(Wording, Arc<Message>)>>);
+
+impl Messages {
+    /// The message so worded, if it was composed.
+    pub(crate) fn find(&self, wording: &Wording) -> Option<Arc<Message>> {
+        let messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = messages.iter().find(|(kept, _)| kept == wording);
+        found.map(|(_, message)| Arc::clone(message))
+    }
+
+    /// Keeps a message for the next reader. Where two composed it at once, both are right.
+    pub(crate) fn keep(&self, wording: Wording, message: Message) -> Arc<Message> {
+        let message = Arc::new(message);
+        let mut messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        messages.push((wording, Arc::clone(&message)));
+        message
+    }
 }
 
 /// Which messages share: those of one run and one kind, with or without the file.

@@ -193,14 +193,7 @@ impl Store {
         for row in rows {
             let user_id = UserId::from(row.user_id);
             let role: Role = word("member", "role", row.user_id, &row.role)?;
-            let standing = match role {
-                _ if row.is_deactivated => Standing::Gone,
-                _ if user_id == creator_id => Standing::Creator,
-                Role::Guest => Standing::Guest,
-                Role::Member | Role::Explorer | Role::Editor | Role::Manager | Role::Admin => {
-                    Standing::Member
-                }
-            };
+            let standing = standing(role, row.is_deactivated, user_id == creator_id);
             let viewer = viewers
                 .entry(user_id)
                 .or_insert_with(|| Viewer { standing, access: vec![None; connections.len()] });
@@ -258,6 +251,16 @@ impl Store {
         .fetch_all(tx.db())
         .await?;
         Ok(rows.into_iter().map(|row| (row.slack_user_id, row.user_id.into())).collect())
+    }
+}
+
+/// What a member is to a thread of their workspace.
+pub(crate) const fn standing(role: Role, is_deactivated: bool, is_creator: bool) -> Standing {
+    match role {
+        _ if is_deactivated => Standing::Gone,
+        _ if is_creator => Standing::Creator,
+        Role::Guest => Standing::Guest,
+        Role::Member | Role::Explorer | Role::Editor | Role::Manager | Role::Admin => Standing::Member,
     }
 }
 

@@ -1,16 +1,29 @@
-//! The two writes that every message costs, for many at once: that an attempt begins, and that it went well. Each is one
-//! transaction for all of a batch, whatever their workspaces, so that a thousand messages a second cost some tens of commits.
+//! The two writes that every message costs, for many at once: that an attempt begins, with what was decided for it, and that it
+//! went well. Each is one transaction for all of a batch, whatever their workspaces, so that a thousand messages a second cost
+//! some tens of commits.
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, Utc};
+use chrono::TimeDelta;
 use domain::run::RunReason;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    DeliveryLease, DeliveryOutcome, Error, Result, Scope, Store, Tx, delivery::finish, destination,
-    error::without_nul,
+    DeliveryLease, DeliveryOutcome, Error, NewDecision, Result, Scope, Store, Tx,
+    delivery::finish,
+    destination,
+    error::{to_json, without_nul},
 };
+
+/// An attempt that is to begin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewAttempt {
+    /// The right to make it.
+    pub lease: DeliveryLease,
+    /// How much its recipient may see, and which bytes were made of it; `None` where that was noted before.
+    pub decision: Option<NewDecision>,
+}
 
 /// The columns that name leases in SQL.
 struct Held {
@@ -32,21 +45,23 @@ impl Held {
 }
 
 impl Store {
-    /// Notes that an attempt begins: after this bytes may leave. Answers the attempt's number, from 1. `LeaseLost` also when
-    /// the delivery was withheld in the meantime, or is withheld now.
+    /// Notes that an attempt begins whose decision was noted before: after this bytes may leave. Answers the attempt's number,
+    /// from 1. `LeaseLost` also when the delivery was withheld in the meantime, or is withheld now.
     pub async fn delivery_attempt_start(&self, scope: &Scope, lease: &DeliveryLease) -> Result<u32> {
         debug_assert_eq!(scope.workspace_id(), lease.workspace_id);
-        self.delivery_attempts_start(&[*lease]).await?.pop().flatten().ok_or(Error::LeaseLost)
+        let attempt = NewAttempt { lease: *lease, decision: None };
+        self.delivery_attempts_start(&[attempt]).await?.pop().flatten().ok_or(Error::LeaseLost)
     }
 
-    /// Notes that attempts begin: after this their bytes may leave. Answers each attempt's number, from 1; none where the
-    /// lease is lost, or the delivery is withheld now: its recipient or its task's creator is deactivated, or its task is
-    /// deleted. Both kinds of row stay locked until the attempts are committed, so that no attempt begins after a
-    /// deactivation or a deletion that was committed.
-    pub async fn delivery_attempts_start(&self, leases: &[DeliveryLease]) -> Result<Vec<Option<u32>>> {
+    /// Notes that attempts begin, each with what was decided for it: after this their bytes may leave. Answers each attempt's
+    /// number, from 1; none where the lease is lost, or the delivery is withheld now: its recipient or its task's creator is
+    /// deactivated, or its task is deleted. Both kinds of row stay locked until the attempts are committed, so that no attempt
+    /// begins after a deactivation or a deletion that was committed. What was decided is kept even then.
+    pub async fn delivery_attempts_start(&self, attempts: &[NewAttempt]) -> Result<Vec<Option<u32>>> {
         let mut tx = self.begin_across().await?;
-        let refusals = refusals(&mut tx, leases).await?;
-        for lease in leases {
+        let refusals = refusals(&mut tx, attempts).await?;
+        let begun = begin(&mut tx, attempts, &refusals, self.delivery_lease).await?;
+        for NewAttempt { lease, .. } in attempts {
             let Some(reason) = refusals.get(&lease.delivery_id.as_uuid()) else { continue };
             let outcome = DeliveryOutcome::Withheld { reason: reason.as_str().to_owned() };
             tx = tx.for_workspace(lease.workspace_id);
@@ -55,10 +70,8 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
-        let until = tx.now + self.delivery_lease;
-        let begun = begin(&mut tx, leases, until).await?;
         tx.commit().await?;
-        Ok(leases.iter().map(|lease| begun.get(&lease.delivery_id.as_uuid()).copied()).collect())
+        Ok(attempts.iter().map(|attempt| begun.get(&attempt.lease.delivery_id.as_uuid()).copied()).collect())
     }
 
     /// Notes that the provider took these messages, each by what it calls it, and lets go of them. Answers for each whether it
@@ -103,8 +116,8 @@ impl Store {
 
 /// Why deliveries may not be sent any more, by delivery. Keeps the answer true until the transaction ends. Locks members
 /// before tasks and tasks before deliveries, as a deactivation and a deletion do.
-async fn refusals(tx: &mut Tx, leases: &[DeliveryLease]) -> Result<BTreeMap<Uuid, RunReason>> {
-    let held = Held::of(leases.iter());
+async fn refusals(tx: &mut Tx, attempts: &[NewAttempt]) -> Result<BTreeMap<Uuid, RunReason>> {
+    let held = Held::of(attempts.iter().map(|attempt| &attempt.lease));
     let members = sqlx::query!(
         r#"SELECT delivery.id, member.deactivated_at IS NOT NULL AS "is_deactivated!"
            FROM unnest($1::uuid[], $2::uuid[]) AS held (workspace_id, id)
@@ -139,29 +152,86 @@ async fn refusals(tx: &mut Tx, leases: &[DeliveryLease]) -> Result<BTreeMap<Uuid
     Ok(refusals)
 }
 
-/// Writes the attempts of those whose lease holds. Answers their numbers by delivery.
+/// Decisions as columns: each is null for an attempt that brings none.
+#[derive(Default)]
+struct Decisions<'a> {
+    audiences: Vec<Option<&'static str>>,
+    reasons: Vec<Option<String>>,
+    records: Vec<Option<Value>>,
+    hashes: Vec<Option<&'a [u8]>>,
+    sizes: Vec<Option<i32>>,
+    contents: Vec<Option<Value>>,
+}
+
+impl<'a> Decisions<'a> {
+    fn of(attempts: &'a [NewAttempt]) -> Self {
+        let mut columns = Self::default();
+        for attempt in attempts {
+            let decision = attempt.decision.as_ref();
+            let content = decision.and_then(|decision| decision.content.as_ref());
+            columns.audiences.push(decision.map(|decision| decision.audience.as_str()));
+            columns.reasons.push(decision.map(|decision| without_nul(&decision.reason)));
+            columns.records.push(decision.and_then(|decision| decision.record.as_ref()).map(to_json));
+            columns.hashes.push(content.map(|content| content.sha256.as_slice()));
+            columns.sizes.push(content.map(|content| i32::try_from(content.bytes).unwrap_or(i32::MAX)));
+            columns.contents.push(content.and_then(|content| content.kept.clone()));
+        }
+        columns
+    }
+}
+
+/// Writes the attempts of those whose lease holds and that nothing refuses, and the decisions of all whose lease holds. Answers
+/// the attempts' numbers by delivery.
 async fn begin(
     tx: &mut Tx,
-    leases: &[DeliveryLease],
-    lease_until: DateTime<Utc>,
+    attempts: &[NewAttempt],
+    refusals: &BTreeMap<Uuid, RunReason>,
+    lease: TimeDelta,
 ) -> Result<HashMap<Uuid, u32>> {
-    let held = Held::of(leases.iter());
+    let held = Held::of(attempts.iter().map(|attempt| &attempt.lease));
+    let begins: Vec<bool> = held.ids.iter().map(|id| !refusals.contains_key(id)).collect();
+    let decisions = Decisions::of(attempts);
     let begun = sqlx::query!(
-        "WITH begun AS (
-             UPDATE delivery SET state = 'sending', attempts = attempts + 1, lease_until = $4
-             FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS held (workspace_id, id, token)
-             WHERE delivery.workspace_id = held.workspace_id AND delivery.id = held.id
-               AND delivery.lease_token = held.token AND delivery.state IN ('pending', 'unknown')
-             RETURNING delivery.workspace_id, delivery.id, delivery.attempts
+        "WITH held AS (
+             UPDATE delivery SET
+                 state = CASE WHEN asked.begins THEN 'sending' ELSE delivery.state END,
+                 attempts = delivery.attempts + asked.begins::integer,
+                 lease_until = CASE WHEN asked.begins THEN $5 ELSE delivery.lease_until END,
+                 audience = coalesce(asked.audience, delivery.audience),
+                 audience_reason = coalesce(asked.reason, delivery.audience_reason)
+             FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $7::text[], $8::text[], $9::jsonb[],
+                     $10::bytea[], $11::integer[], $12::jsonb[])
+                 AS asked (workspace_id, id, token, begins, audience, reason, record, content_sha256, content_bytes, content)
+             WHERE delivery.workspace_id = asked.workspace_id AND delivery.id = asked.id
+               AND delivery.lease_token = asked.token AND delivery.state IN ('pending', 'unknown')
+             RETURNING delivery.workspace_id, delivery.id, asked.begins,
+                 delivery.attempts + (NOT asked.begins)::integer AS attempt, asked.audience, asked.reason, asked.record,
+                 asked.content_sha256, asked.content_bytes, asked.content
+         ), decided AS (
+             INSERT INTO delivery_decision AS kept (workspace_id, delivery_id, attempt, decided_at, audience, reason, record,
+                 content_sha256, content_bytes, content)
+             SELECT workspace_id, id, attempt, $6, audience, reason, record, content_sha256, content_bytes, content
+             FROM held WHERE audience IS NOT NULL
+             ON CONFLICT ON CONSTRAINT delivery_decision_pk DO UPDATE SET decided_at = excluded.decided_at,
+                 audience = excluded.audience, reason = excluded.reason, record = excluded.record,
+                 content_sha256 = excluded.content_sha256, content_bytes = excluded.content_bytes,
+                 content = excluded.content
          )
          INSERT INTO delivery_attempt (workspace_id, delivery_id, attempt, started_at)
-         SELECT workspace_id, id, attempts, $5 FROM begun
+         SELECT workspace_id, id, attempt, $6 FROM held WHERE begins
          RETURNING delivery_id, attempt",
         &held.workspace_ids,
         &held.ids,
         &held.tokens,
-        lease_until,
-        tx.now
+        &begins,
+        tx.now + lease,
+        tx.now,
+        &decisions.audiences as &[Option<&str>],
+        &decisions.reasons as &[Option<String>],
+        &decisions.records as &[Option<Value>],
+        &decisions.hashes as &[Option<&[u8]>],
+        &decisions.sizes as &[Option<i32>],
+        &decisions.contents as &[Option<Value>]
     )
     .fetch_all(tx.db())
     .await?;

@@ -17,15 +17,15 @@ use crate::{
 
 /// How much a recipient may see, as it was decided for an attempt.
 #[derive(Clone, Debug, PartialEq)]
-pub struct NewDecision<'a> {
+pub struct NewDecision {
     /// How much.
     pub audience: Audience,
     /// Why: one sentence.
-    pub reason: &'a str,
+    pub reason: String,
     /// What was looked at.
-    pub record: Option<&'a AudienceRecord>,
+    pub record: Option<AudienceRecord>,
     /// The bytes that were made of it; none where nothing is to be sent.
-    pub content: Option<&'a ContentMark>,
+    pub content: Option<ContentMark>,
 }
 
 /// Which bytes a message is.
@@ -135,15 +135,15 @@ pub struct ProvenDecision {
 
 impl Store {
     /// Notes what was decided about how much the recipient may see, and what was made of it, for the attempt that is
-    /// under way, or comes next.
+    /// under way, or comes next. An attempt that begins may bring its decision along: see [`crate::NewAttempt`].
     pub async fn delivery_decide(
         &self,
         scope: &Scope,
         lease: &DeliveryLease,
-        decision: &NewDecision<'_>,
+        decision: &NewDecision,
     ) -> Result<()> {
         let mut tx = self.begin(scope).await?;
-        let content = decision.content;
+        let content = decision.content.as_ref();
         sqlx::query_scalar!(
             "WITH decided AS (
                  UPDATE delivery SET audience = $4, audience_reason = $5
@@ -164,7 +164,7 @@ impl Store {
             decision.audience.as_str(),
             decision.reason,
             tx.now,
-            decision.record.map(to_json),
+            decision.record.as_ref().map(to_json),
             content.map(|content| content.sha256.as_slice()),
             content.map(|content| i32::try_from(content.bytes).unwrap_or(i32::MAX)),
             content.and_then(|content| content.kept.clone())

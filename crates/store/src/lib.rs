@@ -6,6 +6,7 @@
 //! changed.
 
 mod audience;
+mod audience_batch;
 mod audit;
 mod chart;
 mod connection;
@@ -81,6 +82,7 @@ use std::{
 };
 
 pub use audience::{AudienceFacts, AudiencePerson, ChannelPerson};
+pub use audience_batch::{MessageReader, ReaderFacts};
 pub use chart::*;
 use chrono::{DateTime, TimeDelta, Utc};
 pub use connection::*;
@@ -88,6 +90,7 @@ pub use connection_slot::*;
 pub use credit::{CreditOverview, CreditPool, CreditUsage};
 pub use credit_summary::{CreditDay, CreditPerson, CreditSummary, CreditTask};
 pub use delivery::*;
+pub use delivery_batch::NewAttempt;
 pub use delivery_proof::*;
 pub use destination::{Destination, DestinationsOf};
 pub use due::DueClaim;

@@ -1,5 +1,7 @@
-//! What tests share: a real PostgreSQL for each test process, a fresh, migrated database for each test, and a Slack.
+//! What tests share: a real PostgreSQL for each test process, a fresh, migrated database for each test, a Slack, and a model that
+//! takes its time.
 
+pub mod model;
 pub mod slack;
 pub mod world;
 

@@ -6,6 +6,7 @@ mod answers;
 mod conditions;
 mod credits;
 mod freshness;
+mod lanes;
 mod lease;
 mod limits;
 mod provider;

@@ -41,9 +41,9 @@ async fn sent(api: &Api) -> DeliveryId {
         let content = ContentMark { sha256: [7; 32], bytes: 1_234, kept: None };
         let decision = NewDecision {
             audience: Audience::Full,
-            reason: "The task is theirs.",
-            record: Some(&record),
-            content: Some(&content),
+            reason: "The task is theirs.".into(),
+            record: Some(record.clone()),
+            content: Some(content),
         };
         world.store().delivery_decide(&claimed.scope, &claimed.lease, &decision).await.expect("noted");
         world.store().delivery_attempt_start(&claimed.scope, &claimed.lease).await.expect("an attempt");

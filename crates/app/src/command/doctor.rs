@@ -11,7 +11,10 @@ use anyhow::{Context, bail, ensure};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use crate::config::{Config, Provider};
+use crate::{
+    config::{Config, Provider},
+    wiring,
+};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -150,6 +153,8 @@ fn slack(config: &Config) -> anyhow::Result<String> {
 }
 
 fn model(config: &Config) -> anyhow::Result<String> {
+    // Reads the authority's certificates, where one is named.
+    wiring::model(config)?;
     match &config.model.provider {
         Provider::Builtin => {
             Ok("the built-in analyst (TIDINGS_MODEL_BASE_URL or OPENAI_API_KEY for another)".to_owned())

@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             warehouse: wiring::warehouse(config, folders, &own)?,
             connection,
             connection_name: "Evaluation".to_owned(),
-            model: wiring::model(config),
+            model: wiring::model(config)?,
             limits: agent::Limits::default(),
             now: SystemClock.now(),
         };

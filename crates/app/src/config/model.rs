@@ -1,5 +1,7 @@
 //! The section `[model]`.
 
+use std::path::PathBuf;
+
 use anyhow::{bail, ensure};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -33,7 +35,13 @@ pub(crate) enum Provider {
     /// The analyst that ships in the binary.
     Builtin,
     /// A server that speaks OpenAI Chat Completions.
-    OpenAi { base_url: Option<String>, name: String, api_key: Option<SecretString> },
+    OpenAi {
+        base_url: Option<String>,
+        name: String,
+        /// Certificates of a company's own authority, in PEM.
+        authority_file: Option<PathBuf>,
+        api_key: Option<SecretString>,
+    },
 }
 
 #[derive(Deserialize)]
@@ -42,6 +50,7 @@ pub(super) struct Written {
     provider: String,
     base_url: String,
     name: String,
+    authority_file: String,
     api_key: String,
     api_key_file: String,
     prices: Vec<ModelPrice>,
@@ -62,7 +71,8 @@ impl Written {
                 !self.name.is_empty(),
                 "TIDINGS_MODEL_NAME: name the model, such as `gpt-5` or `llama3.3`"
             );
-            Provider::OpenAi { base_url, name: self.name, api_key }
+            let authority_file = Some(self.authority_file).filter(|file| !file.is_empty()).map(PathBuf::from);
+            Provider::OpenAi { base_url, name: self.name, authority_file, api_key }
         } else {
             Provider::Builtin
         };

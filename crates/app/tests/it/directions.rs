@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, process::Command};
 
 use serde_json::Value;
 
-/// A crate, and which of ours it may depend on. `testkit` serves tests only, `bench` measurements only.
+/// A crate, and which of ours it may depend on. `testkit` serves tests and measurements only, `bench` measurements only.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("net", &[]),
@@ -33,7 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("testkit", &["domain", "store", "net"]),
-    ("bench", &["domain", "store", "net", "warehouse", "chart", "scheduler", "agent", "notifier"]),
+    ("bench", &["domain", "store", "net", "warehouse", "chart", "scheduler", "agent", "notifier", "testkit"]),
 ];
 
 /// A library, and who alone may name it. Tests may name any.

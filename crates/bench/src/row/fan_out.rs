@@ -27,7 +27,9 @@ use crate::{
     Part,
     load::settle,
     report::{Goal, Row},
+    server::Database,
     sink::Sink,
+    statistics,
 };
 
 const PART: Part = Part::FanOut;
@@ -50,7 +52,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     let database = bench.server.create("fan_out", None).await?;
     store::migrate(&database.url).await?;
     let mut connection = database.connect().await?;
-    let home = Home::new(database.store(14, 6).await?, mails).await?;
+    let mut home = Home::new(database.store(14, 6).await?, mails).await?;
     let sink = Sink::start()?;
     let (mut to_many, mut of_many, mut size) = (Vec::new(), Vec::new(), 0);
     // The first round opens connections, prepares statements and lets the database learn how full its tables are.
@@ -67,10 +69,12 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
             size = bytes / u64::from(mails);
         }
     }
+    let statements = home.count(&sink, &database, mails).await?;
     home.store.close().await;
     bench.server.remove(&database).await?;
     let goal = Goal::AtLeast(1_000.0);
     bench.rows.push(Row::of(PART, "mails of one answer to many readers", "/s", &to_many)?.with_goal(goal));
+    bench.rows.push(Row::of(PART, "statements for each of these", "", &[statements])?);
     bench.rows.push(Row::of(PART, "mails of as many answers", "/s", &of_many)?);
     bench.notes.push(format!(
         "fan-out: {mails} mails a time, of {} kB each, a chart and a table in them",
@@ -213,6 +217,21 @@ impl Home {
             ..Answer::default()
         };
         Ok(self.store.run_succeed(&run.scope, &run.lease, &answer, &Usage::default()).await?)
+    }
+
+    /// Sends one answer to all readers, untimed. Answers how many statements the database was asked for each mail.
+    async fn count(&mut self, sink: &Sink, database: &Database, mails: u32) -> anyhow::Result<f64> {
+        let mut connection = database.connect().await?;
+        statistics::switch_on(&mut connection, database).await?;
+        // Only those of new connections are counted.
+        self.store.close().await;
+        self.store = database.store(14, 6).await?;
+        self.ask(&self.readers, 1).await?;
+        statistics::cost_since(&mut connection).await?;
+        self.deliver(sink, mails).await?;
+        let cost = statistics::cost_since(&mut connection).await?;
+        statistics::switch_off(&mut connection, database).await?;
+        Ok(cost.statements as f64 / f64::from(mails))
     }
 
     /// Sends everything that waits. Answers how many a second until the last one's outcome was recorded, and their bytes.

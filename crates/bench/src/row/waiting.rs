@@ -1,24 +1,17 @@
 //! Runs that wait for a slow model, ten thousand at once in one `tidings work`: what each holds in memory, and how many
-//! connections to the database they need together.
+//! connections to the database they need together. The model is reached as providers are, over TLS: once by HTTP/2, as most
+//! of them speak it, and once by HTTP/1.1, where each request has a connection of its own.
 
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sqlx::PgConnection;
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
-    net::{TcpListener, TcpStream},
-    process::{Child, Command},
-    task::JoinSet,
-};
+use testkit::model::{SlowModel, Speaks};
+use tokio::process::{Child, Command};
 
 use super::{Bench, USUAL};
 use crate::{
@@ -43,22 +36,33 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
         anyhow::bail!("the binary `tidings` is not at hand");
     };
     allow_files(u64::from(size.waiting) + 1_000)?;
-    let database = bench.copy("waiting").await?;
-    let batch = Batch::of(bench.tasks(USUAL), size.waiting, 0)?;
-    let found = wait(&tidings, bench.server.folder(), &database, batch).await?;
-    bench.server.remove(&database).await?;
-    bench.notes.push(format!(
-        "waiting: {} runs reached the model within {:.0} s; the idle worker took {:.1} MB, the waiting one {:.1} MB",
-        size.waiting,
-        found.seconds,
-        found.idle_bytes as f64 / 1e6,
-        found.full_bytes as f64 / 1e6
-    ));
-    let each = found.full_bytes.saturating_sub(found.idle_bytes) as f64 / 1_000.0 / f64::from(size.waiting);
-    let row = Row::of(PART, format!("memory of each of {} waiting runs", size.waiting), "kB", &[each])?;
-    bench.rows.push(row.with_goal(Goal::AtMost(30.0)));
-    let row = Row::of(PART, "connections to the database", "", &[found.connections as f64])?;
-    bench.rows.push(row.with_goal(Goal::AtMost(10.0)));
+    for (speaks, protocol) in [(Speaks::Http2, "HTTP/2"), (Speaks::Http1, "HTTP/1.1")] {
+        let database = bench.copy("waiting").await?;
+        let batch = Batch::of(bench.tasks(USUAL), size.waiting, 0)?;
+        let found = wait(&tidings, bench.server.folder(), &database, batch, speaks).await?;
+        bench.server.remove(&database).await?;
+        bench.notes.push(format!(
+            "waiting, {protocol}: {} runs reached the model within {:.0} s over {} connections; the idle worker took \
+             {:.1} MB, the waiting one {:.1} MB",
+            size.waiting,
+            found.seconds,
+            found.model_connections,
+            found.idle_bytes as f64 / 1e6,
+            found.full_bytes as f64 / 1e6
+        ));
+        let grown = found.full_bytes.saturating_sub(found.idle_bytes) as f64;
+        let each = grown / 1_000.0 / f64::from(size.waiting);
+        let what = format!("memory of each of {} waiting runs, {protocol}", size.waiting);
+        let row = Row::of(PART, what, "kB", &[each])?;
+        // The goal is for a provider as they are.
+        bench.rows.push(match speaks {
+            Speaks::Http2 => row.with_goal(Goal::AtMost(30.0)),
+            Speaks::Http1 => row,
+        });
+        let what = format!("connections to the database, {protocol}");
+        let row = Row::of(PART, what, "", &[found.connections as f64])?;
+        bench.rows.push(row.with_goal(Goal::AtMost(10.0)));
+    }
     Ok(())
 }
 
@@ -67,18 +71,28 @@ struct Waiting {
     idle_bytes: u64,
     full_bytes: u64,
     connections: i64,
+    model_connections: u32,
 }
 
-async fn wait(tidings: &Path, folder: &Path, database: &Database, batch: Batch) -> anyhow::Result<Waiting> {
+async fn wait(
+    tidings: &Path,
+    folder: &Path,
+    database: &Database,
+    batch: Batch,
+    speaks: Speaks,
+) -> anyhow::Result<Waiting> {
     let mut connection = database.connect().await?;
-    let model = SlowModel::start().await?;
+    let model = SlowModel::start(speaks).await?;
+    let authority = tempfile::NamedTempFile::new_in(folder)?;
+    std::fs::write(authority.path(), model.authority())?;
     let mut worker = Command::new(tidings)
         .arg("work")
         .env("DATABASE_URL", &database.url)
         .env("TIDINGS_DATA_DIR", folder.join("worker"))
         .env("TIDINGS_DATABASE_MAX_CONNECTIONS", CONNECTIONS.to_string())
         .env("TIDINGS_MODEL_PROVIDER", "openai")
-        .env("TIDINGS_MODEL_BASE_URL", format!("http://127.0.0.1:{}/v1", model.port))
+        .env("TIDINGS_MODEL_BASE_URL", model.base_url())
+        .env("TIDINGS_MODEL_AUTHORITY_FILE", authority.path())
         .env("TIDINGS_MODEL_NAME", "slow")
         .env("OPENAI_API_KEY", "none")
         .env("TIDINGS_AGENT_CONCURRENCY", batch.count.to_string())
@@ -115,7 +129,8 @@ async fn wait(tidings: &Path, folder: &Path, database: &Database, batch: Batch) 
     let connections = connections.fetch_one(&mut connection).await?;
     // Its leases are of no more interest: the database goes.
     worker.kill().await?;
-    Ok(Waiting { seconds, idle_bytes, full_bytes, connections })
+    let model_connections = model.connections();
+    Ok(Waiting { seconds, idle_bytes, full_bytes, connections, model_connections })
 }
 
 async fn listens(connection: &mut PgConnection, worker: &mut Child) -> anyhow::Result<bool> {
@@ -138,63 +153,4 @@ fn allow_files(files: u64) -> anyhow::Result<()> {
     );
     setrlimit(Resource::Nofile, Rlimit { current: Some(files), maximum })
         .context("the limit of open files cannot be raised")
-}
-
-/// A model's server that takes requests and never answers.
-struct SlowModel {
-    port: u16,
-    waiting: Arc<AtomicU32>,
-    /// Stops when dropped.
-    _serving: JoinSet<()>,
-}
-
-impl SlowModel {
-    async fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let port = listener.local_addr()?.port();
-        let waiting = Arc::new(AtomicU32::new(0));
-        let mut serving = JoinSet::new();
-        let counted = Arc::clone(&waiting);
-        serving.spawn(async move {
-            let mut held = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let counted = Arc::clone(&counted);
-                held.spawn(async move {
-                    // A request that breaks off is not counted, and so is missed by whoever counts.
-                    let _ = hold(stream, &counted).await;
-                });
-            }
-        });
-        Ok(Self { port, waiting, _serving: serving })
-    }
-
-    /// Requests that were read whole and are still held.
-    fn waiting(&self) -> u32 {
-        self.waiting.load(Ordering::Relaxed)
-    }
-}
-
-/// Reads a request whole, and then nothing more until the other side hangs up.
-async fn hold(stream: TcpStream, waiting: &AtomicU32) -> std::io::Result<()> {
-    let mut stream = BufReader::with_capacity(1_024, stream);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if stream.read_line(&mut line).await? == 0 {
-            return Ok(());
-        }
-        match line.trim_end().split_once(": ") {
-            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
-                length = value.parse().map_err(std::io::Error::other)?;
-            }
-            None if line.trim_end().is_empty() => break,
-            // Another header, or the request line.
-            Some(_) | None => {}
-        }
-    }
-    tokio::io::copy(&mut (&mut stream).take(length), &mut tokio::io::sink()).await?;
-    waiting.fetch_add(1, Ordering::Relaxed);
-    let _ = stream.read_u8().await;
-    waiting.fetch_sub(1, Ordering::Relaxed);
-    Ok(())
 }

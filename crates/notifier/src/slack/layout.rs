@@ -325,7 +325,12 @@ mod tests {
     #[test]
     fn an_upload_that_failed_moves_no_text_to_another_message() {
         let mut message = message(&"word ".repeat(1_800), 4);
-        let picture = Picture { title: "t".repeat(200), alt: "a".repeat(900), width: 600, png: vec![] };
+        let picture = Picture {
+            title: "t".repeat(200),
+            alt: "a".repeat(900),
+            width: 600,
+            png: std::sync::Arc::default(),
+        };
         message.pictures = vec![picture; 8];
         let files: Vec<_> = (0..8).map(|number| Some(format!("F{number}"))).collect();
         let with = parts(&message, Form::Message, buttons(), &files);

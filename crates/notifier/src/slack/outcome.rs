@@ -6,6 +6,8 @@ use rand::RngExt as _;
 use slack::{Class, Error};
 use store::DeliveryOutcome;
 
+use crate::{deliver, gather};
+
 /// How long a message of which nobody knows is left alone before it is looked for: a request that was written may be worked on
 /// for a while yet.
 const UNKNOWN_WAIT: TimeDelta = TimeDelta::seconds(60);
@@ -18,6 +20,9 @@ pub(super) enum Stop {
     /// The database failed, or the lease was lost: nothing is written down.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The same, for many deliveries at once.
+    #[error(transparent)]
+    Gathered(#[from] gather::Error),
     /// Slack did not do it.
     #[error(transparent)]
     Slack(Error),
@@ -43,7 +48,7 @@ pub(super) fn judge(
     stop: Stop,
     attempt: u32,
     random: &mut impl rand::Rng,
-) -> Result<DeliveryOutcome, store::Error> {
+) -> Result<DeliveryOutcome, deliver::Error> {
     let later = |after: TimeDelta, reason: &str, message: String| DeliveryOutcome::Retry {
         after,
         reason: reason.to_owned(),
@@ -53,7 +58,8 @@ pub(super) fn judge(
     let mut jittered =
         || TimeDelta::milliseconds(random.random_range(0..=retry_delay(attempt).num_milliseconds()));
     Ok(match stop {
-        Stop::Store(error) => return Err(error),
+        Stop::Store(error) => return Err(error.into()),
+        Stop::Gathered(error) => return Err(error.into()),
         Stop::End(outcome) => outcome,
         Stop::Later(wait) => later(wait, "slack_busy", "Slack allows no more calls for now.".to_owned()),
         Stop::Unknown(error) if attempt >= UNKNOWN_ATTEMPTS_MAX => {

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     Notifier,
     audience::{self, ChannelPeople},
-    compose::{self, Composed, Composer, Reader},
+    compose::{self, Composed, Reader},
     deliver::Error,
     message::Message,
 };
@@ -228,17 +228,16 @@ impl Notifier {
             }
         };
         let shared = self.answers.of(delivery);
-        let composer =
-            Composer { store: &self.store, public_url: &self.public_url, delivery, shared: &shared };
-        let composed = match composer.compose(reader).await {
+        let composed = match self.composer(delivery, &shared).compose(reader).await {
             Ok(composed) => composed,
             Err(compose::Error::Gone(what)) => return Err(Stop::End(failed("gone", what))),
             Err(compose::Error::Store(error)) => return Err(error.into()),
+            Err(compose::Error::Gathered(error)) => return Err(error.into()),
         };
         let decision = composed.decision.as_ref();
         let is_withheld = decision.is_some_and(|decision| decision.audience == Audience::Withheld);
         let content = (!is_withheld).then(|| content_mark(delivery, &composed.message));
-        audience::note(&self.store, delivery, decision, content.as_ref()).await?;
+        audience::note(&self.store, delivery, decision, content).await?;
         if is_withheld {
             return Err(Stop::End(DeliveryOutcome::Withheld { reason: "not_allowed".to_owned() }));
         }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use store::{Page, Scope};
 use tokio_util::sync::CancellationToken;
 
-use crate::{support::SmtpServer, world::World};
+use crate::{statements::Statements, support::SmtpServer, world::World};
 
 /// What a server accepted: for each recipient the message ids, in order.
 fn accepted(events: &[Value]) -> BTreeMap<String, Vec<String>> {
@@ -345,6 +345,32 @@ async fn many_readers_of_one_answer_each_get_their_own_mail() {
         links.insert(link);
     }
     assert_eq!(links.len(), 40);
+}
+
+/// With the rights looked up, or the decisions written down, by each mail for itself, there are sixty of each.
+#[tokio::test]
+async fn a_batch_of_mails_asks_and_writes_as_often_as_a_few_do() {
+    let world = World::new().await;
+    let server = SmtpServer::start(&["--pipelining"]);
+    let emails: Vec<String> = (0..60).map(|number| format!("reader{number}@example.com")).collect();
+    let all: Vec<&str> = emails.iter().map(String::as_str).collect();
+    let task = world.task(world.members(&all).await).await;
+    let run = world.run(task).await;
+    let notifier = world.notifier(&server);
+    let statements = Statements::default();
+    {
+        // Of this thread, on which all of this test runs.
+        let _counting = tracing::subscriber::set_default(statements.clone());
+        assert_eq!(notifier.run_once().await, 60);
+    }
+    for what in ["connection_access", "INTO delivery_decision", "INTO delivery_attempt", "FROM result"] {
+        let count = statements.with(what);
+        // Two or three, where nothing else keeps the machine busy.
+        assert!((1..20).contains(&count), "{count} statements with `{what}` for sixty mails");
+    }
+    assert!(world.deliveries(run).await.iter().all(|delivery| {
+        (delivery.state, delivery.audience) == (DeliveryState::Sent, Some(Audience::Full))
+    }));
 }
 
 #[tokio::test]

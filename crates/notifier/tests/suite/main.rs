@@ -8,6 +8,7 @@ mod slack;
 mod slack_blocks;
 mod slack_inbox;
 mod smtp;
+mod statements;
 mod support;
 mod tls;
 mod webhooks;

@@ -123,7 +123,8 @@ pub(crate) fn picture() -> Picture {
         alt: "Bar chart. Flights by airline, from 54,173 (US Airways) to 58,665 (United).".into(),
         width: 552,
         png: std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chart.png"))
-            .expect("the picture"),
+            .expect("the picture")
+            .into(),
     }
 }
 

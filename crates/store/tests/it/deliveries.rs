@@ -151,7 +151,8 @@ async fn a_message_is_sent_once_and_its_run_is_green() {
     let task = world.task(|_| ()).await;
     let (run, claimed) = answered(&world, task.id).await;
     let (scope, lease) = (&claimed[0].scope, &claimed[0].lease);
-    let decision = NewDecision { audience: Audience::Full, reason: "A member.", record: None, content: None };
+    let decision =
+        NewDecision { audience: Audience::Full, reason: "A member.".into(), record: None, content: None };
     store.delivery_decide(scope, lease, &decision).await.expect("noted");
     assert_eq!(store.delivery_attempt_start(scope, lease).await.expect("an attempt"), 1);
     store.delivery_heartbeat(scope, lease).await.expect("renewed");

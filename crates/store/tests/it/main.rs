@@ -1,5 +1,6 @@
 //! The store against a real PostgreSQL, under its real roles and policies.
 
+mod audience_batch;
 mod connection_slots;
 mod connections;
 mod credits;
