@@ -8,6 +8,7 @@ import type { Delivery, DeliveryCounts, Occurrence } from "@/api/types";
 import { Time } from "@/components/time";
 import { LoadError } from "@/components/ui/notice";
 import { Skeleton } from "@/components/ui/skeleton";
+import { FALLBACK_WORDS } from "@/lib/audience";
 import { checkInWords } from "@/lib/check";
 import { asSentence } from "@/lib/form";
 
@@ -84,12 +85,6 @@ const REASONS: Record<string, string> = {
   destination_paused: "Nothing is sent there since messages do not arrive. See “Not reached” on this page.",
 };
 
-/** Why it went by email although Slack is preferred. */
-const FALLBACKS: Record<string, string> = {
-  slack_not_linked: "By email, since their Slack account is not linked.",
-  slack_not_connected: "By email, since Slack is not connected to this workspace.",
-};
-
 function Deliveries({ runId, zone }: { runId: string; zone: string }) {
   const { data, error, refetch } = useQuery(deliveriesQuery(runId));
   if (error) return <LoadError error={error} what="The messages" onRetry={() => void refetch()} />;
@@ -133,7 +128,9 @@ function DeliveryLine({ delivery, zone }: { delivery: Delivery; zone: string }) 
         Details
       </Link>
       {delivery.fallback ? (
-        <span className="basis-full text-sm text-ink-2">{FALLBACKS[delivery.fallback] ?? delivery.fallback}</span>
+        <span className="basis-full text-sm text-ink-2">
+          By email, {FALLBACK_WORDS[delivery.fallback] ?? delivery.fallback}.
+        </span>
       ) : null}
       {why ? <span className="basis-full text-sm text-ink-2">{asSentence(why)}</span> : null}
     </li>

@@ -3,10 +3,11 @@ import { useMemo } from "react";
 import { Controller, useFormContext, useWatch } from "react-hook-form";
 
 import { connectionsQuery } from "@/api/queries/connections";
-import { groupsQuery, peopleQuery } from "@/api/queries/people";
+import { groupsQuery, peopleQuery, reachQuery } from "@/api/queries/people";
 import type { Me } from "@/api/types";
 import { PickMany } from "@/components/ui/combobox";
 import { Field } from "@/components/ui/field";
+import { reachInWords } from "@/lib/audience";
 import { counted } from "@/lib/number";
 
 import { Audience } from "./Audience";
@@ -17,13 +18,23 @@ import { mentionedConnections, type TaskFormValues } from "./task-form";
 export function NotificationFields({ me }: { me: Me }) {
   const { control, register, formState } = useFormContext<TaskFormValues>();
   const { data: people } = useQuery(peopleQuery);
+  const { data: reach } = useQuery(reachQuery);
   const { data: groups } = useQuery(groupsQuery);
+  const userIds = useWatch({ control, name: "notification.userIds" });
   const errors = formState.errors.notification;
 
-  const personChoices = useMemo(
-    () => (people?.values ?? []).map(({ id, name, email }) => ({ id, label: name, detail: email })),
-    [people],
-  );
+  const personChoices = useMemo(() => {
+    const reachOf = new Map((reach ?? []).map((member) => [member.id, member]));
+    const present = (people?.values ?? []).map(({ id, name, email }) => {
+      const member = reachOf.get(id);
+      return { id, label: name, detail: email, note: member && reachInWords(member) };
+    });
+    // Nobody chooses them any more, and who chose them before sees why they are not told.
+    const gone = (reach ?? [])
+      .filter(({ id, isDeactivated }) => isDeactivated && userIds.includes(id))
+      .map((member) => ({ id: member.id, label: `${member.name} (deactivated)`, note: reachInWords(member) }));
+    return [...present, ...gone];
+  }, [people, reach, userIds]);
   const groupChoices = useMemo(
     () =>
       (groups?.values ?? []).map(({ id, name, memberCount }) => ({
