@@ -42,6 +42,11 @@ describe("who sees what, and the proof of it", () => {
     await page.getByRole("listbox", { name: "Data to mention" }).waitFor();
     await question.press("Enter");
     await question.pressSequentially("?");
+    // The picker says of each how they are told, before anybody is chosen.
+    const people = page.getByRole("combobox", { name: "People" });
+    await people.click();
+    await page.getByRole("option", { name: PERSON.name }).getByText("By email").waitFor();
+    await people.press("Escape");
     const told = page.getByRole("region", { name: "Who will see what" });
     await told.getByText("The task is theirs.").waitFor();
     await told.getByText(/^Counted for Lumen Desk sales\./).waitFor();

@@ -75,6 +75,29 @@ describe("Slack", () => {
     expect(replies.length).toBeGreaterThan(0);
     expect(replies[0]?.bot_id).not.toBeNull();
 
+    // A test goes to oneself by the way that one prefers, and its proof leads to where it stands.
+    await page.getByLabel("By a direct message in Slack").check();
+    await page.getByLabel("By email").uncheck();
+    await page.goto("/tasks");
+    await page
+      .getByRole("button", { name: /^Actions for / })
+      .first()
+      .click();
+    await page.getByRole("menuitem", { name: "Send a test to me" }).click();
+    await page.waitForURL(/\/threads\//);
+    await page.getByTestId("answer-1").waitFor({ timeout: 60_000 });
+    await page
+      .getByText(/^Messages:/)
+      .getByRole("link")
+      .click();
+    await page.getByText("An answer, by a Slack message.").waitFor();
+    const link = page.getByRole("link", { name: "Open the message" });
+    await link.waitFor();
+    expect(await link.getAttribute("href")).toMatch(/^https:\/\/northwind\.slack\.com\/archives\/D\d+\/p\d+$/);
+    await page.goto("/settings");
+    await page.getByLabel("By email").check();
+    await page.getByLabel("By a direct message in Slack").uncheck();
+
     await page.goto("/admin/slack");
     await page.getByRole("button", { name: "Disconnect" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Disconnect" }).click();

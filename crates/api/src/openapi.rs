@@ -94,6 +94,8 @@ fn webhooks() -> Value {
             "A task's run ended with an answer, whether it was sent or there was no news.",
         ),
         (WebhookEvent::RunFailed, "WebhookRun", "A task's run ended without an answer."),
+        (WebhookEvent::RunSkipped, "WebhookRun", "An occurrence of a task was skipped on purpose."),
+        (WebhookEvent::RunMissed, "WebhookRun", "An occurrence of a task was missed: it never started."),
         (WebhookEvent::DeliveryFailed, "WebhookDelivery", "A message was given up."),
         (WebhookEvent::TaskPaused, "WebhookTask", "A task was paused."),
         (WebhookEvent::TaskExpired, "WebhookTask", "A task expired."),

@@ -140,7 +140,8 @@ pub(crate) fn notifier(config: &Config, store: &Store, events: &Events) -> anyho
     Ok(Notifier::new(options))
 }
 
-fn smtp(mail: &Mail, url: &SecretString) -> anyhow::Result<Smtp> {
+/// The mail server at `url`, as the rest of the settings has it.
+pub(crate) fn smtp(mail: &Mail, url: &SecretString) -> anyhow::Result<Smtp> {
     let mut smtp = Smtp::new(url, Patience::default()).context("TIDINGS_SMTP_URL")?;
     if let Some(tls) = mail.tls {
         smtp = smtp.with_tls(tls);

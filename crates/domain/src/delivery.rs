@@ -43,6 +43,110 @@ words! {
 }
 
 words! {
+    /// What stands between a member and a direct message in Slack.
+    SlackObstacle("slack obstacle") {
+        /// The workspace is not connected with a Slack team.
+        NotConnected = "slack_not_connected",
+        /// It is not known who they are there.
+        NotLinked = "slack_not_linked",
+    }
+}
+
+words! {
+    /// Why a member is told by no way.
+    Untold("reason why a member is not told") {
+        /// They are deactivated.
+        Deactivated = "deactivated",
+        /// They want to be told neither by email nor in Slack.
+        NotWanted = "not_wanted",
+        /// A mail server said that their address does not exist.
+        AddressDead = "address_dead",
+        /// The workspace allows no mail to their address.
+        DomainNotAllowed = "domain_not_allowed",
+        /// Messages to them did not arrive, and are held back until somebody tries again.
+        Paused = "paused",
+    }
+}
+
+impl Untold {
+    /// The reason as a sentence.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Deactivated => "Is deactivated, and is not told.",
+            Self::NotWanted => "Wants to be told neither by email nor in Slack.",
+            Self::AddressDead => {
+                "Their mail server said that the address does not exist, so nothing is sent there."
+            }
+            Self::DomainNotAllowed => "The workspace allows no mail to their address.",
+            Self::Paused => "Messages to them did not arrive, so none are sent until somebody tries again.",
+        }
+    }
+}
+
+/// What is known about reaching a member, whatever the task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a person")]
+pub struct Contact {
+    /// Whether they want to be told by email.
+    pub wants_email: bool,
+    /// Whether they want to be told by a direct message in Slack.
+    pub wants_slack: bool,
+    /// What stands between them and Slack.
+    pub slack_obstacle: Option<SlackObstacle>,
+    /// Whether they may not be told any more.
+    pub is_deactivated: bool,
+    /// Whether a server said that their address does not exist.
+    pub is_address_dead: bool,
+    /// Whether the workspace allows no mail to their address.
+    pub is_address_outside: bool,
+    /// Whether mails to them are held back.
+    pub is_email_paused: bool,
+    /// Whether messages to them in Slack are held back.
+    pub is_slack_paused: bool,
+}
+
+/// By what ways a member is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ways {
+    /// `Email`, `SlackDm`, both or none.
+    pub channels: Vec<Channel>,
+    /// Why it is by email although they prefer Slack.
+    pub fallback: Option<SlackObstacle>,
+    /// Why it is by none.
+    pub untold: Option<Untold>,
+}
+
+impl Contact {
+    /// By what ways they are told. When a run ends the same is decided for all its recipients in one statement of the store.
+    pub fn ways(&self) -> Ways {
+        let untold = |why| Ways { channels: Vec::new(), fallback: None, untold: Some(why) };
+        if self.is_deactivated {
+            return untold(Untold::Deactivated);
+        }
+        if !self.wants_email && !self.wants_slack {
+            return untold(Untold::NotWanted);
+        }
+        let fallback = self.slack_obstacle.filter(|_| self.wants_slack);
+        let goes_by_email = self.wants_email || fallback.is_some();
+        let mut channels = Vec::new();
+        if goes_by_email && !(self.is_address_dead || self.is_address_outside || self.is_email_paused) {
+            channels.push(Channel::Email);
+        }
+        if self.wants_slack && fallback.is_none() && !self.is_slack_paused {
+            channels.push(Channel::SlackDm);
+        }
+        if !channels.is_empty() {
+            return Ways { channels, fallback, untold: None };
+        }
+        untold(match self {
+            _ if goes_by_email && self.is_address_dead => Untold::AddressDead,
+            _ if goes_by_email && self.is_address_outside => Untold::DomainNotAllowed,
+            _ => Untold::Paused,
+        })
+    }
+}
+
+words! {
     /// Where a delivery stands. `pending`, `sending` and `unknown` are unfinished; the rest are final.
     DeliveryState("delivery state") {
         /// To be sent at its time.
@@ -106,5 +210,41 @@ pub const fn retry_delay(attempt: u32) -> chrono::Duration {
         5 => chrono::Duration::minutes(15),
         6 => chrono::Duration::minutes(30),
         _ => chrono::Duration::hours(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_is_told_as_they_wish_and_by_mail_where_slack_does_not_reach_them() {
+        let mail = Contact { wants_email: true, ..Contact::default() };
+        let slack = Contact { wants_slack: true, ..Contact::default() };
+        let unlinked = Contact { slack_obstacle: Some(SlackObstacle::NotLinked), ..slack };
+        let by = |contact: Contact| contact.ways();
+        let told =
+            |channels: &[Channel], fallback| Ways { channels: channels.to_vec(), fallback, untold: None };
+        assert_eq!(by(mail), told(&[Channel::Email], None));
+        assert_eq!(by(slack), told(&[Channel::SlackDm], None));
+        let both = Contact { wants_email: true, ..slack };
+        assert_eq!(by(both), told(&[Channel::Email, Channel::SlackDm], None));
+        assert_eq!(by(unlinked), told(&[Channel::Email], Some(SlackObstacle::NotLinked)));
+        // Of no concern to who wants no message there.
+        assert_eq!(by(Contact { wants_slack: false, wants_email: true, ..unlinked }), by(mail));
+        assert_eq!(by(Contact { is_address_dead: true, ..both }), told(&[Channel::SlackDm], None));
+        assert_eq!(by(Contact { is_slack_paused: true, ..both }), told(&[Channel::Email], None));
+        for (contact, why) in [
+            (Contact::default(), Untold::NotWanted),
+            (Contact { is_deactivated: true, ..mail }, Untold::Deactivated),
+            (Contact { is_address_dead: true, ..mail }, Untold::AddressDead),
+            (Contact { is_address_dead: true, ..unlinked }, Untold::AddressDead),
+            (Contact { is_address_outside: true, ..mail }, Untold::DomainNotAllowed),
+            (Contact { is_email_paused: true, ..mail }, Untold::Paused),
+            (Contact { is_slack_paused: true, ..slack }, Untold::Paused),
+        ] {
+            let ways = by(contact);
+            assert_eq!((ways.channels, ways.untold), (vec![], Some(why)));
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The places that messages go to, and what a failure says about one.
 
+use crate::slack;
+
 /// So many messages in a row that were given up for a reason that lies with the place, and it is paused.
 pub const FAULTS_MAX: u32 = 3;
 
@@ -17,22 +19,16 @@ pub enum Fault {
 /// What the reason of a failed delivery says about its place. Slack's own codes bear its name in front.
 pub fn fault(reason: &str) -> Fault {
     match reason {
-        "address_dead"
-        | "invalid_address"
-        | "slack_is_archived"
-        | "slack_not_in_channel"
-        | "slack_channel_not_found"
-        | "slack_ekm_access_denied"
-        | "slack_user_not_found"
-        | "slack_users_not_found"
-        | "slack_user_not_visible"
-        | "slack_user_disabled"
-        | "slack_cannot_dm_bot" => Fault::Certain,
-        // There are several of them, by what a channel restricts.
-        _ if reason.starts_with("slack_restricted_action") => Fault::Certain,
+        "address_dead" | "invalid_address" => Fault::Certain,
         "refused" | "mailbox_full" | "outcome_unknown" => Fault::Likely,
+        _ if is_slacks(reason) => Fault::Certain,
         _ => Fault::None,
     }
+}
+
+/// Whether Slack said so of the place.
+fn is_slacks(reason: &str) -> bool {
+    reason.strip_prefix("slack_").is_some_and(slack::is_destination_fault)
 }
 
 /// A reason in words: what happened, and what to do about it.
@@ -63,7 +59,7 @@ pub fn words(reason: &str) -> (&'static str, &'static str) {
         }
         "slack_not_in_channel" => (
             "The app was removed from the channel.",
-            "Invite it there again, or choose another channel in the task.",
+            "Invite it there again with /invite, or choose another channel in the task.",
         ),
         "slack_channel_not_found" => (
             "Slack knows no such channel, or the app may not see it.",
@@ -93,6 +89,14 @@ pub fn words(reason: &str) -> (&'static str, &'static str) {
             "The channel lets only some people post.",
             "Ask its owner to let the app post, or choose another one.",
         ),
+        "slack_ekm_access_denied" => (
+            "The Slack workspace's key management lets nobody post for now.",
+            "Whoever looks after it can say when it does.",
+        ),
+        _ if is_slacks(reason) => (
+            "Slack's own settings do not let the app post there.",
+            "Ask whoever looks after the Slack workspace, or choose another place.",
+        ),
         _ => ("It could not be delivered.", "The run's page shows what was answered."),
     }
 }
@@ -107,6 +111,8 @@ mod tests {
             "slack_is_archived",
             "slack_not_in_channel",
             "slack_restricted_action_thread_only_channel",
+            "slack_slack_connect_file_link_sharing_blocked",
+            "slack_posting_to_channel_denied",
             "address_dead",
         ] {
             assert_eq!(fault(reason), Fault::Certain, "{reason}");
@@ -119,6 +125,12 @@ mod tests {
             "slack_not_connected",
             "slack_token_revoked",
             "slack_unavailable",
+            "slack_refused",
+            "slack_missing_scope",
+            "slack_backlog",
+            // Further messages go by email.
+            "slack_not_linked",
+            "is_archived",
             "internal",
         ] {
             assert_eq!(fault(reason), Fault::None, "{reason}");

@@ -76,3 +76,25 @@ words! {
         Link = "link",
     }
 }
+
+/// Whether a code of Slack's says that a conversation or a person cannot be written to until someone changes something in Slack.
+pub fn is_destination_fault(code: &str) -> bool {
+    matches!(
+        code,
+        "cannot_dm_bot"
+            | "channel_is_limited_access"
+            | "channel_not_found"
+            | "ekm_access_denied"
+            | "is_archived"
+            | "message_limit_exceeded"
+            | "messages_tab_disabled"
+            | "not_in_channel"
+            | "posting_to_channel_denied"
+            | "user_disabled"
+            | "user_not_found"
+            | "user_not_in_channel"
+            | "user_not_visible"
+            | "users_not_found"
+    ) || code.starts_with("restricted_action")
+        || code.starts_with("slack_connect_")
+}

@@ -22,6 +22,10 @@ words! {
         RunFinished = "run.finished",
         /// A task's run ended without an answer.
         RunFailed = "run.failed",
+        /// An occurrence of a task was skipped on purpose: it was paused, its last run was unfinished, its data not fresh.
+        RunSkipped = "run.skipped",
+        /// An occurrence of a task never started: nobody was there while its window was open, or a newer one was due.
+        RunMissed = "run.missed",
         /// A message was given up.
         DeliveryFailed = "delivery.failed",
         /// A task was paused.
@@ -73,7 +77,7 @@ pub struct WebhookBody<Data> {
     pub data: Data,
 }
 
-/// A run that ended.
+/// A run that ended, or that will never start.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "camelCase"))]
 #[serde(rename_all = "camelCase")]
@@ -91,13 +95,13 @@ pub struct WebhookRun {
     pub trigger: RunTrigger,
     /// How it ended.
     pub status: RunStatus,
-    /// Why it failed.
+    /// Why it failed, was skipped or was missed.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub reason: Option<RunReason>,
     /// The local day that it ran for, by the task's time zone.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub occurrence: Option<NaiveDate>,
-    /// When it started.
+    /// When it started; null for one that never did.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.

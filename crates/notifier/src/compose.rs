@@ -114,13 +114,12 @@ impl Composer<'_> {
     /// What the delivery says to `reader`.
     pub(crate) async fn compose(&self, reader: Reader<'_>) -> Result<Composed, Error> {
         match self.delivery.kind {
-            DeliveryKind::Answer => self.answer(reader).await,
-            DeliveryKind::Reply => self.reply(reader).await,
+            DeliveryKind::Answer | DeliveryKind::Reply => self.answer(reader).await,
             DeliveryKind::Failure => self.failure_notice().await,
             DeliveryKind::Recovery => self.notice(Event::Recovered, None).await,
             DeliveryKind::StillRunning => {
                 // All that the queue has to say of it is the day.
-                let day = self.delivery.message.as_deref().and_then(|message| message.parse().ok());
+                let day = self.delivery.details.as_deref().and_then(|day| day.parse().ok());
                 self.notice(Event::StillRunning(day), None).await
             }
             DeliveryKind::NoNews => self.no_news(reader).await,
@@ -132,32 +131,17 @@ impl Composer<'_> {
         }
     }
 
-    /// What is said to a question that was asked in Slack. Of data that stays out of Slack, not even the headline is.
-    async fn reply(&self, reader: Reader<'_>) -> Result<Composed, Error> {
-        let thread_id = self.delivery.thread_id.ok_or(Error::Gone("the answer is gone"))?;
-        let scope = &self.delivery.scope;
-        if !self.store.thread_is_sensitive(scope, thread_id).await? {
-            return self.answer(reader).await;
-        }
-        let thread =
-            self.store.thread_get(scope, thread_id).await?.ok_or(Error::Gone("the thread is gone"))?;
-        let url = format!("{}/threads/{thread_id}", self.public_url);
-        Ok(Composed {
-            message: notice::kept_out_of_slack(&thread.title, url, self.delivery.created_at),
-            decision: Some(self.audience(reader, &thread).await?),
-            attachment: None,
-            conversation: format!("thread-{thread_id}"),
-        })
-    }
-
     async fn answer(&self, reader: Reader<'_>) -> Result<Composed, Error> {
         let source = self.shared.source.get_or_try_init(|| self.source()).await?;
-        let Some(source) = source else { return self.without_answer().await };
+        let Some(source) = source else { return self.without_answer(reader).await };
         let conversation = match self.delivery.task_id {
             Some(task_id) => format!("task-{task_id}"),
             None => format!("thread-{}", source.thread.id),
         };
         let decision = self.audience(reader, &source.thread).await?;
+        if self.is_kept_out_of_slack(&source.thread).await? {
+            return Ok(self.kept_out_of_slack(&source.thread, decision));
+        }
         let is_full = decision.audience == Audience::Full;
         let wording = Wording { is_full, because: because(&source.thread, reader) };
         let message = if let Some(message) = self.shared.messages.find(&wording) {
@@ -196,6 +180,28 @@ impl Composer<'_> {
         self.shared.attachment.get_or_try_init(|| self.csv_file(source)).await
     }
 
+    /// Whether it answers a question from Slack with data that stays out of Slack: then not even the headline is said there.
+    async fn is_kept_out_of_slack(&self, thread: &Thread) -> Result<bool, store::Error> {
+        let (store, scope) = (self.store, &self.delivery.scope);
+        Ok(self.delivery.kind == DeliveryKind::Reply && store.thread_is_sensitive(scope, thread.id).await?)
+    }
+
+    /// The link alone. Nobody sees more of it, whatever their rights are.
+    fn kept_out_of_slack(&self, thread: &Thread, decision: Decision) -> Composed {
+        let url = format!("{}/threads/{}", self.public_url, thread.id);
+        let reason = match decision.audience {
+            Audience::Full => "It uses data that stays out of Slack.".to_owned(),
+            Audience::LinkOnly | Audience::Withheld => decision.reason,
+        };
+        let audience = decision.audience.tighter(Audience::LinkOnly);
+        Composed {
+            message: notice::kept_out_of_slack(&thread.title, url, self.delivery.created_at),
+            decision: Some(Decision { audience, reason, ..decision }),
+            attachment: None,
+            conversation: format!("thread-{}", thread.id),
+        }
+    }
+
     async fn is_late(&self) -> Result<bool, store::Error> {
         let Some(run_id) = self.delivery.run_id else { return Ok(false) };
         let run = self.store.run_get(&self.delivery.scope, run_id).await?;
@@ -203,12 +209,16 @@ impl Composer<'_> {
     }
 
     /// What the asker reads of a turn that ended without an answer.
-    async fn without_answer(&self) -> Result<Composed, Error> {
+    async fn without_answer(&self, reader: Reader<'_>) -> Result<Composed, Error> {
         let scope = &self.delivery.scope;
         let (thread_id, run_id) =
             self.delivery.thread_id.zip(self.delivery.run_id).ok_or(Error::Gone("the answer is gone"))?;
         let thread =
             self.store.thread_get(scope, thread_id).await?.ok_or(Error::Gone("the thread is gone"))?;
+        if self.is_kept_out_of_slack(&thread).await? {
+            let decision = self.audience(reader, &thread).await?;
+            return Ok(self.kept_out_of_slack(&thread, decision));
+        }
         let run = self.store.run_get(scope, run_id).await?.ok_or(Error::Gone("the run is gone"))?;
         let reason = run.reason.unwrap_or(RunReason::Internal);
         let details = run.message.as_deref();
@@ -401,7 +411,7 @@ impl Composer<'_> {
 
     /// Word to an admin, about no task.
     fn slack_ended(&self) -> Composed {
-        let details = self.delivery.message.as_deref().unwrap_or_default();
+        let details = self.delivery.details.as_deref().unwrap_or_default();
         Composed {
             message: notice::slack_ended(details, self.public_url, self.delivery.created_at),
             decision: None,

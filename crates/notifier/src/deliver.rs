@@ -21,6 +21,7 @@ use crate::{
     email::{self, Email, Letter},
     gather,
     outcome::judge,
+    room::Place,
     shared::Shared,
     transport,
 };
@@ -66,10 +67,15 @@ impl Notifier {
             return Box::pin(self.deliver_to_slack(delivery)).await;
         }
         let (scope, lease) = (&delivery.scope, &delivery.lease);
+        let mut room = self.room_for_file(delivery).await?;
         let Ready { email, decision } = match self.plan(delivery).await? {
             Plan::Send(ready) => *ready,
             Plan::End(outcome) => return Ok(self.store.delivery_finish(scope, lease, &outcome).await?),
         };
+        if let Some(room) = &mut room {
+            // The mail, its copy on the way out, and the file that all of its answer's mails share.
+            room.shrink_to(3 * email.source.len());
+        }
         let recipient = email.to.to_string();
         // From before it was asked for: the answer may reach a process that has stood still since.
         let leased_at = Instant::now();
@@ -78,6 +84,7 @@ impl Notifier {
         fail_point!("notifier::attempt_started");
         let sending = self.transport.send(&self.store, scope, lease.delivery_id, email);
         let result = self.while_held(delivery, leased_at, sending).await?;
+        drop(room);
         fail_point!("notifier::mail_taken");
         tell_operator(delivery, &result);
         if let Err(transport::Error::DeadAddress { answer }) = &result {
@@ -87,6 +94,16 @@ impl Notifier {
         let state = self.record(delivery, &outcome).await?;
         fail_point!("notifier::outcome_recorded");
         Ok(state)
+    }
+
+    /// Waits for room to make a mail that brings a file along; none for others. The lease is renewed meanwhile.
+    async fn room_for_file(&self, delivery: &ClaimedDelivery) -> Result<Option<Place>, Error> {
+        if !delivery.attach_csv {
+            return Ok(None);
+        }
+        let leased_at = Instant::now();
+        self.store.delivery_heartbeat(&delivery.scope, &delivery.lease).await?;
+        self.while_held(delivery, leased_at, self.files.take()).await
     }
 
     /// Records an attempt's outcome, again and again while the lease may hold: a database that is out of reach for a moment

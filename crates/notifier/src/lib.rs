@@ -18,6 +18,7 @@ pub mod notice;
 mod outcome;
 mod quoted;
 pub mod render;
+mod room;
 mod shared;
 pub mod slack;
 pub mod slack_inbox;
@@ -30,7 +31,7 @@ use std::{
     time::Duration,
 };
 
-pub use crate::slack::Slack;
+pub use crate::{room::FILES_BYTES, slack::Slack};
 use domain::delivery::DeliveryState;
 use rand::rngs::StdRng;
 use store::{ClaimedDelivery, DeliveryLease, Event, Events, MailObstacles, MessageReader, NewAttempt, Store};
@@ -43,7 +44,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 pub use transport::{Smtp, Transport};
 
-use crate::{audience::Readers, email::Sender, gather::Gather, shared::Answers};
+use crate::{audience::Readers, email::Sender, gather::Gather, room::Room, shared::Answers};
 
 /// How often dead notifiers' deliveries are looked for.
 const RESCUE_EVERY: Duration = Duration::from_secs(15);
@@ -72,6 +73,8 @@ pub struct NotifierOptions {
     pub parallel: u32,
     /// How often the queue is looked at while nothing is under way.
     pub poll: Duration,
+    /// How much memory the messages that bring a file along may take together, in bytes.
+    pub files_bytes: usize,
 }
 
 impl NotifierOptions {
@@ -94,6 +97,7 @@ impl NotifierOptions {
             worker: format!("notifier-{}", std::process::id()),
             parallel: 128,
             poll: Duration::from_millis(250),
+            files_bytes: FILES_BYTES,
         }
     }
 }
@@ -112,6 +116,7 @@ pub struct Notifier {
     parallel: u32,
     poll: Duration,
     answers: Answers,
+    files: Room,
     obstacles: Gather<DeliveryLease, MailObstacles>,
     readers: Readers,
     attempts: Gather<NewAttempt, Option<u32>>,
@@ -126,6 +131,7 @@ impl Notifier {
         let (for_attempts, for_sent) = (gathered(), gathered());
         Self {
             answers: Answers::default(),
+            files: Room::new(options.files_bytes),
             obstacles: Gather::new(move |leases: Vec<DeliveryLease>| {
                 let store = for_obstacles.clone();
                 async move { store.mail_obstacles(&leases).await }

@@ -99,6 +99,22 @@ impl Client {
         self.call_json("chat.postMessage", token, &message.to_json()).await
     }
 
+    /// The address at which a message is read in Slack, for those who may see it there.
+    pub async fn chat_get_permalink(
+        &self,
+        token: &SecretString,
+        channel: &str,
+        ts: &str,
+    ) -> Result<String, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            permalink: String,
+        }
+        let form = [("channel", Some(channel)), ("message_ts", Some(ts))];
+        let answer: Answer = self.call_form("chat.getPermalink", token, &form).await?;
+        Ok(answer.permalink)
+    }
+
     /// Shows a message to one member of the channel until that member's client is restarted. Answers its timestamp, by
     /// which nothing can be found.
     pub async fn chat_post_ephemeral(

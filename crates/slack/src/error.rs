@@ -130,23 +130,7 @@ fn class_of_code(code: &str) -> Class {
         | "service_unavailable"
         | "team_added_to_org" => Class::Retry { after: None },
         "fatal_error" => Class::Unknown,
-        "cannot_dm_bot"
-        | "channel_is_limited_access"
-        | "channel_not_found"
-        | "ekm_access_denied"
-        | "is_archived"
-        | "message_limit_exceeded"
-        | "messages_tab_disabled"
-        | "not_in_channel"
-        | "posting_to_channel_denied"
-        | "user_disabled"
-        | "user_not_found"
-        | "user_not_in_channel"
-        | "user_not_visible"
-        | "users_not_found" => Class::Destination,
-        code if code.starts_with("restricted_action") || code.starts_with("slack_connect_") => {
-            Class::Destination
-        }
+        code if domain::slack::is_destination_fault(code) => Class::Destination,
         "access_denied"
         | "account_inactive"
         | "enterprise_is_restricted"

@@ -6,6 +6,7 @@ use domain::{
     ConnectionId, UserId,
     access::Role,
     audience::{AudiencePolicy, ConnectionAudience, DataBehind, Standing, UsedConnection, Viewer},
+    delivery::Contact,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -39,9 +40,8 @@ pub struct ChannelPerson {
     pub is_outside: bool,
 }
 
-/// A member whom a message would go to, and by what ways.
+/// A member whom a message would go to, and what is known about reaching them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts about a person")]
 pub struct AudiencePerson {
     /// Who.
     pub id: UserId,
@@ -49,57 +49,63 @@ pub struct AudiencePerson {
     pub name: String,
     /// Their address.
     pub email: String,
-    /// Whether they are told by email.
-    pub wants_email: bool,
-    /// Whether they are told by a direct message in Slack.
-    pub wants_slack: bool,
-    /// Whether it is known who they are in the connected Slack team.
-    pub is_linked: bool,
-    /// Whether a server said that their address does not exist.
-    pub is_address_dead: bool,
-    /// Whether they may not be told any more.
-    pub is_deactivated: bool,
+    /// By what ways they want to be told, and what stands between.
+    pub contact: Contact,
 }
 
 impl Store {
-    /// Members and how they want to be told, by name. Who is no member is left out.
-    pub async fn audience_people(&self, scope: &Scope, user_ids: &[UserId]) -> Result<Vec<AudiencePerson>> {
+    /// Members and how they want to be told, by name: these, or all. Who is no member is left out.
+    pub async fn audience_people(
+        &self,
+        scope: &Scope,
+        user_ids: Option<&[UserId]>,
+    ) -> Result<Vec<AudiencePerson>> {
         let mut tx = self.begin(scope).await?;
-        let users: Vec<Uuid> = user_ids.iter().map(|id| id.as_uuid()).collect();
+        let users: Option<Vec<Uuid>> = user_ids.map(|ids| ids.iter().map(|id| id.as_uuid()).collect());
         let rows = sqlx::query!(
             r#"SELECT member.user_id, app_user.name, app_user.email, member.deactivated_at IS NOT NULL AS "is_deactivated!",
                    coalesce(preference.email, true) AS "wants_email!", coalesce(preference.slack_dm, false) AS "wants_slack!",
-                   EXISTS (SELECT FROM slack_user
-                     JOIN slack_installation AS installation ON installation.workspace_id = slack_user.workspace_id
-                       AND installation.team_id = slack_user.team_id AND installation.state = 'active'
-                     WHERE slack_user.workspace_id = member.workspace_id AND slack_user.user_id = member.user_id)
-                       AS "is_linked!",
+                   CASE WHEN preference.slack_dm THEN slack_obstacle(member.workspace_id, member.user_id) END
+                       AS slack_obstacle,
+                   coalesce(cardinality(policy.domains) > 0
+                     AND NOT substring(lower(app_user.email) FROM '[^@]*$') = ANY (policy.domains), false)
+                       AS "is_address_outside!",
+                   EXISTS (SELECT FROM destination WHERE destination.workspace_id = member.workspace_id
+                     AND destination.channel = 'email' AND destination.target = app_user.email
+                     AND destination.paused_at IS NOT NULL) AS "is_email_paused!",
+                   EXISTS (SELECT FROM destination WHERE destination.workspace_id = member.workspace_id
+                     AND destination.channel = 'slack_dm' AND destination.target = member.user_id::text
+                     AND destination.paused_at IS NOT NULL) AS "is_slack_paused!",
                    EXISTS (SELECT FROM mail_suppression AS dead WHERE dead.workspace_id = member.workspace_id
                      AND dead.address = app_user.email) AS "is_address_dead!"
                FROM member
                JOIN app_user ON app_user.id = member.user_id
                LEFT JOIN notification_preference AS preference ON preference.workspace_id = member.workspace_id
                  AND preference.user_id = member.user_id
-               WHERE member.workspace_id = $1 AND member.user_id = ANY ($2)
+               LEFT JOIN mail_policy AS policy ON policy.workspace_id = member.workspace_id
+               WHERE member.workspace_id = $1 AND ($2::uuid[] IS NULL OR member.user_id = ANY ($2))
                ORDER BY lower(app_user.name), member.user_id"#,
             tx.workspace_id(),
-            &users
+            users.as_deref()
         )
         .fetch_all(tx.db())
         .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| AudiencePerson {
-                id: row.user_id.into(),
-                name: row.name,
-                email: row.email,
+        let mut people = Vec::with_capacity(rows.len());
+        for row in rows {
+            let obstacle = row.slack_obstacle.as_deref();
+            let contact = Contact {
                 wants_email: row.wants_email,
                 wants_slack: row.wants_slack,
-                is_linked: row.is_linked,
-                is_address_dead: row.is_address_dead,
+                slack_obstacle: optional_word("slack_user", "user_id", row.user_id, obstacle)?,
                 is_deactivated: row.is_deactivated,
-            })
-            .collect())
+                is_address_dead: row.is_address_dead,
+                is_address_outside: row.is_address_outside,
+                is_email_paused: row.is_email_paused,
+                is_slack_paused: row.is_slack_paused,
+            };
+            people.push(AudiencePerson { id: row.user_id.into(), name: row.name, email: row.email, contact });
+        }
+        Ok(people)
     }
 
     /// The workspace's policy.

@@ -73,8 +73,8 @@ pub struct ClaimedDelivery {
     pub label: String,
     /// Whether the first shown result goes along as CSV.
     pub attach_csv: bool,
-    /// What a notice has to say beyond its kind: the error, the skipped date.
-    pub message: Option<String>,
+    /// What a notice has to say beyond its kind: the error, the skipped date. No attempt changes it.
+    pub details: Option<String>,
     /// For the unsubscribe link.
     pub unsubscribe_token: Uuid,
 }
@@ -280,7 +280,7 @@ impl Store {
                RETURNING delivery.workspace_id, delivery.id, delivery.kind, delivery.channel, delivery.state,
                    delivery.attempts, delivery.created_at, delivery.task_id, delivery.run_id, delivery.thread_id,
                    delivery.turn_no, delivery.slack_channel_id, delivery.slack_thread_ts, delivery.label, delivery.attach_csv,
-                   delivery.message,
+                   delivery.details,
                    delivery.unsubscribe_token, delivery.lease_token AS "lease_token!", recipient.id AS "user_id?",
                    recipient.email AS "email?", recipient.name AS "name?", recipient.timezone AS "timezone?",
                    recipient.is_deactivated AS "is_deactivated?""#,
@@ -318,7 +318,7 @@ impl Store {
                 slack_thread_ts: row.slack_thread_ts,
                 label: row.label,
                 attach_csv: row.attach_csv,
-                message: row.message,
+                details: row.details,
                 unsubscribe_token: row.unsubscribe_token,
             });
         }
@@ -464,9 +464,8 @@ pub(crate) async fn finish(
     };
     let message = message.map(without_nul);
     sqlx::query!(
-        "UPDATE delivery SET state = $3, reason = $4, message = coalesce($5, CASE WHEN kind <> 'answer' THEN message END),
-             provider_id = coalesce($6, provider_id), available_at = coalesce($7, available_at), lease_token = NULL,
-             lease_until = NULL, worker = NULL, sent_at = CASE WHEN $3 = 'sent' THEN $8::timestamptz END,
+        "UPDATE delivery SET state = $3, reason = $4, message = $5, provider_id = coalesce($6, provider_id),
+             available_at = coalesce($7, available_at), lease_token = NULL, lease_until = NULL, worker = NULL, sent_at = CASE WHEN $3 = 'sent' THEN $8::timestamptz END,
              finished_at = CASE WHEN $9 THEN $8::timestamptz END
          WHERE workspace_id = $1 AND id = $2",
         tx.workspace_id(),
@@ -518,6 +517,9 @@ pub(crate) async fn finish(
         }
         DeliveryState::Suppressed if reason == Some(ADDRESS_DEAD) => {
             destination::failed(tx, &ended, ADDRESS_DEAD, message.as_deref()).await?;
+            if held.has_webhooks {
+                webhook_event::delivery_failed(tx, id.as_uuid()).await?;
+            }
         }
         _ => {}
     }

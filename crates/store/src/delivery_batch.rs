@@ -83,8 +83,8 @@ impl Store {
             sent.iter().map(|(_, provider_id)| without_nul(provider_id)).collect();
         let finished = sqlx::query_scalar!(
             "WITH finished AS (
-                 UPDATE delivery SET state = 'sent', reason = NULL,
-                     message = CASE WHEN kind <> 'answer' THEN delivery.message END, provider_id = held.provider_id,
+                 UPDATE delivery SET state = 'sent', reason = NULL, message = NULL,
+                     provider_id = held.provider_id,
                      lease_token = NULL, lease_until = NULL, worker = NULL, sent_at = $5, finished_at = $5
                  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[]) AS held (workspace_id, id, token, provider_id)
                  WHERE delivery.workspace_id = held.workspace_id AND delivery.id = held.id

@@ -6,13 +6,15 @@ use domain::{
     DeliveryId, RunId, TaskId, ThreadId, UserId,
     audience::AudienceRecord,
     delivery::{Audience, Channel, DeliveryKind, DeliveryState},
+    task::TaskStatus,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    Conflict, DeliveryLease, Error, Result, Scope, Store, audit,
+    Conflict, DeliveryLease, Error, Result, Scope, Store, Tx, audit,
     error::{json as read_json, optional_word, to_json, word},
+    task_state::WARN_BEFORE,
 };
 
 /// How much a recipient may see, as it was decided for an attempt.
@@ -62,7 +64,9 @@ pub struct DeliveryProof {
     pub message: Option<String>,
     /// What the provider calls it.
     pub provider_id: Option<String>,
-    /// Whose task or thread it is about.
+    /// Where it stands in Slack, as Slack says.
+    pub slack_permalink: Option<String>,
+    /// Whose task or thread it is about; of word about neither, whom it is for.
     pub creator_id: Option<UserId>,
     /// Its task.
     pub task_id: Option<TaskId>,
@@ -78,6 +82,8 @@ pub struct DeliveryProof {
     pub repeats: Option<(DeliveryId, Asker)>,
     /// The deliveries that repeat it, oldest first.
     pub repeated_by: Vec<DeliveryId>,
+    /// Why it is not sent again now; none where it may be.
+    pub repeat_refusal: Option<Conflict>,
     /// When it was queued.
     pub created_at: DateTime<Utc>,
     /// When the provider took it.
@@ -180,10 +186,11 @@ impl Store {
         let mut tx = self.begin(scope).await?;
         let row = sqlx::query!(
             r#"SELECT delivery.kind, delivery.channel, delivery.user_id, delivery.slack_channel_id, delivery.label,
-                   delivery.state, delivery.reason, delivery.message, delivery.provider_id, delivery.task_id,
+                   delivery.state, delivery.reason, delivery.message, delivery.provider_id, delivery.slack_permalink, delivery.task_id,
                    delivery.run_id, delivery.thread_id, delivery.turn_no, delivery.repeats, delivery.requested_by,
                    delivery.created_at, delivery.sent_at, delivery.finished_at, task.title AS "task_title?",
-                   coalesce(task.creator_id, thread.creator_id) AS creator_id, asker.name AS "asker_name?",
+                   coalesce(task.creator_id, thread.creator_id, CASE WHEN delivery.thread_id IS NULL THEN delivery.user_id END)
+                       AS creator_id, asker.name AS "asker_name?",
                    EXISTS (SELECT FROM outbox_mail AS mail WHERE mail.workspace_id = $1 AND mail.id = $2)
                        AS "is_in_outbox!",
                    ARRAY(SELECT repeat.id FROM delivery AS repeat
@@ -201,6 +208,7 @@ impl Store {
         .fetch_optional(tx.db())
         .await?;
         let Some(row) = row else { return Ok(None) };
+        let repeat_refusal = repeat_refusal(&mut tx, id).await?;
         let attempts = sqlx::query!(
             r#"SELECT coalesce(tried.attempt, decided.attempt) AS "attempt!", tried.started_at AS "started_at?",
                    tried.finished_at, tried.outcome, tried.message, decided.decided_at AS "decided_at?",
@@ -255,6 +263,7 @@ impl Store {
             reason: row.reason,
             message: row.message,
             provider_id: row.provider_id,
+            slack_permalink: row.slack_permalink,
             creator_id: row.creator_id.map(UserId::from),
             task_id: row.task_id.map(TaskId::from),
             task_title: row.task_title,
@@ -263,6 +272,7 @@ impl Store {
             turn_no: row.turn_no.map(i32::unsigned_abs),
             repeats: row.repeats.map(DeliveryId::from).zip(asker),
             repeated_by: row.repeated_by.into_iter().map(DeliveryId::from).collect(),
+            repeat_refusal,
             created_at: row.created_at,
             sent_at: row.sent_at,
             finished_at: row.finished_at,
@@ -272,11 +282,13 @@ impl Store {
         }))
     }
 
-    /// Whose task or thread a delivery is about.
+    /// Whose task or thread a delivery is about; of word about neither, whom it is for.
     pub async fn delivery_creator(&self, scope: &Scope, id: DeliveryId) -> Result<Option<UserId>> {
         let mut tx = self.begin(scope).await?;
         let creator = sqlx::query_scalar!(
-            r#"SELECT coalesce(task.creator_id, thread.creator_id) AS "creator_id?" FROM delivery
+            r#"SELECT coalesce(task.creator_id, thread.creator_id, CASE WHEN delivery.thread_id IS NULL THEN delivery.user_id END)
+                   AS "creator_id?"
+               FROM delivery
                LEFT JOIN task ON task.workspace_id = delivery.workspace_id AND task.id = delivery.task_id
                LEFT JOIN thread ON thread.workspace_id = delivery.workspace_id AND thread.id = delivery.thread_id
                WHERE delivery.workspace_id = $1 AND delivery.id = $2"#,
@@ -289,8 +301,8 @@ impl Store {
     }
 
     /// Queues a delivery's message once more, for the same recipient by the same way: a new delivery, decided and sent as any
-    /// other. `Conflict::DeliveryUnfinished` while the first is on its way, `Conflict::DeliveryIsNotice` for word to a
-    /// creator.
+    /// other, with the same to say. `Conflict::DeliveryUnfinished` while the first is on its way, `Conflict::DeliveryOutdated` for
+    /// word of what is no longer so, `Conflict::DeliverySubjectGone` where there is nothing left to tell of.
     pub async fn delivery_send_again(
         &self,
         scope: &Scope,
@@ -298,33 +310,22 @@ impl Store {
         asked_by: UserId,
     ) -> Result<DeliveryId> {
         let mut tx = self.begin(scope).await?;
-        let original = sqlx::query!(
-            "SELECT kind, state FROM delivery WHERE workspace_id = $1 AND id = $2 FOR UPDATE",
+        let locked = sqlx::query_scalar!(
+            "SELECT id FROM delivery WHERE workspace_id = $1 AND id = $2 FOR UPDATE",
             tx.workspace_id(),
             id.as_uuid()
-        )
-        .fetch_optional(tx.db())
-        .await?
-        .ok_or(Error::NotFound)?;
-        match word("delivery", "kind", id, &original.kind)? {
-            DeliveryKind::Answer | DeliveryKind::NoNews => {}
-            _ => return Err(Conflict::DeliveryIsNotice.into()),
-        }
-        match word("delivery", "state", id, &original.state)? {
-            DeliveryState::Sent
-            | DeliveryState::Failed
-            | DeliveryState::Withheld
-            | DeliveryState::Suppressed => {}
-            DeliveryState::Pending | DeliveryState::Sending | DeliveryState::Unknown => {
-                return Err(Conflict::DeliveryUnfinished.into());
-            }
+        );
+        locked.fetch_optional(tx.db()).await?.ok_or(Error::NotFound)?;
+        if let Some(refusal) = repeat_refusal(&mut tx, id).await? {
+            return Err(refusal.into());
         }
         let again = DeliveryId::new(tx.now);
         sqlx::query!(
             "INSERT INTO delivery (workspace_id, id, unsubscribe_token, kind, task_id, run_id, thread_id, turn_no, channel,
-                 user_id, slack_channel_id, label, attach_csv, state, available_at, created_at, repeats, requested_by)
+                 user_id, slack_channel_id, slack_thread_ts, label, attach_csv, details, notice_id, state, available_at,
+                 created_at, repeats, requested_by)
              SELECT workspace_id, $3, $4, kind, task_id, run_id, thread_id, turn_no, channel, user_id, slack_channel_id,
-                 label, attach_csv, 'pending', $5, $5, id, $6
+                 slack_thread_ts, label, attach_csv, details, notice_id, 'pending', $5, $5, id, $6
              FROM delivery WHERE workspace_id = $1 AND id = $2",
             tx.workspace_id(),
             id.as_uuid(),
@@ -340,4 +341,50 @@ impl Store {
         tx.commit().await?;
         Ok(again)
     }
+}
+
+/// Why a delivery's message is not sent once more now. What tells of something that happened can be told again at any time; what
+/// tells how something stands, only while it stands so.
+async fn repeat_refusal(tx: &mut Tx, id: DeliveryId) -> Result<Option<Conflict>> {
+    let found = sqlx::query!(
+        r#"SELECT delivery.kind, delivery.state, delivery.task_id, task.status AS "task_status?", task.expires_at AS "expires_at?",
+               task.deleted_at IS NOT NULL AS "is_task_deleted!",
+               EXISTS (SELECT FROM slack_installation AS installation WHERE installation.workspace_id = $1
+                   AND installation.state = 'active') AS "is_slack_connected!"
+           FROM delivery
+           LEFT JOIN task ON task.workspace_id = delivery.workspace_id AND task.id = delivery.task_id
+           WHERE delivery.workspace_id = $1 AND delivery.id = $2"#,
+        tx.workspace_id(),
+        id.as_uuid()
+    )
+    .fetch_one(tx.db())
+    .await?;
+    match word("delivery", "state", id, &found.state)? {
+        DeliveryState::Sent | DeliveryState::Failed | DeliveryState::Withheld | DeliveryState::Suppressed => {
+        }
+        DeliveryState::Pending | DeliveryState::Sending | DeliveryState::Unknown => {
+            return Ok(Some(Conflict::DeliveryUnfinished));
+        }
+    }
+    if found.is_task_deleted {
+        return Ok(Some(Conflict::DeliverySubjectGone));
+    }
+    let status: Option<TaskStatus> = optional_word("task", "status", id, found.task_status.as_deref())?;
+    let stands = match word("delivery", "kind", id, &found.kind)? {
+        DeliveryKind::Answer
+        | DeliveryKind::NoNews
+        | DeliveryKind::Reply
+        | DeliveryKind::Failure
+        | DeliveryKind::Recovery
+        | DeliveryKind::StillRunning
+        | DeliveryKind::StaleData
+        | DeliveryKind::Notice => true,
+        DeliveryKind::Expiring => {
+            let is_near = found.expires_at.is_some_and(|at| tx.now < at && at <= tx.now + WARN_BEFORE);
+            is_near && matches!(status, Some(TaskStatus::Active | TaskStatus::Paused))
+        }
+        DeliveryKind::Expired => status == Some(TaskStatus::Expired),
+        DeliveryKind::SlackEnded => !found.is_slack_connected,
+    };
+    Ok((!stands).then_some(Conflict::DeliveryOutdated))
 }

@@ -24,6 +24,7 @@ use crate::{
     occurrence::{self, Due},
     run_claim::SWEEP_EVERY,
     run_queue::RESCUES_MAX,
+    webhook_event,
 };
 
 /// What one claim of due tasks did.
@@ -458,21 +459,23 @@ async fn supersede(tx: &mut Tx, runs: &[(Uuid, Uuid)]) -> Result<()> {
         return Ok(());
     }
     let (workspace_ids, run_ids): (Vec<_>, Vec<_>) = runs.iter().copied().unzip();
-    sqlx::query!(
+    let missed = sqlx::query!(
         "WITH gone AS (
              DELETE FROM run_queue USING unnest($1::uuid[], $2::uuid[]) AS old (workspace_id, run_id)
              WHERE run_queue.workspace_id = old.workspace_id AND run_queue.run_id = old.run_id
                AND run_queue.lease_token IS NULL
              RETURNING run_queue.workspace_id, run_queue.run_id)
          UPDATE run SET status = 'missed', reason = 'superseded', late = false, finished_at = $3 FROM gone
-         WHERE run.workspace_id = gone.workspace_id AND run.id = gone.run_id",
+         WHERE run.workspace_id = gone.workspace_id AND run.id = gone.run_id
+         RETURNING run.workspace_id, run.id",
         &workspace_ids,
         &run_ids,
         tx.now
     )
-    .execute(tx.db())
+    .fetch_all(tx.db())
     .await?;
-    Ok(())
+    let missed: Vec<_> = missed.into_iter().map(|run| (run.workspace_id, run.id)).collect();
+    webhook_event::runs_ended(tx, &missed).await
 }
 
 /// The next occurrence of each task of a batch.

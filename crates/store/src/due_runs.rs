@@ -14,7 +14,7 @@ use crate::{
     Actor, ClaimedRun, Result, RunLease, Scope, Tx, credit_wait,
     due::{keys, read_schedule},
     occurrence::Fate,
-    run_claim,
+    run_claim, webhook_event,
 };
 
 /// A worker that takes due occurrences as its own.
@@ -165,6 +165,13 @@ pub(crate) async fn insert(
     )
     .fetch_all(tx.db())
     .await?;
+    let never_started: Vec<_> = fates
+        .iter()
+        .zip(&ids)
+        .filter(|((_, fate), _)| fate.status != RunStatus::Queued)
+        .map(|((task, _), id)| (task.workspace_id, *id))
+        .collect();
+    webhook_event::runs_ended(tx, &never_started).await?;
     let tokens: HashMap<Uuid, Uuid> =
         queued.into_iter().filter_map(|row| Some((row.run_id, row.lease_token?))).collect();
     let of_fates = fates.iter().zip(ids);

@@ -72,8 +72,10 @@ pub enum Conflict {
     CreatorDeactivated,
     /// The delivery is on its way.
     DeliveryUnfinished,
-    /// The delivery is word to a task's creator, which is not sent again.
-    DeliveryIsNotice,
+    /// The delivery said how something stood, and it no longer stands so.
+    DeliveryOutdated,
+    /// What the delivery was about was deleted.
+    DeliverySubjectGone,
     /// The request's idempotency key was given to a later request, which acts in its place.
     RequestReplaced,
     /// The webhook is switched off.
@@ -105,7 +107,8 @@ impl fmt::Display for Conflict {
             Self::RunFinished => "the run has ended",
             Self::CreatorDeactivated => "the task's creator is deactivated",
             Self::DeliveryUnfinished => "the message is still on its way",
-            Self::DeliveryIsNotice => "only answers are sent again",
+            Self::DeliveryOutdated => "what it says is no longer so",
+            Self::DeliverySubjectGone => "what it was about was deleted",
             Self::RequestReplaced => "a later request with the same Idempotency-Key acts in this one's place",
             Self::WebhookOff => "the webhook is switched off",
             Self::WebhookBusy => "the event is still being sent",

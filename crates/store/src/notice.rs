@@ -171,7 +171,7 @@ impl Store {
         let mut tx = self.begin(scope).await?;
         let row = sqlx::query_as!(
             NoticeRow,
-            "SELECT notice.id, notice.kind, notice.task_id, notice.run_id, headline, advice, details, notice.created_at,
+            "SELECT notice.id, notice.kind, notice.task_id, notice.run_id, headline, advice, notice.details, notice.created_at,
                  read_at
              FROM delivery
              JOIN notice ON notice.workspace_id = delivery.workspace_id AND notice.id = delivery.notice_id
@@ -249,6 +249,8 @@ pub(crate) async fn tell(tx: &mut Tx, word: &Word) -> Result<()> {
 pub(crate) async fn keep(tx: &mut Tx, word: &Word) -> Result<Option<NoticeId>> {
     let now: DateTime<Utc> = tx.now;
     let id = NoticeId::new(now);
+    // Of Slack's refusals our own words are all there is.
+    let details = word.details.as_deref().filter(|details| !word.words.advice.contains(*details));
     let kept = sqlx::query!(
         "INSERT INTO notice (workspace_id, id, user_id, kind, task_id, run_id, headline, advice, details, subject, created_at)
          SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
@@ -262,7 +264,7 @@ pub(crate) async fn keep(tx: &mut Tx, word: &Word) -> Result<Option<NoticeId>> {
         word.run_id,
         without_nul(&word.words.headline),
         without_nul(&word.words.advice),
-        word.details.as_deref().map(without_nul),
+        details.map(without_nul),
         word.subject,
         now
     )
@@ -271,13 +273,13 @@ pub(crate) async fn keep(tx: &mut Tx, word: &Word) -> Result<Option<NoticeId>> {
     Ok((kept.rows_affected() == 1).then_some(id))
 }
 
-async fn keep_and_send(tx: &mut Tx, word: &Word, kind: DeliveryKind, message: Option<&str>) -> Result<()> {
+async fn keep_and_send(tx: &mut Tx, word: &Word, kind: DeliveryKind, details: Option<&str>) -> Result<()> {
     let Some(id) = keep(tx, word).await? else { return Ok(()) };
     let now: DateTime<Utc> = tx.now;
     let Some(channel) = way(tx, word).await? else { return Ok(()) };
     sqlx::query!(
         "INSERT INTO delivery (workspace_id, id, kind, task_id, run_id, thread_id, turn_no, channel, user_id, label, state,
-             message, notice_id, available_at, created_at)
+             details, notice_id, available_at, created_at)
          SELECT $1, $2, $3, $4, $5, run.thread_id, run.turn_no, $6, $7, app_user.name || ' <' || app_user.email || '>',
              'pending', $8, $9, $10, $10
          FROM app_user LEFT JOIN run ON run.workspace_id = $1 AND run.id = $5
@@ -291,7 +293,7 @@ async fn keep_and_send(tx: &mut Tx, word: &Word, kind: DeliveryKind, message: Op
         if kind == DeliveryKind::Notice { None } else { word.run_id },
         channel.as_str(),
         word.user_id,
-        message,
+        details,
         id.as_uuid(),
         now
     )

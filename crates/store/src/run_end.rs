@@ -6,6 +6,7 @@ use domain::{
     answer::Answer,
     delivery::DeliveryKind,
     run::{RunReason, RunStatus, Usage, retry_delay},
+    task::Notification,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -337,9 +338,10 @@ async fn record(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<()> {
             run_wait::end_stale_streak(tx, *workspace_id, task_id).await?;
         }
         if end.answer.is_some() && end.status == RunStatus::Succeeded {
+            let notification: Notification = json("task", "notification", task_id, notification)?;
             let audience = match run.test_to {
-                Some(user_id) => Audience::Test(user_id),
-                None => Audience::Notification(json("task", "notification", task_id, notification)?),
+                Some(asker) => Audience::Test { asker, attach_csv: notification.attach_csv },
+                None => Audience::Notification(notification),
             };
             let (workspace_id, run_id, thread) = (*workspace_id, *run_id, run.thread);
             answered.push(AnsweredRun { workspace_id, run_id, task_id, thread, audience });

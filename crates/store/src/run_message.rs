@@ -29,8 +29,8 @@ pub(crate) struct AnsweredRun {
 pub(crate) enum Audience {
     /// Whom the task names.
     Notification(Notification),
-    /// The member who asked for a test, and nobody else.
-    Test(Uuid),
+    /// The member who asked for a test, and nobody else; and whether the task's messages bring a file along.
+    Test { asker: Uuid, attach_csv: bool },
 }
 
 /// Someone who is told, by the run's place in its batch.
@@ -46,7 +46,7 @@ pub(crate) async fn send(tx: &mut Tx, kind: DeliveryKind, runs: &[AnsweredRun]) 
     let mut recipients = Vec::with_capacity(runs.len());
     for (index, run) in runs.iter().enumerate() {
         let users: BTreeSet<Uuid> = match &run.audience {
-            Audience::Test(user_id) => BTreeSet::from([*user_id]),
+            Audience::Test { asker, .. } => BTreeSet::from([*asker]),
             Audience::Notification(to) => {
                 let grouped =
                     to.group_ids.iter().filter_map(|id| members.get(&(run.workspace_id, id.as_uuid())));
@@ -91,8 +91,8 @@ async fn members_of_groups(tx: &mut Tx, runs: &[AnsweredRun]) -> Result<HashMap<
 
 /// One message to each member among the recipients, by the way that they prefer: by email, too, where Slack is preferred and
 /// does not reach them, and the row says why. Members who are deactivated are recorded as withheld; what somebody does not
-/// want, what would go to a dead address, and what would go to a paused place as suppressed. The last are answered. A test
-/// goes by email whatever was preferred.
+/// want, what would go to a dead address, and what would go to a paused place as suppressed. The last are answered. A test was
+/// asked for: it goes by the same ways, to whoever wants neither by email, and past all that is only unwanted or paused.
 ///
 /// A run ends once, and its recipients are named once each: no message can be there already.
 async fn send_to_users(
@@ -113,10 +113,13 @@ async fn send_to_users(
     let user_ids: Vec<_> = recipients.iter().map(|to| to.user_id).collect();
     let attach_csv: Vec<_> = recipients
         .iter()
-        .map(|to| matches!(&of(to).audience, Audience::Notification(to) if to.attach_csv))
+        .map(|to| match &of(to).audience {
+            Audience::Notification(notification) => notification.attach_csv,
+            Audience::Test { attach_csv, .. } => *attach_csv,
+        })
         .collect();
     let are_tests: Vec<_> =
-        recipients.iter().map(|to| matches!(of(to).audience, Audience::Test(_))).collect();
+        recipients.iter().map(|to| matches!(of(to).audience, Audience::Test { .. })).collect();
     // One of each for either way. Tokens are ids too: ordered by time, so that their index grows at one end, and 74 bits of
     // them random.
     let fresh = || -> Vec<Uuid> { recipients.iter().map(|_| DeliveryId::new(tx.now).as_uuid()).collect() };
@@ -158,10 +161,10 @@ async fn send_to_users(
                  LEFT JOIN notification_preference AS preference ON preference.workspace_id = member.workspace_id
                      AND preference.user_id = member.user_id
                  CROSS JOIN LATERAL (
-                     SELECT given.is_test OR coalesce(preference.email, true) AS email,
-                         NOT given.is_test AND coalesce(preference.slack_dm, false) AS slack_dm,
+                     SELECT coalesce(preference.email, true) OR given.is_test AND NOT preference.slack_dm AS email,
+                         coalesce(preference.slack_dm, false) AS slack_dm,
                          -- Asked only of those who prefer Slack.
-                         CASE WHEN NOT given.is_test AND preference.slack_dm
+                         CASE WHEN preference.slack_dm
                              THEN slack_obstacle(given.workspace_id, given.user_id) END AS obstacle
                  ) AS wish
                  CROSS JOIN LATERAL (

@@ -246,7 +246,7 @@ async fn tell_admins(tx: &mut Tx, team_name: &str, reason: SlackEnd) -> Result<(
         };
         notice::keep(tx, &word).await?;
         sqlx::query!(
-            "INSERT INTO delivery (workspace_id, id, kind, channel, user_id, label, state, message, available_at, created_at)
+            "INSERT INTO delivery (workspace_id, id, kind, channel, user_id, label, state, details, available_at, created_at)
              SELECT $1, $2, $3, 'email', app_user.id, app_user.name || ' <' || app_user.email || '>', 'pending', $5, $6, $6
              FROM app_user WHERE app_user.id = $4",
             tx.workspace_id(),

@@ -26,6 +26,17 @@ pub struct SlackPost {
     pub age: TimeDelta,
     /// Slack's name for it; none while nobody knows whether it arrived.
     pub ts: Option<String>,
+    /// How far it has been looked for.
+    pub search: SlackSearch,
+}
+
+/// How far a message has been looked for: a search goes on where it stopped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SlackSearch {
+    /// The stretch of time that comes next, counted from 0 in the order in which they are looked through.
+    pub window: u32,
+    /// Where in it to go on: Slack's name for the last message that was seen. None at its beginning.
+    pub ts: Option<String>,
 }
 
 /// Whether a message may be posted now.
@@ -83,7 +94,7 @@ impl Store {
     pub async fn slack_post_list(&self, scope: &Scope, delivery_id: DeliveryId) -> Result<Vec<SlackPost>> {
         let mut tx = self.begin(scope).await?;
         let rows = sqlx::query!(
-            "SELECT part, channel_id, started_at, ts FROM slack_post WHERE workspace_id = $1 AND delivery_id = $2
+            "SELECT part, channel_id, started_at, ts, search_window, search_ts FROM slack_post WHERE workspace_id = $1 AND delivery_id = $2
              ORDER BY part",
             tx.workspace_id(),
             delivery_id.as_uuid()
@@ -96,6 +107,7 @@ impl Store {
             started_at: row.started_at,
             age: tx.now - row.started_at,
             ts: row.ts,
+            search: SlackSearch { window: row.search_window.unsigned_abs(), ts: row.search_ts },
         });
         Ok(post.collect())
     }
@@ -187,6 +199,21 @@ impl Store {
         Ok(news)
     }
 
+    /// Notes where a delivery's message stands in Slack: an address that begins with `https://`.
+    pub async fn slack_permalink_note(&self, scope: &Scope, id: DeliveryId, permalink: &str) -> Result<()> {
+        let mut tx = self.begin(scope).await?;
+        let done = sqlx::query!(
+            "UPDATE delivery SET slack_permalink = $3 WHERE workspace_id = $1 AND id = $2",
+            tx.workspace_id(),
+            id.as_uuid(),
+            permalink
+        )
+        .execute(tx.db())
+        .await?;
+        one_row(&done, Error::NotFound)?;
+        tx.commit().await
+    }
+
     /// Notes that replies below a message continue the thread that a delivery is about.
     pub async fn slack_thread_open(
         &self,
@@ -197,6 +224,30 @@ impl Store {
     ) -> Result<()> {
         let mut tx = self.begin(scope).await?;
         open_thread(&mut tx, delivery_id, channel, ts).await?;
+        tx.commit().await
+    }
+
+    /// Notes how far a message has been looked for.
+    pub async fn slack_post_searched(
+        &self,
+        scope: &Scope,
+        lease: &DeliveryLease,
+        part: u32,
+        search: &SlackSearch,
+    ) -> Result<()> {
+        let mut tx = self.begin(scope).await?;
+        require_lease(&mut tx, lease).await?;
+        sqlx::query!(
+            "UPDATE slack_post SET search_window = $4, search_ts = $5
+             WHERE workspace_id = $1 AND delivery_id = $2 AND part = $3 AND ts IS NULL",
+            tx.workspace_id(),
+            lease.delivery_id.as_uuid(),
+            part_number(part),
+            part_number(search.window),
+            search.ts
+        )
+        .execute(tx.db())
+        .await?;
         tx.commit().await
     }
 

@@ -142,7 +142,8 @@ impl Store {
             TurnRow,
             r#"SELECT slack_turn.thread_id, slack_turn.turn_no, channel_id, root_ts, message_ts, slack_user_id, turn.status,
                    (SELECT delivery.state FROM delivery WHERE delivery.workspace_id = slack_turn.workspace_id
-                      AND delivery.run_id = turn.run_id AND delivery.kind = 'reply') AS reply_state
+                      AND delivery.run_id = turn.run_id AND delivery.kind = 'reply' AND delivery.repeats IS NULL)
+                       AS reply_state
                FROM slack_turn
                JOIN turn ON turn.workspace_id = slack_turn.workspace_id AND turn.thread_id = slack_turn.thread_id
                  AND turn.turn_no = slack_turn.turn_no
@@ -285,7 +286,7 @@ pub(crate) async fn reply(tx: &mut Tx, ended: &[EndedTurn]) -> Result<()> {
              ON CONFLICT DO NOTHING
          )
          INSERT INTO delivery (workspace_id, id, kind, run_id, thread_id, turn_no, channel, user_id, slack_channel_id,
-             slack_thread_ts, label, state, message, available_at, created_at)
+             slack_thread_ts, label, state, details, available_at, created_at)
          SELECT asked.workspace_id, delivery_id, $9, run_id, thread_id, turn_no,
              CASE WHEN is_dm THEN 'slack_dm' ELSE 'slack_channel' END, creator_id, channel_id, root_ts,
              'Reply to ' || app_user.name || ' in Slack', 'pending', told, $10, $10

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How long before its expiration a task's creator is told.
-const WARN_BEFORE: TimeDelta = TimeDelta::days(7);
+pub(crate) const WARN_BEFORE: TimeDelta = TimeDelta::days(7);
 
 impl Store {
     /// Pauses a task: its queued runs are skipped, a started one goes on. Pausing a paused task changes nothing.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::{
     TaskId, UserId, WebhookEndpointId, WebhookMessageId, WorkspaceId,
+    run::RunStatus,
     webhook::{LIFETIME, WebhookBody, WebhookDelivery, WebhookEvent, WebhookRun, WebhookTask, WebhookTest},
 };
 use serde::Serialize;
@@ -13,7 +14,8 @@ use crate::{
     error::{optional_word, word},
 };
 
-/// Tells that runs of tasks have ended, with an answer or without. Cancelled and skipped ones are not told of.
+/// Tells that runs of tasks have ended, with an answer or without, or will never start. Cancelled ones are not told of, nor
+/// what is no run.
 pub(crate) async fn runs_ended(tx: &mut Tx, runs: &[(Uuid, Uuid)]) -> Result<()> {
     if runs.is_empty() {
         return Ok(());
@@ -27,7 +29,9 @@ pub(crate) async fn runs_ended(tx: &mut Tx, runs: &[(Uuid, Uuid)]) -> Result<()>
            JOIN webhook_endpoint AS endpoint ON endpoint.workspace_id = run.workspace_id AND endpoint.off_reason IS NULL
            WHERE run.task_id IS NOT NULL AND run.finished_at IS NOT NULL
              AND CASE run.status WHEN 'succeeded' THEN 'run.finished' WHEN 'no_news' THEN 'run.finished'
-                     WHEN 'failed' THEN 'run.failed' END = ANY (endpoint.events)"#,
+                     WHEN 'failed' THEN 'run.failed' WHEN 'skipped' THEN 'run.skipped' WHEN 'missed' THEN 'run.missed'
+                     END = ANY (endpoint.events)
+           ORDER BY run.id, endpoint.id"#,
         &workspace_ids,
         &run_ids
     )
@@ -48,8 +52,11 @@ pub(crate) async fn runs_ended(tx: &mut Tx, runs: &[(Uuid, Uuid)]) -> Result<()>
             finished_at: row.finished_at,
         };
         let event = match status {
-            domain::run::RunStatus::Failed => WebhookEvent::RunFailed,
-            _ => WebhookEvent::RunFinished,
+            RunStatus::Succeeded | RunStatus::NoNews => WebhookEvent::RunFinished,
+            RunStatus::Failed => WebhookEvent::RunFailed,
+            RunStatus::Skipped => WebhookEvent::RunSkipped,
+            RunStatus::Missed => WebhookEvent::RunMissed,
+            RunStatus::Queued | RunStatus::Waiting | RunStatus::Running | RunStatus::Cancelled => continue,
         };
         insert(tx, row.workspace_id, row.endpoint_id, event, data).await?;
     }

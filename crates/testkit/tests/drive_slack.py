@@ -66,8 +66,13 @@ def posting_and_history():
 def threads():
     root = control("say", channel=CHANNELS[1], user=USER, text="root")
     client.chat_postMessage(channel=CHANNELS[1], text="reply", thread_ts=root)
-    texts = [m["text"] for m in client.conversations_replies(channel=CHANNELS[1], ts=root)["messages"]]
-    assert texts == ["root", "reply"]
+    replies = client.conversations_replies(channel=CHANNELS[1], ts=root)["messages"]
+    assert [m["text"] for m in replies] == ["root", "reply"]
+    link = client.chat_getPermalink(channel=CHANNELS[1], message_ts=root)["permalink"]
+    assert link == f"https://acme.slack.com/archives/{CHANNELS[1]}/p{root.replace('.', '')}"
+    link = client.chat_getPermalink(channel=CHANNELS[1], message_ts=replies[1]["ts"])["permalink"]
+    assert link.endswith(f"?thread_ts={root}&cid={CHANNELS[1]}")
+    refused("message_not_found", client.chat_getPermalink, channel=CHANNELS[1], message_ts="1.000001")
 
 
 def upload():

@@ -220,7 +220,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Send a delivery's message once more to the same recipient, as a new delivery: their rights are looked at anew. For its creator. */
+        /**
+         * Send a delivery's message once more to the same recipient, as a new delivery: their rights are looked at anew. Answers, notes and
+         *     notices alike; not while it is on its way, nor what is no longer so. For its task's creator.
+         */
         post: operations["delivery_send_again"];
         delete?: never;
         options?: never;
@@ -1314,6 +1317,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workspace/reach": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** By what ways each member is told: those who are deactivated as well, since tasks may name them. For those who may ask. */
+        get: operations["member_reach_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workspace/tasks": {
         parameters: {
             query?: never;
@@ -1493,6 +1513,114 @@ export interface webhooks {
                         timestamp: string;
                         /** @constant */
                         type: "run.finished";
+                    };
+                };
+            };
+            responses: {
+                /** @description Taken. Anything else is tried again; 410 switches the webhook off. */
+                "2XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "run.missed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** An occurrence of a task was missed: it never started. */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /** @description The event's id, the same however often it is tried. */
+                    "webhook-id": string;
+                    /** @description When this attempt was made, in seconds since 1970. */
+                    "webhook-timestamp": string;
+                    /** @description One signature for each secret in use: `v1,` and base64, separated by spaces. */
+                    "webhook-signature": string;
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["WebhookRun"];
+                        /**
+                         * Format: date-time
+                         * @description When it happened.
+                         */
+                        timestamp: string;
+                        /** @constant */
+                        type: "run.missed";
+                    };
+                };
+            };
+            responses: {
+                /** @description Taken. Anything else is tried again; 410 switches the webhook off. */
+                "2XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "run.skipped": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** An occurrence of a task was skipped on purpose. */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /** @description The event's id, the same however often it is tried. */
+                    "webhook-id": string;
+                    /** @description When this attempt was made, in seconds since 1970. */
+                    "webhook-timestamp": string;
+                    /** @description One signature for each secret in use: `v1,` and base64, separated by spaces. */
+                    "webhook-signature": string;
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["WebhookRun"];
+                        /**
+                         * Format: date-time
+                         * @description When it happened.
+                         */
+                        timestamp: string;
+                        /** @constant */
+                        type: "run.skipped";
                     };
                 };
             };
@@ -2422,10 +2550,14 @@ export interface components {
             repeatedBy: string[];
             repeats: components["schemas"]["Repeats"] | null;
             runId: components["schemas"]["RunId"] | null;
+            /** @description Why not: `the message is still on its way`; null where they may. */
+            sendAgainRefusal: string | null;
             /** Format: date-time */
             sentAt: string | null;
             /** @description What was posted to Slack; null where it is not kept or not for the caller. */
             slackMessage: Record<string, unknown> | null;
+            /** @description Where the message stands in Slack; null for a mail, and where Slack has not said. */
+            slackPermalink: string | null;
             state: components["schemas"]["DeliveryState"];
             taskId: components["schemas"]["TaskId"] | null;
             /** @description The task's title; null for those who may not read what it is about. */
@@ -2879,6 +3011,18 @@ export interface components {
             /** @description An IANA time zone. */
             timezone?: string | null;
         };
+        /** @description By what ways a member is told of whatever task. */
+        MemberReach: {
+            fallback: components["schemas"]["SlackObstacle"] | null;
+            id: components["schemas"]["UserId"];
+            /** @description Whether they are deactivated. */
+            isDeactivated: boolean;
+            name: string;
+            /** @description Why by none, as a sentence. */
+            untold: string | null;
+            /** @description `email`, `slack_dm`, both, or none. */
+            ways: components["schemas"]["Channel"][];
+        };
         /** @description A prompt or an answer. */
         MessagePart: {
             text: string;
@@ -3040,6 +3184,7 @@ export interface components {
         };
         /** @description How much a person would see. */
         PersonAudience: {
+            fallback: components["schemas"]["SlackObstacle"] | null;
             id: components["schemas"]["UserId"];
             name: string;
             /** @description Whether the message's link would open the thread for them. */
@@ -3393,6 +3538,11 @@ export interface components {
          * @enum {string}
          */
         SlackLinkedBy: "sign_in" | "email";
+        /**
+         * @description What stands between a member and a direct message in Slack.
+         * @enum {string}
+         */
+        SlackObstacle: "slack_not_connected" | "slack_not_linked";
         /** @description How the workspace stands with Slack. */
         SlackStatus: {
             /** @description Whether this server has an app to connect with. */
@@ -3968,7 +4118,7 @@ export interface components {
          * @description What an endpoint may ask to be told.
          * @enum {string}
          */
-        WebhookEvent: "run.finished" | "run.failed" | "delivery.failed" | "task.paused" | "task.expired" | "test";
+        WebhookEvent: "run.finished" | "run.failed" | "run.skipped" | "run.missed" | "delivery.failed" | "task.paused" | "task.expired" | "test";
         /** @description An event for one webhook. */
         WebhookMessage: {
             /** @description Oldest first. */
@@ -4020,7 +4170,7 @@ export interface components {
              */
             overlapHours?: number | null;
         };
-        /** @description A run that ended. */
+        /** @description A run that ended, or that will never start. */
         WebhookRun: {
             /**
              * Format: date-time
@@ -4037,7 +4187,7 @@ export interface components {
             runId: components["schemas"]["RunId"];
             /**
              * Format: date-time
-             * @description When it started.
+             * @description When it started; null for one that never did.
              */
             startedAt: string | null;
             /** @description How it ended. */
@@ -13521,6 +13671,71 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Group"][];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    member_reach_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberReach"][];
                 };
             };
             /** @description Nobody is signed in. */

@@ -50,6 +50,7 @@ export type Occurrence = Schemas["Occurrence"];
 export type OutboxMail = Schemas["MailSummary"];
 export type OutboxMailDetail = Schemas["Mail"];
 export type Person = Schemas["User"];
+export type MemberReach = Schemas["MemberReach"];
 export type PersonAudience = Schemas["PersonAudience"];
 export type ResultPage = Schemas["ResultPage"];
 export type Run = Schemas["Run"];

@@ -1,4 +1,8 @@
-/** How much of a message somebody sees, in words. */
+/** How much of a message somebody sees and how they are told, in words. */
+
+import type { MemberReach } from "@/api/types";
+
+import { joinWords } from "./schedule";
 
 export type AudienceWord = "full" | "link_only" | "withheld";
 
@@ -21,6 +25,20 @@ export const WAY_WORDS: Record<string, string> = {
   slack_channel: "in Slack",
   webhook: "by webhook",
 };
+
+/** Why it is by email although Slack is preferred. */
+export const FALLBACK_WORDS: Record<string, string> = {
+  slack_not_linked: "since their Slack account is not linked",
+  slack_not_connected: "since Slack is not connected to this workspace",
+};
+
+/** How somebody is told: `By email and a Slack message` */
+export function reachInWords({ ways, fallback, untold }: Pick<MemberReach, "ways" | "fallback" | "untold">): string {
+  if (untold !== null) return untold;
+  const words = joinWords(ways.map((way) => WAY_WORDS[way] ?? way)).replaceAll(" by ", " ");
+  const why = fallback ? `, ${FALLBACK_WORDS[fallback] ?? fallback}` : "";
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}${why}`;
+}
 
 /** `3 all of it, 1 a link only` */
 export function tallyInWords(audiences: AudienceWord[]): string {

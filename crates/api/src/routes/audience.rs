@@ -5,7 +5,7 @@ use axum::extract::State;
 use domain::{
     ConnectionId, GroupId, UserId,
     audience::{self, AudiencePolicy, ChannelRecord, ConnectionAudience, Decision, Recipient},
-    delivery::{Audience, Channel},
+    delivery::{Audience, Channel, SlackObstacle},
     task::{Context, ContextKind, Notification, RECIPIENTS_MAX, SlackChannel, mentions},
 };
 use serde::{Deserialize, Serialize};
@@ -65,11 +65,32 @@ pub(crate) struct PersonAudience {
     name: String,
     /// By what ways they would be told, and how much by each. Empty where they would not be.
     ways: Vec<WayAudience>,
+    /// Why they would be told by email although they prefer Slack.
+    #[schema(required)]
+    fallback: Option<SlackObstacle>,
     /// Why they would not be told; null where they would.
     #[schema(required)]
     untold: Option<String>,
     /// Whether the message's link would open the thread for them.
     opens_thread: bool,
+}
+
+/// By what ways a member is told of whatever task.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MemberReach {
+    id: UserId,
+    name: String,
+    /// `email`, `slack_dm`, both, or none.
+    ways: Vec<Channel>,
+    /// Why by email although they prefer Slack.
+    #[schema(required)]
+    fallback: Option<SlackObstacle>,
+    /// Why by none, as a sentence.
+    #[schema(required)]
+    untold: Option<String>,
+    /// Whether they are deactivated.
+    is_deactivated: bool,
 }
 
 /// How much goes one way.
@@ -110,6 +131,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(audience_policy_get, audience_policy_replace))
         .routes(routes!(connection_audience_get, connection_audience_replace))
         .routes(routes!(task_audience))
+        .routes(routes!(member_reach_list))
 }
 
 /// The workspace's policy on who sees how much of a message.
@@ -161,6 +183,28 @@ pub(crate) async fn connection_audience_replace(
     Ok(axum::Json(rule))
 }
 
+/// By what ways each member is told: those who are deactivated as well, since tasks may name them. For those who may ask.
+#[utoipa::path(get, path = "/workspace/reach", tag = "people", responses((status = 200, body = Vec<MemberReach>)))]
+pub(crate) async fn member_reach_list(
+    State(state): State<ApiState>,
+    caller: Caller,
+) -> Result<axum::Json<Vec<MemberReach>>> {
+    caller.require_asking()?;
+    let people = state.store.audience_people(&caller.scope, None).await.or_refused("user")?;
+    let reach = people.into_iter().map(|person| {
+        let ways = person.contact.ways();
+        MemberReach {
+            id: person.id,
+            name: person.name,
+            ways: ways.channels,
+            fallback: ways.fallback,
+            untold: ways.untold.map(|why| why.sentence().to_owned()),
+            is_deactivated: person.contact.is_deactivated,
+        }
+    });
+    Ok(axum::Json(reach.collect()))
+}
+
 /// Who would see what of a task's answers, before it is saved. Nothing is kept.
 #[utoipa::path(post, path = "/tasks/audience", tag = "tasks", request_body = TaskAudienceRequest,
     responses((status = 200, body = TaskAudience)))]
@@ -183,7 +227,7 @@ pub(crate) async fn task_audience(
         .audience_facts(&caller.scope, caller.user_id, &connection_ids, &user_ids)
         .await
         .or_refused("task")?;
-    let people = state.store.audience_people(&caller.scope, &user_ids).await.or_refused("user")?;
+    let people = state.store.audience_people(&caller.scope, Some(&user_ids)).await.or_refused("user")?;
     let outcomes: Vec<PersonAudience> = people.iter().map(|person| outcome(&facts, person)).collect();
     let of = |ids: &[UserId]| -> Vec<PersonAudience> {
         outcomes.iter().filter(|outcome| ids.contains(&outcome.id)).cloned().collect()
@@ -249,38 +293,20 @@ fn outcome(facts: &AudienceFacts, person: &AudiencePerson) -> PersonAudience {
     let by = |channel: Channel| -> Decision {
         audience::decide(&facts.data, &Recipient::Person { viewer: &viewer, channel })
     };
-    let mut channels = Vec::new();
-    if person.wants_email && !person.is_address_dead {
-        channels.push(Channel::Email);
-    }
-    if person.wants_slack && person.is_linked {
-        channels.push(Channel::SlackDm);
-    }
-    let untold = if person.is_deactivated {
-        Some("Is deactivated, and is not told.")
-    } else if person.is_address_dead && channels.is_empty() {
-        Some("Their mail server said that the address does not exist, so nothing is sent there.")
-    } else if channels.is_empty() && person.wants_slack {
-        Some("Wants to be told in Slack, and is not linked with an account there.")
-    } else if channels.is_empty() {
-        Some("Wants to be told neither by email nor in Slack.")
-    } else {
-        None
-    };
-    if untold.is_some() {
-        channels.clear();
-    }
+    let told = person.contact.ways();
     PersonAudience {
         id: person.id,
         name: person.name.clone(),
-        ways: channels
+        ways: told
+            .channels
             .into_iter()
             .map(|channel| {
                 let decision = by(channel);
                 WayAudience { channel, audience: decision.audience, reason: decision.reason }
             })
             .collect(),
-        untold: untold.map(ToOwned::to_owned),
+        fallback: told.fallback,
+        untold: told.untold.map(|why| why.sentence().to_owned()),
         opens_thread: by(Channel::Email).opens_thread.unwrap_or(false),
     }
 }

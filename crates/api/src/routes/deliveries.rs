@@ -6,7 +6,7 @@ use domain::{
     DeliveryId, RunId, TaskId, ThreadId, UserId,
     answer::Answer,
     audience::AudienceRecord,
-    delivery::{Audience, Channel, DeliveryKind, DeliveryState},
+    delivery::{Audience, Channel, DeliveryState},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -17,6 +17,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     ApiState, Error, Result, auth::Caller, error::StoreResult, extract::Path, routes::runs::Recipient,
 };
+
+/// Why somebody else does not have a message sent again.
+const NOT_THE_CREATOR: &str = "only the task's creator may have it sent again";
 
 /// What can be shown of a delivery: what was sent to whom by which way, when, by whose rights, and how it ended.
 #[derive(Serialize, ToSchema)]
@@ -37,6 +40,9 @@ pub(crate) struct DeliveryProof {
     /// The provider's id of the message: a Message-ID, or the timestamp that Slack knows it by.
     #[schema(required)]
     provider_id: Option<String>,
+    /// Where the message stands in Slack; null for a mail, and where Slack has not said.
+    #[schema(required)]
+    slack_permalink: Option<String>,
     #[schema(required)]
     task_id: Option<TaskId>,
     /// The task's title; null for those who may not read what it is about.
@@ -66,6 +72,9 @@ pub(crate) struct DeliveryProof {
     may_read: bool,
     /// Whether the caller may have it sent again now.
     may_send_again: bool,
+    /// Why not: `the message is still on its way`; null where they may.
+    #[schema(required)]
+    send_again_refusal: Option<String>,
     /// The delivery that it repeats at somebody's request.
     #[schema(required)]
     repeats: Option<Repeats>,
@@ -170,9 +179,10 @@ pub(crate) async fn delivery_get(
     let proof = visible(&state, &caller, id).await?;
     let may_read = proof.creator_id == Some(caller.user_id);
     let answer = answer(&state, &caller, &proof).await?;
-    let is_final =
-        !matches!(proof.state, DeliveryState::Pending | DeliveryState::Sending | DeliveryState::Unknown);
-    let is_answer = matches!(proof.kind, DeliveryKind::Answer | DeliveryKind::NoNews);
+    let refusal = match proof.repeat_refusal {
+        _ if !may_read => Some(NOT_THE_CREATOR.to_owned()),
+        refusal => refusal.map(|refusal| refusal.to_string()),
+    };
     Ok(axum::Json(DeliveryProof {
         id: proof.id,
         kind: proof.kind.as_str().to_owned(),
@@ -186,6 +196,7 @@ pub(crate) async fn delivery_get(
         reason: proof.reason,
         message: proof.message,
         provider_id: proof.provider_id,
+        slack_permalink: proof.slack_permalink,
         task_id: proof.task_id,
         task_title: proof.task_title.filter(|_| may_read),
         run_id: proof.run_id,
@@ -198,7 +209,8 @@ pub(crate) async fn delivery_get(
         mail_id: (may_read && proof.is_in_outbox).then_some(id),
         slack_message: proof.content.filter(|_| may_read),
         may_read,
-        may_send_again: may_read && is_final && is_answer,
+        may_send_again: refusal.is_none(),
+        send_again_refusal: refusal,
         repeats: proof.repeats.map(|(delivery_id, asker)| Repeats {
             delivery_id,
             requested_by: asker.id,
@@ -208,7 +220,8 @@ pub(crate) async fn delivery_get(
     }))
 }
 
-/// Send a delivery's message once more to the same recipient, as a new delivery: their rights are looked at anew. For its creator.
+/// Send a delivery's message once more to the same recipient, as a new delivery: their rights are looked at anew. Answers, notes and
+/// notices alike; not while it is on its way, nor what is no longer so. For its task's creator.
 #[utoipa::path(post, path = "/deliveries/{id}/send-again", tag = "runs", params(("id" = Uuid, Path)),
     responses((status = 202, body = QueuedDelivery)))]
 pub(crate) async fn delivery_send_again(
@@ -218,7 +231,7 @@ pub(crate) async fn delivery_send_again(
 ) -> Result<(StatusCode, axum::Json<QueuedDelivery>)> {
     let proof = visible(&state, &caller, id).await?;
     if proof.creator_id != Some(caller.user_id) {
-        return Err(Error::Forbidden("only the task's creator may have it sent again"));
+        return Err(Error::Forbidden(NOT_THE_CREATOR));
     }
     state.limits.take_run(caller.user_id, state.now())?;
     let again =

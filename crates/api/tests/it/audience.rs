@@ -86,6 +86,39 @@ async fn each_recipient_is_told_apart_and_groups_are_opened() {
 }
 
 #[tokio::test]
+async fn the_editor_says_of_each_member_how_they_are_told() {
+    let mut api = Api::new().await;
+    let (slack, _) = api.member("slack", Role::Member).await;
+    let (_, guest_token) = api.member("guest", Role::Guest).await;
+    let (quiet, _) = api.member("quiet", Role::Member).await;
+    let (gone, _) = api.member("gone", Role::Member).await;
+    let wish = |slack_dm| store::NotificationPreference { email: false, slack_dm, quiet_task_ids: vec![] };
+    let store = api.world.store();
+    store.preference_put(&api.world.scope, slack, &wish(true)).await.expect("kept");
+    store.preference_put(&api.world.scope, quiet, &wish(false)).await.expect("kept");
+    store.member_deactivate(&api.world.scope, gone).await.expect("deactivated");
+    let told = api.get("/workspace/reach").await.expect(200);
+    let of = |name: &str| {
+        let found = told.as_array().expect("members").iter().find(|member| member["name"] == name);
+        let member = found.expect("a member");
+        (member["ways"].clone(), member["fallback"].clone(), member["untold"].clone())
+    };
+    assert_eq!(of("admin"), (json!(["email"]), json!(null), json!(null)));
+    assert_eq!(of("slack"), (json!(["email"]), json!("slack_not_connected"), json!(null)));
+    assert_eq!(
+        of("quiet"),
+        (json!([]), json!(null), json!("Wants to be told neither by email nor in Slack."))
+    );
+    assert_eq!(of("gone"), (json!([]), json!(null), json!("Is deactivated, and is not told.")));
+    // And of those chosen, the same.
+    let seen = asked(&api, json!({"userIds": [slack]})).await;
+    assert_eq!(seen["people"][0]["ways"][0]["channel"], "email");
+    assert_eq!(seen["people"][0]["fallback"], "slack_not_connected");
+    // How others want to be told is for those who may tell them.
+    api.call(&guest_token, Method::GET, "/workspace/reach", None).await.expect(403);
+}
+
+#[tokio::test]
 async fn a_policy_tightens_and_never_loosens() {
     let mut api = Api::new().await;
     let (chosen, chosen_token) = api.member("chosen", Role::Member).await;

@@ -69,6 +69,7 @@ const EXPECTED: &[(&str, u16, u16)] = &[
     ("connection_audience_get", 404, 404),
     ("connection_audience_replace", 404, 404),
     ("task_audience", 403, 200),
+    ("member_reach_list", 403, 200),
     ("task_list", 200, 200),
     ("task_create", 403, 201),
     ("task_get", 404, 404),

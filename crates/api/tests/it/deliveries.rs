@@ -120,6 +120,55 @@ async fn a_delivery_is_sent_again_once_for_a_key_and_by_the_same_pipeline() {
     );
 }
 
+/// Notices are sent again like answers, as long as they are true; what is not says why. Fails without the look at the task in
+/// `repeat_refusal`.
+#[tokio::test]
+async fn notices_are_sent_again_while_they_are_so() {
+    let api = Api::new().await;
+    let (world, store) = (&api.world, api.world.store());
+    let end = async || {
+        let claimed = store.delivery_claim("test", 1).await.expect("a claim").remove(0);
+        let sent = DeliveryOutcome::Sent { provider_id: "1".into() };
+        store.delivery_attempt_start(&claimed.scope, &claimed.lease).await.expect("an attempt");
+        store.delivery_finish(&claimed.scope, &claimed.lease, &sent).await.expect("an end");
+        claimed.lease.delivery_id
+    };
+    let path = |id: DeliveryId| format!("/deliveries/{id}");
+    let again = |id: DeliveryId| format!("/deliveries/{id}/send-again");
+    let task = world.task(|_| {}).await;
+    world.set("2026-03-02T09:00:00Z");
+    store.due_claim(10, None).await.expect("an occurrence");
+    let run = world.claim_one().await;
+    let usage = domain::run::Usage::default();
+    let why = domain::run::RunReason::AccessLost;
+    store.run_fail(&run.scope, &run.lease, why, "no more", &usage).await.expect("an end");
+    let failure = end().await;
+    let proof = api.get(&path(failure)).await.expect(200);
+    assert_eq!((&proof["kind"], &proof["maySendAgain"]), (&json!("failure"), &json!(true)));
+    assert_eq!(proof["sendAgainRefusal"], json!(null));
+    api.post(&again(failure), json!({})).await.expect(202);
+    assert_ne!(end().await, failure);
+
+    world.set("2026-12-28T00:00:00Z");
+    store.task_warn_expiring(10).await.expect("a warning");
+    let warning = end().await;
+    assert_eq!(api.get(&path(warning)).await.expect(200)["maySendAgain"], true);
+    world.set("2027-01-01T00:00:00Z");
+    store.task_expire(10).await.expect("expired");
+    let expired = end().await;
+    assert_eq!(api.get(&path(expired)).await.expect(200)["maySendAgain"], true);
+    let refused = api.post(&again(warning), json!({})).await.expect(409);
+    assert_eq!(refused["reason"], "delivery_outdated");
+    let proof = api.get(&path(warning)).await.expect(200);
+    assert_eq!(
+        (&proof["maySendAgain"], &proof["sendAgainRefusal"]),
+        (&json!(false), &json!("what it says is no longer so"))
+    );
+    store.task_delete(&world.scope, task.id).await.expect("deleted");
+    let refused = api.post(&again(failure), json!({})).await.expect(409);
+    assert_eq!(refused["reason"], "delivery_subject_gone");
+}
+
 #[tokio::test]
 async fn whoever_had_a_mail_sent_may_look_at_it() {
     let mut api = Api::new().await;

@@ -133,8 +133,10 @@ fn mail(config: &Config) -> anyhow::Result<String> {
     let Some(url) = &config.mail.smtp_url else {
         return Ok("kept in the Outbox, sent to nobody (TIDINGS_SMTP_URL)".to_owned());
     };
-    let (host, port) = host_and_port(url.expose_secret()).context("TIDINGS_SMTP_URL")?;
-    reach(&host, port).context("the mail server of TIDINGS_SMTP_URL cannot be reached")?;
+    // As it is connected to when mail is sent: the port follows from how the connection is encrypted.
+    let smtp = wiring::smtp(&config.mail, url)?;
+    let (host, port) = smtp.server();
+    reach(host, port).context("the mail server of TIDINGS_SMTP_URL cannot be reached")?;
     Ok(format!("{host}:{port} answers"))
 }
 
@@ -171,12 +173,7 @@ fn model(config: &Config) -> anyhow::Result<String> {
 fn host_and_port(url: &str) -> anyhow::Result<(String, u16)> {
     let url = url::Url::parse(url)?;
     let host = url.host_str().context("names no host")?.trim_matches(['[', ']']).to_owned();
-    let default = match url.scheme() {
-        "smtp" => Some(25),
-        "smtps" => Some(465),
-        _ => None,
-    };
-    let port = url.port_or_known_default().or(default).context("names no port")?;
+    let port = url.port_or_known_default().context("names no port")?;
     Ok((host, port))
 }
 

@@ -79,6 +79,12 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
     assert!(!output.status.success());
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     assert!(text.contains("FAIL mail"), "{text}");
+
+    // The port that mail is sent to: with a password the connection is encrypted by STARTTLS.
+    let broken = Installation::new().with("TIDINGS_SMTP_URL", "smtp://tidings:secret@127.0.0.1");
+    let output = broken.command(["doctor"]).output().expect("the binary runs");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(text.contains("127.0.0.1:587 does not answer") && !text.contains("secret"), "{text}");
 }
 
 #[test]

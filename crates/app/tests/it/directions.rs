@@ -8,7 +8,7 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("net", &[]),
-    ("slack", &["net"]),
+    ("slack", &["domain", "net"]),
     ("store", &["domain"]),
     ("warehouse", &["domain", "net"]),
     ("chart", &["domain"]),

@@ -28,6 +28,8 @@ const TIER_3: SlackRate = SlackRate::per_minute(50);
 const TIER_4: SlackRate = SlackRate::per_minute(100);
 
 impl Method {
+    /// Slack allows hundreds a minute; ours are no more than our messages.
+    pub(super) const PERMALINK: Self = Self { name: "chat.getPermalink", rate: SlackRate::per_minute(300) };
     pub(super) const INFO: Self = Self { name: "conversations.info", rate: TIER_3 };
     pub(super) const MEMBERS: Self = Self { name: "conversations.members", rate: TIER_4 };
     pub(super) const OPEN: Self = Self { name: "conversations.open", rate: TIER_3 };

@@ -24,9 +24,3 @@ pub struct Slack {
     /// The operator's app, by which tokens are renewed.
     pub app: App,
 }
-
-/// Whether a delivery's reason says that its destination in Slack is at fault: nothing will arrive there until someone
-/// changes something in Slack.
-pub fn is_destination_fault(reason: &str) -> bool {
-    outcome::is_destination_fault(reason)
-}

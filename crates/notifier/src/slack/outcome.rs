@@ -1,7 +1,7 @@
 //! What ends an attempt to send something to Slack, and what that means for the delivery.
 
 use chrono::TimeDelta;
-use domain::delivery::retry_delay;
+use domain::{delivery::retry_delay, destination};
 use rand::RngExt as _;
 use slack::{Class, Error};
 use store::DeliveryOutcome;
@@ -70,7 +70,7 @@ pub(super) fn judge(
             message: format!("Slack did not say whether it took the message: {error}."),
         },
         Stop::Disconnected => failed("slack_not_connected", "Slack is not connected to this workspace."),
-        Stop::Destination(code) => failed(&format!("slack_{code}"), destination_sentence(code)),
+        Stop::Destination(code) => unreachable_place(code),
         Stop::Slack(error) => match error.class() {
             Class::Retry { after: Some(wait) } => {
                 let wait = TimeDelta::from_std(wait).unwrap_or_default();
@@ -80,14 +80,18 @@ pub(super) fn judge(
             Class::Retry { after: None } | Class::Unknown => {
                 later(jittered(), "slack_unavailable", format!("{error}."))
             }
-            Class::Destination => {
-                let code = error.code().unwrap_or("refused");
-                failed(&format!("slack_{code}"), destination_sentence(code))
-            }
+            Class::Destination => unreachable_place(error.code().unwrap_or("refused")),
             Class::Installation => installation(&error),
             Class::Ours => failed("slack_refused", &format!("{error}.")),
         },
     })
+}
+
+/// It does not arrive there: what is wrong, and what to do.
+fn unreachable_place(code: &str) -> DeliveryOutcome {
+    let reason = format!("slack_{code}");
+    let (what, advice) = destination::words(&reason);
+    failed(&reason, &format!("{what} {advice}"))
 }
 
 fn installation(error: &Error) -> DeliveryOutcome {
@@ -103,31 +107,6 @@ fn installation(error: &Error) -> DeliveryOutcome {
 
 pub(super) fn failed(reason: &str, message: &str) -> DeliveryOutcome {
     DeliveryOutcome::Failed { reason: reason.to_owned(), message: message.to_owned() }
-}
-
-/// Whether a reason is one of [`Class::Destination`].
-pub(super) fn is_destination_fault(reason: &str) -> bool {
-    let Some(code) = reason.strip_prefix("slack_") else { return false };
-    let refusal = Error::Refused { method: "chat.postMessage", code: code.to_owned(), detail: None };
-    refusal.class() == Class::Destination || code == "not_linked"
-}
-
-/// What is wrong with a destination, and what to do.
-fn destination_sentence(code: &str) -> &'static str {
-    match code {
-        "not_in_channel" => "The Tidings app is not in the channel. Invite it there with /invite.",
-        "is_archived" => "The channel is archived. Choose another one in the task.",
-        "channel_not_found" => {
-            "The channel is gone, or private without the Tidings app in it. Invite it, or choose another."
-        }
-        "not_linked" => "The recipient has not linked their Slack account. They can in Settings.",
-        "user_not_found" | "users_not_found" | "user_not_visible" | "user_disabled" => {
-            "The recipient's Slack account is gone or deactivated."
-        }
-        "cannot_dm_bot" => "The recipient's Slack account is a bot's.",
-        "ekm_access_denied" => "The Slack workspace's key management lets nobody post for now.",
-        _ => "Slack's own settings do not let the Tidings app post there.",
-    }
 }
 
 #[cfg(test)]
@@ -171,17 +150,5 @@ mod tests {
         };
         assert!(matches!(lost(1), DeliveryOutcome::Unknown { after, .. } if after == UNKNOWN_WAIT));
         assert!(matches!(lost(12), DeliveryOutcome::Failed { reason, .. } if reason == "outcome_unknown"));
-    }
-
-    #[test]
-    fn a_destination_fault_is_known_by_its_reason() {
-        for reason in
-            ["slack_is_archived", "slack_not_in_channel", "slack_restricted_action_x", "slack_not_linked"]
-        {
-            assert!(is_destination_fault(reason), "{reason}");
-        }
-        for reason in ["slack_refused", "slack_missing_scope", "slack_backlog", "is_archived", "slack_busy"] {
-            assert!(!is_destination_fault(reason), "{reason}");
-        }
     }
 }

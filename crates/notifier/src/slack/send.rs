@@ -65,12 +65,38 @@ impl Notifier {
         fail_point!("notifier::slack_sent");
         self.store.slack_lane_leave(scope, lease, &place.lane).await?;
         let outcome = match result {
-            Ok(provider_id) => DeliveryOutcome::Sent { provider_id },
+            Ok(provider_id) => {
+                let asked_at = Instant::now();
+                let noting = self.slack_note_permalink(delivery, &place.line, &provider_id);
+                self.while_held(delivery, asked_at, noting).await?;
+                DeliveryOutcome::Sent { provider_id }
+            }
             Err(stop) => judge(stop, attempt, &mut *self.random())?,
         };
         let state = self.record(delivery, &outcome).await?;
         fail_point!("notifier::outcome_recorded");
         Ok(state)
+    }
+
+    /// Asks Slack where a message stands, once, and notes it. It is there all the same where Slack does not say.
+    async fn slack_note_permalink(&self, delivery: &ClaimedDelivery, line: &Line<'_>, provider_id: &str) {
+        let Some((channel, ts)) = provider_id.split_once(' ') else { return };
+        let asked = line
+            .call(Method::PERMALINK, |client, token| async move {
+                client.chat_get_permalink(&token, channel, ts).await
+            })
+            .await;
+        let noted = match asked {
+            Ok(permalink) if permalink.starts_with("https://") => {
+                let id = delivery.lease.delivery_id;
+                self.store.slack_permalink_note(&delivery.scope, id, &permalink).await.map_err(Stop::from)
+            }
+            Ok(_) => Ok(()),
+            Err(stop) => Err(stop),
+        };
+        if let Err(error) = noted {
+            tracing::debug!(%error, "where a message stands in Slack is not known");
+        }
     }
 
     /// What becomes of a delivery of which nothing was sent now: it is put back, as it was, or ends.
@@ -149,7 +175,12 @@ impl Notifier {
         let line = &place.line;
         let channel = self.slack_channel(delivery, place).await?;
         let check = self.slack_check(delivery, place, &channel).await?;
+        let mut room = if delivery.attach_csv { self.files.take().await } else { None };
         let composed = self.slack_compose(delivery, place, &channel, check).await?;
+        if let Some(room) = &mut room {
+            // The file that all of its answer's messages share, and its copy on the way out.
+            room.shrink_to(composed.attachment.as_ref().map_or(0, |file| 2 * file.bytes.len()));
+        }
         let target = Target { lease: &delivery.lease, lane: &place.lane, channel: &channel };
         let root = self.slack_post_parts(delivery, place, &target, &composed.message).await?;
         if let Some(file) = &composed.attachment {

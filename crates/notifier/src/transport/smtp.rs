@@ -214,6 +214,11 @@ impl Smtp {
         self
     }
 
+    /// The name or address that it is connected to, and the port.
+    pub fn server(&self) -> (&str, u16) {
+        (self.host.trim_matches(['[', ']']), self.port())
+    }
+
     fn port(&self) -> u16 {
         self.port.unwrap_or(match self.tls {
             Tls::Never => 25,
@@ -279,7 +284,7 @@ impl Smtp {
 
     async fn connect(&self) -> Result<Line, Error> {
         let refused = |error: smtp::Error| classify(Step::Greeting, &error).error;
-        let server = (self.host.trim_matches(['[', ']']), self.port());
+        let server = self.server();
         let mut connection = if self.tls == Tls::Wrapped {
             let (limit, tls) = (Some(self.patience.connect), Some(self.tls_parameters.clone()));
             AsyncSmtpConnection::connect_tokio1(server, limit, &self.hello, tls, None)

@@ -253,7 +253,7 @@ async fn at_the_windows_close_it_fails_for_want_of_credits_and_the_creator_is_to
     assert_eq!(world.fates(task.id).await, fates);
     let told = world.store().delivery_claim("test", 10).await.expect("deliveries");
     assert_eq!(told.len(), 1, "once for the streak: {told:?}");
-    let text = told[0].message.as_deref();
+    let text = told[0].details.as_deref();
     assert_eq!(text, Some("The workspace has no credits left."));
 }
 

@@ -72,7 +72,7 @@ fn slack_channel(id: &str) -> SlackChannel {
     SlackChannel { id: id.into(), name: format!("#{}", id.to_lowercase()) }
 }
 
-/// Must fail where `run_message` asks for no obstacle: messages to people whom Slack does not reach.
+/// Fails where `slack_obstacle` finds none: messages to people whom Slack does not reach.
 #[tokio::test]
 async fn each_is_told_by_the_way_that_they_prefer_and_by_mail_where_slack_does_not_reach_them() {
     let world = World::new().await;
@@ -137,9 +137,61 @@ async fn each_is_told_by_the_way_that_they_prefer_and_by_mail_where_slack_does_n
             "unlinked_both email pending slack_not_linked",
         ]
     );
+    // What the editor shows beforehand is the same.
+    let people = store.audience_people(&world.scope, None).await.expect("people");
+    let shown: Vec<_> = people
+        .iter()
+        .filter(|person| members.contains(&person.id))
+        .flat_map(|person| {
+            let ways = person.contact.ways();
+            let why = ways.fallback.map_or("-", domain::delivery::SlackObstacle::as_str);
+            let line = |channel: Channel| format!("{} {} pending {why}", person.name, channel.as_str());
+            ways.channels.into_iter().map(line).collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(shown, told(&run).await[2..]);
 }
 
-/// Must fail where deactivated members are left out of the statement, as they once were.
+/// Fails where a test goes by email alone, or by nothing to who wants neither; and where the others are told.
+#[tokio::test]
+async fn a_test_goes_to_its_asker_alone_by_the_ways_that_they_prefer() {
+    let world = World::new().await;
+    let store = world.store();
+    let (asker, erin) = (world.user, world.member("erin", Role::Member).await);
+    let task = world
+        .task(|spec| {
+            spec.notification.user_ids = vec![asker, erin];
+            spec.notification.slack_channels = vec![slack_channel("C1")];
+            spec.notification.attach_csv = true;
+        })
+        .await;
+    let told = async |email, slack_dm| {
+        let wish = NotificationPreference { email, slack_dm, quiet_task_ids: vec![task.id] };
+        store.preference_put(&world.scope, asker, &wish).await.expect("a wish");
+        world.step(TimeDelta::seconds(1));
+        store.task_run(&world.scope, task.id, Some(asker)).await.expect("a test");
+        let run = world.claim_one().await;
+        world.succeed(&run).await;
+        let claimed = store.delivery_claim("test", 100).await.expect("a claim");
+        assert!(claimed.iter().all(|one| one.user.as_ref().is_some_and(|user| user.id == asker)));
+        assert!(claimed.iter().all(|one| one.attach_csv), "with what its messages bring along");
+        let listed = store.delivery_list(&world.scope, run.lease.run_id).await.expect("deliveries");
+        let mut told: Vec<_> = listed
+            .iter()
+            .map(|one| format!("{} {} {:?}", one.channel.as_str(), one.state.as_str(), one.fallback))
+            .collect();
+        told.sort();
+        told
+    };
+    assert_eq!(told(false, true).await, ["email pending Some(\"slack_not_connected\")"]);
+    connect_slack(&world, &[asker]).await;
+    assert_eq!(told(false, true).await, ["slack_dm pending None"]);
+    assert_eq!(told(true, true).await, ["email pending None", "slack_dm pending None"]);
+    assert_eq!(told(true, false).await, ["email pending None"]);
+    assert_eq!(told(false, false).await, ["email pending None"], "they asked for it");
+}
+
+/// Fails where no row is written for deactivated members.
 #[tokio::test]
 async fn a_deactivated_recipient_is_reported_with_the_reason() {
     let world = World::new().await;
@@ -157,7 +209,7 @@ async fn a_deactivated_recipient_is_reported_with_the_reason() {
     );
 }
 
-/// Must fail without the notice's subject: the creator is told with every run.
+/// Fails without `notice_subject_unique`: the creator is told with every run.
 #[tokio::test]
 async fn a_group_that_reaches_nobody_is_told_to_the_creator_once() {
     let world = World::new().await;
@@ -192,7 +244,7 @@ async fn a_group_that_reaches_nobody_is_told_to_the_creator_once() {
     assert_eq!(notices(&world, world.user).await.len(), 3);
 }
 
-/// Must fail where `destination::failed` never pauses, and where `run_message` does not look for paused places.
+/// Fails where `destination::failed` never pauses, and where `run_message` does not look for paused places.
 #[tokio::test]
 async fn a_rotten_channel_is_paused_and_not_the_task() {
     let world = World::new().await;
@@ -254,7 +306,7 @@ async fn a_rotten_channel_is_paused_and_not_the_task() {
     );
 }
 
-/// Must fail with `FAULTS_MAX` of 4 and of 2, and where every failure is told.
+/// Fails with `FAULTS_MAX` of 4 and of 2, and where every failure is told.
 #[tokio::test]
 async fn a_place_that_refuses_three_messages_in_a_row_is_paused_and_told_of_once_a_streak() {
     let world = World::new().await;
@@ -288,7 +340,7 @@ async fn a_place_that_refuses_three_messages_in_a_row_is_paused_and_told_of_once
     assert!(claimed.iter().all(|one| one.kind != DeliveryKind::Answer), "nothing more goes there");
 }
 
-/// Must fail where `concern` tells of every place.
+/// Fails where `concern` tells of every place.
 #[tokio::test]
 async fn an_outage_pauses_nobody_and_is_told_once_for_all_recipients() {
     let world = World::new().await;
@@ -341,7 +393,7 @@ async fn another_creator_is_told_when_their_own_message_is_held_back_and_nobody_
     assert_eq!(notices(&world, bob).await, []);
 }
 
-/// Must fail where `notice::way` does not look at what failed.
+/// Fails where `notice::way` does not look at what failed.
 #[tokio::test]
 async fn word_of_a_failure_goes_by_the_other_way() {
     let world = World::new().await;

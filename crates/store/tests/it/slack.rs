@@ -151,7 +151,7 @@ async fn an_end_is_told_once_to_every_admin_and_a_late_word_of_it_ends_nothing()
     labels.sort_unstable();
     assert_eq!(labels.len(), 2, "each active admin, once: {labels:?}");
     assert!(told.iter().all(|told| told.kind == DeliveryKind::SlackEnded && told.channel == Channel::Email));
-    assert!(told[0].message.as_deref().is_some_and(|message| message.contains("Northwind")));
+    assert!(told[0].details.as_deref().is_some_and(|details| details.contains("Northwind")));
     let attempt = store.delivery_attempt_start(&told[0].scope, &told[0].lease).await;
     assert_eq!(attempt.expect("it can be sent"), 1);
 
@@ -404,7 +404,7 @@ async fn a_message_asks_once_and_its_answer_is_a_reply_made_with_the_turns_end()
     assert_eq!((reply.kind, reply.channel), (DeliveryKind::Reply, Channel::SlackChannel));
     assert_eq!(reply.slack_channel_id.as_deref(), Some("C1"));
     assert_eq!(reply.slack_thread_ts.as_deref(), Some("1.000001"));
-    assert_eq!((reply.thread_id, reply.turn_no, &reply.message), (Some(thread), Some(1), &None));
+    assert_eq!((reply.thread_id, reply.turn_no, &reply.details), (Some(thread), Some(1), &None));
     let [ended] = &claim(&world).await[..] else { panic!("word of the end") };
     assert_eq!(ended.kind, SlackEventKind::TurnEnded);
     assert_eq!(ended.payload["turnNo"], 1);
@@ -421,7 +421,17 @@ async fn a_message_asks_once_and_its_answer_is_a_reply_made_with_the_turns_end()
     let (scope, lease, usage) = (&run.scope, &run.lease, &domain::run::Usage::default());
     store.run_fail(scope, lease, RunReason::ConnectionFailed, "it timed out", usage).await.expect("an end");
     let told = store.delivery_claim("test", 10).await.expect("a claim");
-    assert_eq!(told[0].message.as_deref(), Some("it timed out"), "a failure is told there, too");
+    assert_eq!(told[0].details.as_deref(), Some("it timed out"), "a failure is told there, too");
+    // Sent again, it goes to the same place, and what shows the turn's end looks at the first one.
+    let sent = store::DeliveryOutcome::Sent { provider_id: "C1 3.000001".into() };
+    store.delivery_attempt_start(&reply.scope, &reply.lease).await.expect("an attempt");
+    store.delivery_finish(&reply.scope, &reply.lease, &sent).await.expect("an end");
+    store.delivery_send_again(&world.scope, reply.lease.delivery_id, world.user).await.expect("queued");
+    let again = store.delivery_claim("test", 10).await.expect("a claim").remove(0);
+    assert_eq!((again.kind, &again.slack_channel_id), (DeliveryKind::Reply, &reply.slack_channel_id));
+    assert_eq!(again.slack_thread_ts, reply.slack_thread_ts);
+    let turn = store.slack_turn_get(&world.scope, thread, 1).await.expect("a read").expect("the turn");
+    assert_eq!(turn.reply_state, Some(DeliveryState::Sent));
     let (other, _) = world::workspace(store, "beta").await;
     assert_eq!(store.slack_thread_find(&other, &place).await.expect("a look"), None);
 }

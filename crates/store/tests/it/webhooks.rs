@@ -15,9 +15,11 @@ use store::{
 };
 use testkit::World;
 
-const ALL: [WebhookEvent; 5] = [
+const ALL: [WebhookEvent; 7] = [
     WebhookEvent::RunFinished,
     WebhookEvent::RunFailed,
+    WebhookEvent::RunSkipped,
+    WebhookEvent::RunMissed,
     WebhookEvent::DeliveryFailed,
     WebhookEvent::TaskPaused,
     WebhookEvent::TaskExpired,
@@ -46,7 +48,7 @@ fn body(claimed: &ClaimedWebhook) -> Value {
     serde_json::from_str(&claimed.payload).expect("JSON")
 }
 
-/// Must fail where `run_end` does not ask for webhooks, and where `finish` of a delivery does not.
+/// Fails where `run_end` does not ask for webhooks, and where `finish` of a delivery does not.
 #[tokio::test]
 async fn each_event_is_written_with_what_it_tells_of_and_names_things_by_id_alone() {
     let world = World::new().await;
@@ -83,6 +85,71 @@ async fn each_event_is_written_with_what_it_tells_of_and_names_things_by_id_alon
     assert_eq!(world.number(payloads).await, 0, "no title, figure, address or prompt");
 }
 
+/// Fails without either call of `runs_ended` where occurrences become runs (`due_runs`, `due::supersede`), and where it knows no
+/// event for such ends.
+#[tokio::test]
+async fn runs_that_never_start_are_told_of_with_their_reasons() {
+    let world = World::new().await;
+    let store = world.store();
+    webhook(&world, &ALL).await;
+    let task = world.task(|_| ()).await;
+    let told = async || {
+        let mut told = Vec::new();
+        for claimed in claim(&world).await {
+            let body = body(&claimed);
+            let data = &body["data"];
+            let start = if data["startedAt"].is_null() { "" } else { " started" };
+            let (occurrence, reason) = (data["occurrence"].as_str(), data["reason"].as_str());
+            let (day, reason) = (occurrence.unwrap_or("no day"), reason.unwrap_or("no reason"));
+            told.push(format!("{} {day} {reason}{start}", body["type"].as_str().unwrap_or_default()));
+            answer(&world, &claimed, Some(200)).await;
+        }
+        told.sort();
+        told
+    };
+    // Nobody was there on the first two days; the third one is queued and never claimed.
+    world.set("2026-03-04T09:30:00Z");
+    store.due_claim(10, None).await.expect("a claim");
+    assert_eq!(told().await, ["run.missed 2026-03-02 downtime", "run.missed 2026-03-03 downtime"]);
+    // It may still run late when the next one is due.
+    world.execute("UPDATE workspace SET grace_seconds = 90000").await;
+    world.set("2026-03-05T09:30:00Z");
+    store.due_claim(10, None).await.expect("a claim");
+    assert_eq!(told().await, ["run.missed 2026-03-04 superseded"]);
+    // A run that goes on for more than a day has the next one skipped.
+    let running = world.claim_one().await;
+    world.set("2026-03-06T09:30:00Z");
+    store.due_claim(10, None).await.expect("a claim");
+    assert_eq!(told().await, ["run.skipped 2026-03-06 still_running"]);
+    world.succeed(&running).await;
+    assert_eq!(told().await, ["run.finished 2026-03-05 no reason started"]);
+    world.set("2026-03-07T09:30:00Z");
+    store.due_claim(10, None).await.expect("a claim");
+    let unfresh = world.claim_one().await;
+    store.run_skip_stale(&unfresh.scope, &unfresh.lease, "too old").await.expect("skipped");
+    assert_eq!(told().await, ["run.skipped 2026-03-07 stale_data"]);
+    world.set("2026-03-08T09:30:00Z");
+    store.due_claim(10, None).await.expect("a claim");
+    store.task_pause(&world.scope, task.id).await.expect("paused");
+    assert_eq!(told().await, ["run.skipped 2026-03-08 paused", "task.paused no day no reason"]);
+}
+
+/// Fails where `finish` tells of `Failed` alone: an address that does not exist ends a message as suppressed.
+#[tokio::test]
+async fn a_message_to_an_address_that_does_not_exist_is_told_of_as_given_up() {
+    let world = World::new().await;
+    let store = world.store();
+    webhook(&world, &[WebhookEvent::DeliveryFailed]).await;
+    let task = world.task(|_| ()).await;
+    store.task_run(&world.scope, task.id, None).await.expect("a run");
+    world.succeed(&world.claim_one().await).await;
+    let delivery = store.delivery_claim("test", 1).await.expect("a claim").remove(0);
+    let dead = DeliveryOutcome::Suppressed { reason: "address_dead".into() };
+    store.delivery_finish(&delivery.scope, &delivery.lease, &dead).await.expect("an end");
+    let told = body(&claim(&world).await.remove(0));
+    assert_eq!((&told["type"], &told["data"]["reason"]), (&"delivery.failed".into(), &"address_dead".into()));
+}
+
 #[tokio::test]
 async fn an_endpoint_is_told_only_what_it_asked_for_and_nothing_while_it_is_off() {
     let world = World::new().await;
@@ -111,7 +178,7 @@ async fn an_endpoint_is_told_only_what_it_asked_for_and_nothing_while_it_is_off(
     assert_eq!(claim(&world).await.len(), 1);
 }
 
-/// Must fail where a claim makes a new id, or where a rescue does not hand the event back.
+/// Fails where a claim makes a new id, or where a rescue does not hand the event back.
 #[tokio::test]
 async fn an_event_is_tried_under_one_id_until_a_day_is_over() {
     let world = World::new().await;

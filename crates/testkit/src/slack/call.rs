@@ -176,6 +176,7 @@ impl Scene<'_> {
             "auth.test" => Ok(Self::auth_test(caller)),
             "auth.revoke" => Ok(self.auth_revoke(caller)),
             "chat.postMessage" => self.chat_post_message(caller),
+            "chat.getPermalink" => self.chat_get_permalink(caller),
             "chat.postEphemeral" => self.chat_post_ephemeral(caller),
             "chat.update" => self.chat_update(caller),
             "conversations.info" => self.conversations_info(caller),
@@ -225,15 +226,15 @@ impl Scene<'_> {
     }
 
     /// One page of a list, and the cursor of the next.
-    pub(super) fn page(
+    pub(super) fn page<T: Clone>(
         &self,
-        items: &[Value],
+        items: &[T],
         default: usize,
         max: usize,
-    ) -> Result<(Vec<Value>, Value), Refusal> {
+    ) -> Result<(Vec<T>, Value), Refusal> {
         let start = self.arguments.start()?;
         let limit = self.arguments.limit(default, max)?;
-        let page: Vec<Value> = items.iter().skip(start).take(limit).cloned().collect();
+        let page: Vec<T> = items.iter().skip(start).take(limit).cloned().collect();
         let end = start + page.len();
         let next = if end < items.len() { format!("page:{end}") } else { String::new() };
         Ok((page, json!({ "next_cursor": next })))

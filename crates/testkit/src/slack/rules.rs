@@ -65,6 +65,7 @@ pub(super) fn rule(method: &str) -> Option<Rule> {
             reads(Tier::Three, None)
         }
         "chat.postMessage" => writes(Tier::Special, "chat:write"),
+        "chat.getPermalink" => reads(Tier::Special, None),
         "chat.postEphemeral" => writes(Tier::Four, "chat:write"),
         "chat.update" => writes(Tier::Three, "chat:write"),
         "conversations.list" => reads(Tier::Two, None),

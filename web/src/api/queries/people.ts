@@ -9,6 +9,13 @@ export const peopleQuery = queryOptions({
   staleTime: 60_000,
 });
 
+/** By what ways each member is told. */
+export const reachQuery = queryOptions({
+  queryKey: ["people", "reach"],
+  queryFn: () => unwrap(client.GET("/api/v1/workspace/reach")),
+  staleTime: 60_000,
+});
+
 export const groupsQuery = queryOptions({
   queryKey: ["groups"],
   queryFn: () =>

@@ -1,6 +1,5 @@
 import { Combobox } from "@base-ui/react/combobox";
 import { Check, ChevronsUpDown, X } from "lucide-react";
-import type { ReactNode } from "react";
 
 /** Something to choose. */
 export interface Choice {
@@ -8,7 +7,8 @@ export interface Choice {
   label: string;
   /** Stands beside the label; searched as well. */
   detail?: string;
-  icon?: ReactNode;
+  /** What to know before choosing it, on a line of its own. */
+  note?: string | undefined;
 }
 
 interface ControlProps {
@@ -42,6 +42,9 @@ function Options({ empty }: { empty: string }) {
                 </Combobox.ItemIndicator>
                 <span className="col-start-2 truncate">{choice.label}</span>
                 <span className="tabular text-sm text-ink-3">{choice.detail}</span>
+                {choice.note ? (
+                  <span className="col-span-2 col-start-2 -mt-1.5 text-sm text-ink-3">{choice.note}</span>
+                ) : null}
               </Combobox.Item>
             )}
           </Combobox.List>

@@ -48,7 +48,7 @@ function OneDelivery({ delivery }: { delivery: DeliveryProof }) {
     <Page
       title={`To ${delivery.recipient.label}`}
       lead={<Standing delivery={delivery} />}
-      actions={delivery.maySendAgain ? <SendAgain id={delivery.id} /> : null}
+      actions={delivery.mayRead ? <SendAgain delivery={delivery} /> : null}
     >
       <div className="grid gap-x-14 gap-y-8 xl:grid-cols-[minmax(0,1fr)_24rem]">
         <div className="min-w-0 space-y-8">
@@ -102,7 +102,7 @@ function Standing({ delivery: { kind, channel, state, sentAt, reason, message } 
   );
 }
 
-function SendAgain({ id }: { id: string }) {
+function SendAgain({ delivery: { id, sendAgainRefusal } }: { delivery: DeliveryProof }) {
   const navigate = route.useNavigate();
   const queryClient = useQueryClient();
   const [isSending, setSending] = useState(false);
@@ -119,7 +119,11 @@ function SendAgain({ id }: { id: string }) {
     }
   };
   return (
-    <Button busy={isSending} onClick={() => void send()}>
+    <Button
+      busy={isSending}
+      disabledReason={sendAgainRefusal === null ? undefined : asSentence(sendAgainRefusal)}
+      onClick={() => void send()}
+    >
       <Send aria-hidden />
       {isSending ? "Sending…" : "Send again"}
     </Button>
@@ -230,8 +234,8 @@ function Figures({ figures: { checked, unchecked, shown } }: { figures: NonNulla
 }
 
 function factsOf(delivery: DeliveryProof): [string, ReactNode][] {
-  const { recipient, channel, createdAt, providerId, taskId, taskTitle, threadId, repeats, repeatedBy, mayRead } =
-    delivery;
+  const { recipient, channel, createdAt, providerId, slackPermalink, taskId, taskTitle, threadId } = delivery;
+  const { repeats, repeatedBy, mayRead } = delivery;
   const facts: [string, ReactNode][] = [
     ["To", recipient.label],
     ["How", WAYS[channel] ?? channel],
@@ -239,6 +243,14 @@ function factsOf(delivery: DeliveryProof): [string, ReactNode][] {
   ];
   if (providerId)
     facts.push([channel === "email" ? "Message-ID" : "Provider’s id", <code key="id">{providerId}</code>]);
+  if (slackPermalink) {
+    facts.push([
+      "In Slack",
+      <a key="slack" href={slackPermalink} target="_blank" rel="noreferrer" className="link">
+        Open the message
+      </a>,
+    ]);
+  }
   if (taskId && mayRead) {
     facts.push([
       "Task",

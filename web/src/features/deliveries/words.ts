@@ -19,6 +19,7 @@ const KINDS: Record<string, string> = {
   stale_data: "Word that data is old",
   expiring: "Word that the task expires",
   expired: "Word that the task expired",
+  slack_ended: "Word that Slack was disconnected",
 };
 
 export function kindInWords(kind: string): string {

@@ -1,5 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 
+import { reachQuery } from "@/api/queries/people";
 import { meQuery } from "@/api/queries/session";
 import { preferencesQuery, quietTask, quietTasksQuery, replacePreferences } from "@/api/queries/settings";
 import type { NotificationPreferences as Preferences } from "@/api/types";
@@ -19,6 +20,8 @@ export function NotificationPreferences() {
     queryClient.setQueryData(preferencesQuery.queryKey, preferences);
     try {
       queryClient.setQueryData(preferencesQuery.queryKey, await replacePreferences(preferences));
+      // The editor says how each person is told.
+      void queryClient.invalidateQueries({ queryKey: reachQuery.queryKey });
     } catch (failure) {
       queryClient.setQueryData(preferencesQuery.queryKey, data);
       sayError("Your preferences were not changed", failure);

@@ -9,6 +9,7 @@ import { Time } from "@/components/time";
 import { Button } from "@/components/ui/button";
 import { LoadError } from "@/components/ui/notice";
 import { Skeleton } from "@/components/ui/skeleton";
+import { FALLBACK_WORDS } from "@/lib/audience";
 import { checkInWords } from "@/lib/check";
 import { asSentence } from "@/lib/form";
 import { count } from "@/lib/number";
@@ -86,12 +87,6 @@ const REASONS: Record<string, string> = {
   destination_paused: "Nothing is sent there since messages do not arrive. See “Not reached” on this page.",
 };
 
-/** Why it went by email although Slack is preferred. */
-const FALLBACKS: Record<string, string> = {
-  slack_not_linked: "By email, since their Slack account is not linked.",
-  slack_not_connected: "By email, since Slack is not connected to this workspace.",
-};
-
 /** So many of a run's messages are listed at first. */
 const SHOWN_AT_FIRST = 50;
 
@@ -147,7 +142,9 @@ function DeliveryLine({ delivery, zone }: { delivery: Delivery; zone: string }) 
         Details
       </Link>
       {delivery.fallback ? (
-        <span className="basis-full text-sm text-ink-2">{FALLBACKS[delivery.fallback] ?? delivery.fallback}</span>
+        <span className="basis-full text-sm text-ink-2">
+          By email, {FALLBACK_WORDS[delivery.fallback] ?? delivery.fallback}.
+        </span>
       ) : null}
       {why ? <span className="basis-full text-sm text-ink-2">{asSentence(why)}</span> : null}
     </li>

@@ -26,7 +26,7 @@ export function NewWebhook({ onClose }: { onClose: () => void }) {
   const queryClient = useQueryClient();
   const form = useForm({
     resolver: valibotResolver(Making),
-    defaultValues: { url: "", description: "", events: ["run.failed", "delivery.failed"] },
+    defaultValues: { url: "", description: "", events: ["run.failed", "run.missed", "delivery.failed"] },
   });
   const { register, formState } = form;
   const [secret, setSecret] = useState<string>();

@@ -4,6 +4,8 @@ import type { Webhook, WebhookEvent } from "@/api/types";
 export const EVENTS: readonly (readonly [event: WebhookEvent, words: string])[] = [
   ["run.finished", "A run ended with an answer"],
   ["run.failed", "A run failed"],
+  ["run.skipped", "A run was skipped, such as for data that was not fresh"],
+  ["run.missed", "A run was missed: it never started"],
   ["delivery.failed", "A message was given up"],
   ["task.paused", "A task was paused"],
   ["task.expired", "A task expired"],

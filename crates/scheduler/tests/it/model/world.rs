@@ -252,7 +252,7 @@ async fn compare(
              attempt) FROM run
          WHERE finished_at IS NULL OR finished_at >= '{from}'
          UNION ALL
-         SELECT task_id, concat_ws(' ', 'told', kind, CASE WHEN kind = 'still_running' THEN message END, state) FROM delivery
+         SELECT task_id, concat_ws(' ', 'told', kind, CASE WHEN kind = 'still_running' THEN details END, state) FROM delivery
          WHERE coalesce(finished_at, created_at) >= '{from}'"
     );
     let mut found: HashMap<TaskId, Vec<String>> = HashMap::new();

@@ -30,6 +30,21 @@ impl Scene<'_> {
         Ok(json!({ "channel": channel.id, "ts": ts, "message": message }))
     }
 
+    pub(in super::super) fn chat_get_permalink(&mut self, caller: &Caller) -> Answer {
+        let channel = self.visible_channel(caller, "channel")?;
+        let ts = self.arguments.required("message_ts")?;
+        self.trace.ts = Some(ts.clone());
+        let message = channel.messages.iter().find(|message| message.ts == ts);
+        let message = message.ok_or_else(|| Refusal::new("message_not_found"))?;
+        let name = caller.team.name.to_lowercase().replace(' ', "-");
+        let permalink = format!("https://{name}.slack.com/archives/{}/p{}", channel.id, ts.replace('.', ""));
+        let permalink = match message.thread_ts.as_ref().filter(|thread_ts| **thread_ts != ts) {
+            Some(thread_ts) => format!("{permalink}?thread_ts={thread_ts}&cid={}", channel.id),
+            None => permalink,
+        };
+        Ok(json!({ "channel": channel.id, "permalink": permalink }))
+    }
+
     pub(in super::super) fn chat_post_ephemeral(&mut self, caller: &Caller) -> Answer {
         let channel = self.writable_channel(caller)?;
         let content = self.content(caller, rules::TEXT_MAX)?;

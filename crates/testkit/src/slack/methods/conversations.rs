@@ -127,16 +127,17 @@ impl Scene<'_> {
 
     fn messages_page(&self, channel: &Channel, messages: &[Message]) -> Answer {
         let with_metadata = self.arguments.is_true("include_all_metadata");
-        let shown = messages.iter();
-        let shown: Vec<Value> =
-            shown.map(|message| self.inner.world.message_json(channel, message, with_metadata)).collect();
         let (default, max) = (100, 999);
-        let (mut page, mut next) = self.page(&shown, default, max)?;
+        let (mut page, mut next) = self.page(messages, default, max)?;
         if self.app().is_history_limited && page.len() > 15 {
             page.truncate(15);
             next = json!({ "next_cursor": format!("page:{}", self.arguments.start()? + 15) });
         }
         let has_more = next["next_cursor"] != "";
-        Ok(json!({ "messages": page, "has_more": has_more, "response_metadata": next }))
+        let shown: Vec<Value> = page
+            .iter()
+            .map(|message| self.inner.world.message_json(channel, message, with_metadata))
+            .collect();
+        Ok(json!({ "messages": shown, "has_more": has_more, "response_metadata": next }))
     }
 }

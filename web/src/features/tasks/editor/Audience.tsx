@@ -6,7 +6,14 @@ import { taskAudienceQuery } from "@/api/queries/audience";
 import type { ChannelAudience, GroupAudience, Notification, PersonAudience } from "@/api/types";
 import { LoadError } from "@/components/ui/notice";
 import { Skeleton } from "@/components/ui/skeleton";
-import { AUDIENCE_TONE, AUDIENCE_WORDS, tallyInWords, WAY_WORDS, type AudienceWord } from "@/lib/audience";
+import {
+  AUDIENCE_TONE,
+  AUDIENCE_WORDS,
+  FALLBACK_WORDS,
+  tallyInWords,
+  WAY_WORDS,
+  type AudienceWord,
+} from "@/lib/audience";
 import { counted } from "@/lib/number";
 import { joinWords } from "@/lib/schedule";
 
@@ -80,15 +87,18 @@ function Outcome({ audience, way, reason }: { audience: AudienceWord; way?: stri
 
 function PersonRow({ person }: { person: PersonAudience }) {
   const [first, ...others] = person.ways;
+  // Why it is not in Slack, where that is preferred.
+  const why = person.fallback ? `, ${FALLBACK_WORDS[person.fallback] ?? person.fallback}` : "";
+  const wayInWords = (channel: string) => `${WAY_WORDS[channel] ?? channel}${why}`;
   // What both ways have in common is said once.
   const isSame = others.every(({ audience, reason }) => audience === first?.audience && reason === first.reason);
   return (
     <Row name={person.name}>
       {person.untold ? <p className="text-ink-2">{person.untold}</p> : null}
       {first && isSame ? (
-        <Outcome {...first} way={joinWords(person.ways.map(({ channel }) => WAY_WORDS[channel] ?? channel))} />
+        <Outcome {...first} way={joinWords(person.ways.map(({ channel }) => wayInWords(channel)))} />
       ) : (
-        person.ways.map(({ channel, ...way }) => <Outcome key={channel} {...way} way={WAY_WORDS[channel] ?? channel} />)
+        person.ways.map(({ channel, ...way }) => <Outcome key={channel} {...way} way={wayInWords(channel)} />)
       )}
     </Row>
   );

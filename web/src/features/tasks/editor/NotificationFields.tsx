@@ -3,10 +3,11 @@ import { useMemo } from "react";
 import { Controller, useFormContext, useWatch } from "react-hook-form";
 
 import { connectionsQuery } from "@/api/queries/connections";
-import { groupsQuery, peopleQuery } from "@/api/queries/people";
+import { groupsQuery, peopleQuery, reachQuery } from "@/api/queries/people";
 import type { Me } from "@/api/types";
 import { PickMany } from "@/components/ui/combobox";
 import { Field } from "@/components/ui/field";
+import { reachInWords } from "@/lib/audience";
 import { counted } from "@/lib/number";
 
 import { Audience } from "./Audience";
@@ -20,12 +21,22 @@ export function NotificationFields({ me }: { me: Me }) {
   const { control, register, formState } = useFormContext<TaskFormValues>();
   const { data: people, isError: lacksPeople } = useQuery(peopleQuery);
   const { data: groups, isError: lacksGroups } = useQuery(groupsQuery);
+  const { data: reach } = useQuery(reachQuery);
+  const userIds = useWatch({ control, name: "notification.userIds" });
   const errors = formState.errors.notification;
 
-  const personChoices = useMemo(
-    () => (people?.values ?? []).map(({ id, name, email }) => ({ id, label: name, detail: email })),
-    [people],
-  );
+  const personChoices = useMemo(() => {
+    const reachOf = new Map((reach ?? []).map((member) => [member.id, member]));
+    const present = (people?.values ?? []).map(({ id, name, email }) => {
+      const member = reachOf.get(id);
+      return { id, label: name, detail: email, note: member && reachInWords(member) };
+    });
+    // Nobody chooses them any more, and who chose them before sees why they are not told.
+    const gone = (reach ?? [])
+      .filter(({ id, isDeactivated }) => isDeactivated && userIds.includes(id))
+      .map((member) => ({ id: member.id, label: `${member.name} (deactivated)`, note: reachInWords(member) }));
+    return [...present, ...gone];
+  }, [people, reach, userIds]);
   const groupChoices = useMemo(
     () =>
       (groups?.values ?? []).map(({ id, name, memberCount }) => ({
