@@ -45,7 +45,7 @@ impl Notifier {
         let (scope, lease) = (&delivery.scope, &delivery.lease);
         let leased_at = Instant::now();
         self.store.delivery_heartbeat(scope, lease).await?;
-        let place = match self.while_held(delivery, leased_at, self.slack_place(delivery)).await? {
+        let place = match self.while_held(delivery, leased_at, Box::pin(self.slack_place(delivery))).await? {
             Ok(Some(place)) => place,
             Ok(None) => return Err(Error::PutOff),
             Err(stop) => return self.slack_not_begun(delivery, stop).await,

@@ -95,12 +95,8 @@ impl SlackInbox {
         };
         let Some(token) = self.token(scope, None).await? else { return Ok(Step::Done("not_connected")) };
         let mark = if is_posted && turn.status == TurnStatus::Answered { ANSWERED } else { FAILED };
-        let sign = Sign {
-            scope: scope.clone(),
-            token,
-            channel_id: turn.place.channel_id,
-            message_ts: turn.message_ts,
-        };
+        let sign =
+            Sign { scope: *scope, token, channel_id: turn.place.channel_id, message_ts: turn.message_ts };
         match self.show_end(&sign, mark).await {
             Ok(Paced::Made) => Ok(Step::Done(mark)),
             Ok(Paced::NoRoom(_)) if age > LIFETIME => Ok(Step::Done("no_room_for_sign")),

@@ -156,7 +156,7 @@ impl SlackInbox {
 /// The sign that we work on what a message asks.
 fn sign_for(scope: &Scope, token: &SlackToken, message: &MessageEvent) -> Sign {
     Sign {
-        scope: scope.clone(),
+        scope: *scope,
         token: token.clone(),
         channel_id: message.channel.clone(),
         message_ts: message.ts.clone(),

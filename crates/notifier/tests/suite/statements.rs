@@ -53,7 +53,7 @@ struct Text(String);
 impl Visit for Text {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "summary" || field.name() == "db.statement" {
-            self.0 += &format!("{value:?} ");
+            fmt::Write::write_fmt(&mut self.0, format_args!("{value:?} ")).expect("a string takes all");
         }
     }
 

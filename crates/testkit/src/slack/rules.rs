@@ -60,12 +60,11 @@ const fn reads(tier: Tier, scope: Option<&'static str>) -> Rule {
 /// What a method demands; `None` where there is no such method.
 pub(super) fn rule(method: &str) -> Option<Rule> {
     Some(match method {
-        "auth.test" => reads(Tier::Special, None),
+        "auth.test" | "chat.getPermalink" => reads(Tier::Special, None),
         "auth.revoke" | "conversations.info" | "conversations.history" | "conversations.replies" => {
             reads(Tier::Three, None)
         }
         "chat.postMessage" => writes(Tier::Special, "chat:write"),
-        "chat.getPermalink" => reads(Tier::Special, None),
         "chat.postEphemeral" => writes(Tier::Four, "chat:write"),
         "chat.update" => writes(Tier::Three, "chat:write"),
         "conversations.list" => reads(Tier::Two, None),
