@@ -52,17 +52,16 @@ pub(super) async fn call(desk: &Desk<'_>, call: &ToolCall) -> Result<Outcome, Tr
     let Comparison { table, counts } =
         comparison::compare(&before, &after, &key, &columns, desk.query_limits.rows)
             .map_err(|problem| told(&problem))?;
-    let stored = match desk.journal.result_of_call(&call.id).await? {
-        Some(stored) => stored,
-        None => {
-            let new = NewResult {
-                connection_id: newer.connection_id,
-                sql: provenance(&older, &newer, &key),
-                table: Arc::new(table.clone()),
-                elapsed: Duration::ZERO,
-            };
-            desk.journal.store_result(&call.id, &new).await?
-        }
+    let stored = if let Some(stored) = desk.journal.result_of_call(&call.id).await? {
+        stored
+    } else {
+        let new = NewResult {
+            connection_id: newer.connection_id,
+            sql: provenance(&older, &newer, &key),
+            table: Arc::new(table.clone()),
+            elapsed: Duration::ZERO,
+        };
+        desk.journal.store_result(&call.id, &new).await?
     };
     let mut output = describe(&stored, &table);
     output["counts"] = json!(counts);
