@@ -44,6 +44,9 @@ pub enum Error {
 pub struct Question {
     /// What is asked.
     pub question: String,
+    /// The instant as of which it is asked, where its time phrases count from one: else the evaluation's.
+    #[serde(default)]
+    pub as_of: Option<DateTime<Utc>>,
     /// A statement that answers it. Order counts only where it has LIMIT.
     pub reference_sql: String,
     /// How many rows answer it.
@@ -171,7 +174,7 @@ impl Evaluation {
     async fn ask(&self, question: &Question) -> Line {
         let connection_id = ConnectionId::new(self.now);
         let context = TurnContext {
-            now: self.now,
+            now: question.as_of.unwrap_or(self.now),
             timezone: "UTC".to_owned(),
             is_task: true,
             condition: None,

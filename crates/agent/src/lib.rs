@@ -6,6 +6,7 @@
 
 mod admission;
 pub mod builtin;
+mod comparison;
 mod condition;
 mod conversation;
 mod endings;

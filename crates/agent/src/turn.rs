@@ -496,6 +496,7 @@ impl<'a> Turn<'a> {
             model: self.model_name.clone(),
             checked: None,
             why: None,
+            choices: vec![],
             stale: None,
         }
     }

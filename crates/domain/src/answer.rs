@@ -36,6 +36,8 @@ pub struct Answer {
     pub checked: Option<CheckedResult>,
     /// Why it was sent, where the task has a condition: `Revenue 412 is below 500.`
     pub why: Option<String>,
+    /// Where the answer asks back: the questions to choose from, each in full. Empty otherwise, and for tasks.
+    pub choices: Vec<String>,
     /// What is to be said at its top where the data was not fresh. It is the first caveat, too.
     pub stale: Option<String>,
 }

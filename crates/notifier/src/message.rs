@@ -122,6 +122,11 @@ impl Message {
             notes.insert(0, vec![Inline::Text(clip(&inert_line(why), WORD_MAX))]);
         }
         notes.extend(report.results.iter().filter_map(truncation_note).map(|note| vec![Inline::Text(note)]));
+        // A question back is asked in a conversation: who answers by reply sees what there is to choose from.
+        let choices = answer.choices.iter().map(|choice| {
+            vec![Inline::Text(clip(&inert_line(&format!("You could reply: {choice}")), WORD_MAX))]
+        });
+        notes.splice(0..0, choices);
         let mut provenance = vec![as_of_line(&report)];
         provenance.extend(checked_line(answer));
         let pictures_left_out = report.pictures.len().saturating_sub(PICTURES_MAX);

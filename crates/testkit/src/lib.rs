@@ -113,21 +113,46 @@ pub async fn database_with(change: impl FnOnce(&mut StoreOptions)) -> TestDataba
     TestDatabase { url, store, time, name }
 }
 
+/// A customer's database on a server of this test process that is reached as customers' are, over a port: with none of
+/// Tidings' tables. `schema` is run, then each table is filled from CSV with a head, in which `null` stands for no value.
+/// Answers its URL.
+pub async fn customer_database(
+    name: &str,
+    schema: &str,
+    tables: impl IntoIterator<Item = (String, Vec<u8>)>,
+    null: &str,
+) -> String {
+    let (server, port) = customers();
+    let mut admin = connect(&server.url("postgres")).await;
+    execute(&mut admin, &format!("CREATE DATABASE {name}")).await;
+    let mut owner = connect(&server.url(name)).await;
+    execute(&mut owner, schema).await;
+    for (table, rows) in tables {
+        let statement = format!("COPY {table} FROM STDIN (FORMAT csv, HEADER, NULL '{null}')");
+        let mut copy = owner.copy_in_raw(&statement).await.expect("a table to fill");
+        copy.send(rows).await.expect("rows");
+        copy.finish().await.expect("all rows");
+    }
+    // What a planner and the catalog's estimates go by.
+    execute(&mut owner, "ANALYZE").await;
+    format!("postgres://tidings@127.0.0.1:{port}/{name}")
+}
+
+/// The server that holds customers' databases, and its port.
+fn customers() -> (&'static TestServer, u16) {
+    static SERVER: OnceLock<(&'static TestServer, u16)> = OnceLock::new();
+    *SERVER.get_or_init(|| {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = socket.local_addr().expect("its number").port();
+        drop(socket);
+        (lasting(Some(port)), port)
+    })
+}
+
 /// The server of this test process.
 fn server() -> &'static TestServer {
     static SERVER: OnceLock<&'static TestServer> = OnceLock::new();
-    SERVER.get_or_init(|| {
-        let (sender, receiver) = mpsc::channel();
-        // A thread that never ends: the server stops when the thread that started it does, which is when the process does.
-        std::thread::spawn(move || {
-            remove_leftovers();
-            let _ = sender.send(&*Box::leak(Box::new(TestServer::start(None))));
-            loop {
-                std::thread::park();
-            }
-        });
-        receiver.recv().expect("the server starts")
-    })
+    SERVER.get_or_init(|| lasting(None))
 }
 
 /// Removes the folders of test processes that are gone: a process's last server cannot remove its own.
@@ -143,6 +168,19 @@ fn remove_leftovers() {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
+}
+
+/// A server that lasts as long as the process: the thread that starts it never ends, for the server stops when it does.
+fn lasting(loopback_port: Option<u16>) -> &'static TestServer {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        remove_leftovers();
+        let _ = sender.send(&*Box::leak(Box::new(TestServer::start(loopback_port))));
+        loop {
+            std::thread::park();
+        }
+    });
+    receiver.recv().expect("the server starts")
 }
 
 async fn make_template(server: &TestServer) {

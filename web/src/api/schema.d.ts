@@ -1831,6 +1831,11 @@ export interface components {
              */
             checkedShare: number;
             /**
+             * @description Where the answer asks back: the questions to choose from, each in full. Empty otherwise, and for tasks.
+             * @default []
+             */
+            choices: string[];
+            /**
              * @description The figures that `headline`, `body` and `caveats` refer to.
              * @default []
              */

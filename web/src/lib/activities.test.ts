@@ -33,6 +33,16 @@ describe("what the agent did", () => {
     expect(lines[2]).toMatchObject({ sql, isDone: true, elapsedMs: 12, error: null });
   });
 
+  it("counts what a comparison found", () => {
+    const compared = (counts: Record<string, number>) =>
+      activitiesOf([
+        model(1, "", { id: "a", name: "compare_results", arguments: { before: "r1", after: "r2" } }),
+        tool(2, "a", "compare_results", { counts }),
+      ])[0]?.detail;
+    expect(compared({ changed: 2, added: 1, gone: 0, same: 7 })).toBe("2 changed, 1 added");
+    expect(compared({ changed: 0, added: 0, gone: 0, same: 7 })).toBe("no difference");
+  });
+
   it("is under way until its step is there", () => {
     const [line] = activitiesOf([model(1, "", { id: "a", name: "run_sql", arguments: { sql: "select 1" } })]);
     expect(line).toMatchObject({ words: "Running a query", isDone: false, elapsedMs: null });

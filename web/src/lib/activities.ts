@@ -1,10 +1,10 @@
 /** What the agent did, in words a person reads: a line for each tool call. */
 
 import type { Step, ToolCall } from "@/api/types";
-import { counted } from "@/lib/number";
+import { count, counted } from "@/lib/number";
 
 export type ActivityKind =
-  "search" | "describe" | "query" | "chart" | "earlier" | "answer" | "thought" | "notice" | "other";
+  "search" | "describe" | "query" | "chart" | "earlier" | "compare" | "answer" | "thought" | "notice" | "other";
 
 export interface Activity {
   key: string;
@@ -32,6 +32,7 @@ const PHRASES: Record<string, Phrase> = {
   run_sql: { kind: "query", done: "Ran a query", doing: "Running a query" },
   create_chart: { kind: "chart", done: "Drew a chart", doing: "Drawing a chart" },
   previous_threads: { kind: "earlier", done: "Read earlier answers", doing: "Reading earlier answers" },
+  compare_results: { kind: "compare", done: "Compared two results", doing: "Comparing two results" },
   answer: { kind: "answer", done: "Wrote the answer", doing: "Writing the answer" },
 };
 
@@ -92,9 +93,21 @@ function detailOf(call: ToolCall, output: unknown): string | null {
       const threads = field(output, "threads");
       return Array.isArray(threads) ? counted(threads.length, "thread") : null;
     }
+    case "compare_results":
+      return differences(field(output, "counts"));
     default:
       return null;
   }
+}
+
+/** `2 changed, 1 added`, or that nothing differs. */
+function differences(counts: unknown): string | null {
+  if (typeof counts !== "object" || counts === null) return null;
+  const told = ["changed", "added", "gone"].flatMap((outcome) => {
+    const number = field(counts, outcome);
+    return typeof number === "number" && number > 0 ? [`${count(number)} ${outcome}`] : [];
+  });
+  return told.length > 0 ? told.join(", ") : "no difference";
 }
 
 function field(value: unknown, name: string): unknown {

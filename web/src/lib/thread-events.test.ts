@@ -56,6 +56,7 @@ const ANSWER: Answer = {
   results: [],
   charts: [],
   caveats: [],
+  choices: [],
   checkedShare: 1,
   model: "builtin",
   checked: null,

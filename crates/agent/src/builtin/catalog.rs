@@ -259,7 +259,8 @@ impl TableInfo {
         found.into_iter().map(|(_, index)| index).collect()
     }
 
-    fn time_rank(&self, column: &ColumnInfo) -> i32 {
+    /// How likely a point in time is the one that rows happened at: above 0 by its name, below for birthdays and the like.
+    pub(super) fn time_rank(&self, column: &ColumnInfo) -> i32 {
         let mut rank = 0;
         for part in &column.parts {
             let stem = words::stem(part);

@@ -29,7 +29,7 @@ pub(super) fn comparison(outcome: &Outcome<'_>, phrases: &Phrases<'_>) -> Draft 
     let what = words::capitalised(&phrases.measure_of(outcome.reading));
     let scope = phrases.scope();
     let (label, against) = (&periods.current.label, &periods.previous.label);
-    let cell = |column: &str| format!("{}[0].{column}", whole.handle);
+    let cell = |column: &str| whole.at(0, column);
     let (now, then) = (whole.number(0, current).unwrap_or(0.0), whole.number(0, previous).unwrap_or(0.0));
     let values = format!("{} after {}", whole.figure(0, current), whole.figure(0, previous));
     let leader = parts.and_then(|parts| leader(parts, &outcome.statements[0].groups, change, now - then));
@@ -97,8 +97,10 @@ pub(super) fn growth(outcome: &Outcome<'_>, phrases: &Phrases<'_>, measure: &Mea
     }
     // A period that is not over yet tells nothing about growth.
     let is_over = |row: &usize| {
-        let start =
-            view.cell(*row, period).and_then(|cell| cell.as_str()?.get(..10)?.parse::<NaiveDate>().ok());
+        let start = view.cell(*row, period).and_then(|cell| match cell.as_i64() {
+            Some(year) => NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, 1, 1),
+            None => cell.as_str()?.get(..10)?.parse().ok(),
+        });
         let grain = Grain::from_word(period).unwrap_or(Grain::Day);
         start.is_none_or(|start| calendar::next(start, grain, 1) <= outcome.today)
     };
@@ -107,7 +109,7 @@ pub(super) fn growth(outcome: &Outcome<'_>, phrases: &Phrases<'_>, measure: &Mea
     let growth = latest.and_then(|row| Some((row, view.number(row, "growth")?)));
     let headline = match growth {
         Some((row, growth)) => {
-            let cell = |column: &str| format!("{}[{row}].{column}", view.handle);
+            let cell = |column: &str| view.at(row, column);
             let (value, before) = (cell(&statement.measures[0]), cell("previous"));
             let (verb, more, less) =
                 if growth >= 0.0 { ("rose", &value, &before) } else { ("fell", &before, &value) };
@@ -155,7 +157,7 @@ pub(super) fn anomaly(outcome: &Outcome<'_>, phrases: &Phrases<'_>) -> Draft {
         .find(|row| view.cell(*row, "day").and_then(|cell| cell.as_str()) == Some(day.as_str()))
         .unwrap_or(0);
     let is_above = view.number(row, "change_from_usual").is_some_and(|change| change > 0.0);
-    let cell = |column: &str| format!("{}[{row}].{column}", view.handle);
+    let cell = |column: &str| view.at(row, column);
     let (more, less) = if is_above { (cell(measure), cell("usual")) } else { (cell("usual"), cell(measure)) };
     let share = format!("{{{{ratio(delta({more},{less}),{})|percent:0}}}}", cell("usual"));
     let headline = format!(

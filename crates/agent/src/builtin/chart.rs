@@ -45,14 +45,20 @@ pub(super) fn fitting(outcome: &Outcome<'_>) -> Option<Drawing> {
             let title = format!("{title} by {}", phrases.group_single(groups));
             let is_series = groups.iter().any(|group| understand::is_time(group, outcome.catalog));
             if is_series {
-                return series(outcome, view, groups, value, &what).and_then(|spec| drawing(title, spec));
+                return series(outcome, &phrases, groups, value, &what).and_then(|spec| drawing(title, spec));
             }
-            bars(view, &statement.groups, value, &what).and_then(|spec| drawing(title, spec))
+            let titles: Vec<String> = groups
+                .iter()
+                .map(|group| words::capitalised(&phrases.group_single(std::slice::from_ref(group))))
+                .collect();
+            bars(view, &statement.groups, &titles, value, &what).and_then(|spec| drawing(title, spec))
         }
-        Shape::Rows { order: Some(_), .. } => {
+        Shape::Rows { order: Some((column, _)), .. } => {
             let value = statement.measures.first()?;
             let name = statement.groups.first().filter(|name| *name != value)?;
-            let spec = bars(view, std::slice::from_ref(name), value, &spoken(value))?;
+            let titles = [words::capitalised(&phrases.base_single())];
+            let what = words::capitalised(&phrases.column(column));
+            let spec = bars(view, std::slice::from_ref(name), &titles, value, &what)?;
             drawing(title, spec)
         }
         Shape::Comparison { groups, .. } if groups.len() == 1 => {
@@ -65,37 +71,48 @@ pub(super) fn fitting(outcome: &Outcome<'_>) -> Option<Drawing> {
                 "transform": [{ "fold": [previous, current], "as": ["period", "amount"] }],
                 "mark": "bar",
                 "encoding": {
-                    "x": { "field": name, "type": "nominal", "sort": null, "title": spoken(name) },
+                    "x": {
+                        "field": name, "type": "nominal", "sort": null,
+                        "title": words::capitalised(&phrases.group_single(groups)),
+                    },
                     "xOffset": { "field": "period", "sort": null },
-                    "y": { "field": "amount", "type": "quantitative", "title": title },
+                    "y": {
+                        "field": "amount", "type": "quantitative",
+                        "title": words::capitalised(&phrases.measure_of(outcome.reading)),
+                    },
                     "color": { "field": "period", "type": "nominal", "sort": null, "title": null },
                 },
             });
-            drawing(title, spec)
+            drawing(format!("{title} by {}", phrases.group_single(groups)), spec)
         }
-        Shape::Growth { .. } if (2..=MOST_POINTS).contains(&view.row_count) => {
+        Shape::Growth { measure, .. } if (2..=MOST_POINTS).contains(&view.row_count) => {
             let (time, value) = (statement.groups.first()?, statement.measures.first()?);
-            drawing(title, line(time, value, &spoken(value)))
+            drawing(title, line(time, value, &words::capitalised(&phrases.measure(measure))))
         }
         Shape::Anomaly { .. } if (2..=MOST_POINTS).contains(&view.row_count) => {
             let value = statement.measures.first()?;
-            let spec = json!({
-                "transform": [{ "fold": [value, "usual"], "as": ["which", "amount"] }],
-                "mark": { "type": "line", "point": true },
-                "encoding": {
-                    "x": { "field": "day", "type": "temporal", "title": null },
-                    "y": { "field": "amount", "type": "quantitative", "title": spoken(value) },
-                    "color": { "field": "which", "type": "nominal", "title": null },
-                },
-            });
-            drawing(format!("{title} per day and what is usual"), spec)
+            let what = words::capitalised(&phrases.measure_of(outcome.reading));
+            let along = |mark: Value, field: &str| {
+                json!({
+                    "mark": mark,
+                    "encoding": {
+                        "x": { "field": "day", "type": "temporal", "title": null },
+                        "y": { "field": field, "type": "quantitative", "title": what },
+                    },
+                })
+            };
+            let spec = json!({ "layer": [
+                along(json!({ "type": "line", "strokeDash": [4, 4] }), "usual"),
+                along(json!({ "type": "line", "point": true }), value),
+            ] });
+            drawing(format!("{title} per day (dashed: what is usual)"), spec)
         }
         _ => None,
     }
 }
 
 /// Bars, lying where names are long or many.
-fn bars(view: &View, groups: &[String], value: &str, what: &str) -> Option<Value> {
+fn bars(view: &View, groups: &[String], titles: &[String], value: &str, what: &str) -> Option<Value> {
     if !BARS.contains(&view.row_count) || !view.kind(value)?.is_numeric() {
         return None;
     }
@@ -105,7 +122,7 @@ fn bars(view: &View, groups: &[String], value: &str, what: &str) -> Option<Value
         .map(|cell| cell.to_string().chars().count())
         .max()
         .unwrap_or(0);
-    let category = json!({ "field": name, "type": "nominal", "sort": null, "title": spoken(name) });
+    let category = json!({ "field": name, "type": "nominal", "sort": null, "title": titles.first() });
     let mut amount = json!({ "field": value, "type": "quantitative", "title": what });
     if view.format(value).starts_with("percent") {
         amount["axis"] = json!({ "format": ".0%" });
@@ -119,7 +136,7 @@ fn bars(view: &View, groups: &[String], value: &str, what: &str) -> Option<Value
             if distinct(view, second) > MOST_COLOURS || view.row_count > view.rows.len() as u64 {
                 return None;
             }
-            encoding["color"] = json!({ "field": second, "type": "nominal", "title": spoken(second) });
+            encoding["color"] = json!({ "field": second, "type": "nominal", "title": titles.get(1) });
         }
         _ => return None,
     }
@@ -127,7 +144,15 @@ fn bars(view: &View, groups: &[String], value: &str, what: &str) -> Option<Value
 }
 
 /// A line along time; one per value of a second group. Parts of dates as numbers make bars.
-fn series(outcome: &Outcome<'_>, view: &View, groups: &[Group], value: &str, what: &str) -> Option<Value> {
+fn series(
+    outcome: &Outcome<'_>,
+    phrases: &Phrases<'_>,
+    groups: &[Group],
+    value: &str,
+    what: &str,
+) -> Option<Value> {
+    let view = outcome.views.first()?;
+    let title = |group: usize| words::capitalised(&phrases.group_single(&groups[group..=group]));
     if !(2..=MOST_POINTS).contains(&view.row_count) || !view.kind(value)?.is_numeric() {
         return None;
     }
@@ -135,15 +160,15 @@ fn series(outcome: &Outcome<'_>, view: &View, groups: &[Group], value: &str, wha
     let times: Vec<usize> =
         (0..groups.len()).filter(|index| understand::is_time(&groups[*index], outcome.catalog)).collect();
     let others: Vec<usize> = (0..groups.len()).filter(|index| !times.contains(index)).collect();
-    let [time] = times.as_slice() else { return None };
-    let time = &names[*time];
+    let [at] = times.as_slice() else { return None };
+    let time = &names[*at];
     let mut spec = if view.kind(time)?.is_temporal() {
         line(time, value, what)
     } else {
         json!({
             "mark": if others.is_empty() { json!("bar") } else { json!({ "type": "line", "point": true }) },
             "encoding": {
-                "x": { "field": time, "type": "ordinal", "sort": null, "title": spoken(time) },
+                "x": { "field": time, "type": "ordinal", "sort": null, "title": title(*at) },
                 "y": { "field": value, "type": "quantitative", "title": what },
             },
         })
@@ -155,7 +180,7 @@ fn series(outcome: &Outcome<'_>, view: &View, groups: &[Group], value: &str, wha
         [] => Some(spec),
         [other] if distinct(view, &names[*other]) <= MOST_COLOURS => {
             spec["encoding"]["color"] =
-                json!({ "field": names[*other], "type": "nominal", "title": spoken(&names[*other]) });
+                json!({ "field": names[*other], "type": "nominal", "title": title(*other) });
             Some(spec)
         }
         _ => None,
@@ -180,8 +205,4 @@ fn distinct(view: &View, column: &str) -> usize {
     seen.sort();
     seen.dedup();
     seen.len()
-}
-
-fn spoken(name: &str) -> String {
-    words::capitalised(&name.replace('_', " "))
 }

@@ -6,6 +6,7 @@ use super::{
     calendar::{self, Range, When},
     catalog::Grain,
     cues::Cue,
+    groups::grain_of,
     plan::{Filter, Group},
     reader::{ItemKind, Reader},
 };
@@ -98,6 +99,11 @@ impl Reader<'_> {
             }
         }
         let column = self.time_column(None)?;
+        if unit == Grain::Year {
+            self.filters.push(Filter::Years(column.clone(), years));
+            groups.insert(0, grain_of(column, unit));
+            return Some(());
+        }
         let (first, last) = (ranges.first()?, ranges.last()?);
         let is_adjacent = first.to == last.from;
         if !is_adjacent {

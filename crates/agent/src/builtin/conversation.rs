@@ -11,6 +11,8 @@ pub(super) struct Conversation<'a> {
     pub context: Option<&'a TurnContext>,
     /// What people asked in this thread, oldest first; the last is to be answered.
     pub questions: Vec<&'a str>,
+    /// What the answer before this turn offered to choose from.
+    pub offered: Vec<String>,
     /// The calls of this turn with their outputs.
     calls: Vec<(&'a ToolCall, Option<&'a Value>)>,
     /// Whether this is the last step, for an answer only.
@@ -20,12 +22,14 @@ pub(super) struct Conversation<'a> {
 impl<'a> Conversation<'a> {
     /// Reads messages.
     pub(super) fn read(messages: &'a [Message], is_last: bool) -> Self {
-        let mut conversation = Self { context: None, questions: Vec::new(), calls: Vec::new(), is_last };
+        let mut conversation =
+            Self { context: None, questions: Vec::new(), offered: Vec::new(), calls: Vec::new(), is_last };
         for message in messages {
             match message {
                 Message::Context(context) => conversation.context = Some(context),
                 Message::User { text } => {
                     conversation.questions.push(text);
+                    conversation.offered = conversation.choices();
                     conversation.calls.clear();
                 }
                 Message::Assistant { tool_calls, .. } => {
@@ -42,6 +46,13 @@ impl<'a> Conversation<'a> {
             }
         }
         conversation
+    }
+
+    /// What the last answer among the calls offered to choose from.
+    fn choices(&self) -> Vec<String> {
+        let answer = self.calls.iter().rev().find(|(call, _)| call.name == "answer");
+        let choices = answer.and_then(|(call, _)| call.arguments.get("choices")?.as_array());
+        choices.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     }
 
     /// The output of a call made before in this turn, if it was.

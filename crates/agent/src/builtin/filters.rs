@@ -6,8 +6,8 @@ use super::{
     catalog::Catalog,
     cues::{Bound, Cue},
     lexicon,
-    mention::Target,
-    plan::{ColumnRef, Filter, Link, Relation},
+    mention::{Candidate, Target},
+    plan::{Aggregate, ColumnRef, Filter, Link, Relation},
     reader::{ItemKind, Reader},
 };
 
@@ -18,13 +18,15 @@ pub(super) struct GroupBound {
     pub limits: Vec<(Relation, f64)>,
     /// What is bounded: a mention of rows to count, or none for the question's measure.
     pub counted: Option<usize>,
+    /// What is bounded instead where the bound itself names an amount that is to be summed up.
+    pub summed: Option<ColumnRef>,
 }
 
 impl Reader<'_> {
     /// Values that the question spells become filters; several of one column are alternatives.
     pub(super) fn read_values(&mut self) {
         for index in 0..self.items.len() {
-            let Some(best) = self.candidates(index).first().cloned() else { continue };
+            let Some(best) = self.value_at(index) else { continue };
             let Target::Values(column, values) = best.target else { continue };
             self.note_rival_columns(index, &column, best.score);
             let is_negated = self.is_negated(index);
@@ -51,6 +53,40 @@ impl Reader<'_> {
                 None => self.filters.push(Filter::Values { column, values, is_negated }),
             }
         }
+    }
+
+    /// How a mention is read as a value, if it is one: of alternatives ("Italy or Monaco") each in the column that has both.
+    fn value_at(&self, index: usize) -> Option<Candidate> {
+        let best = self.candidates(index).first().filter(|_| self.is_filter_value(index))?;
+        let others = [self.alternative_after(index), self.alternative_before(index)];
+        let shared = |candidate: &&Candidate| {
+            let Target::Values(column, _) = &candidate.target else { return false };
+            others.iter().flatten().all(|other| {
+                let has_it =
+                    |rival: &Candidate| matches!(&rival.target, Target::Values(known, _) if known == column);
+                self.candidates(*other).iter().any(has_it)
+            })
+        };
+        Some(self.candidates(index).iter().find(shared).unwrap_or(best).clone())
+    }
+
+    /// The value that an item is joined to by "or", "and" or a comma.
+    fn alternative_after(&self, index: usize) -> Option<usize> {
+        let token = |at: usize| self.items.get(at).map(|item| &self.question.tokens[item.start]);
+        let next = token(index + 1)?;
+        let after = if matches!(next.lower.as_str(), "or" | "and") {
+            index + 2
+        } else if next.after_break {
+            index + 1
+        } else {
+            return None;
+        };
+        (after < self.items.len() && self.is_filter_value(after)).then_some(after)
+    }
+
+    fn alternative_before(&self, index: usize) -> Option<usize> {
+        let is_joined = |before: &usize| self.alternative_after(*before) == Some(index);
+        [1, 2].into_iter().filter_map(|back| index.checked_sub(back)).find(is_joined)
     }
 
     /// Whether "not" or "except" stands before an item, with nothing but small words and verbs between.
@@ -199,7 +235,7 @@ impl Reader<'_> {
                     .item_before(at)
                     .is_some_and(|cue| matches!(self.cue(cue), Some(Cue::Aggregate(_) | Cue::Count)));
                 if is_aggregate {
-                    of_groups.push(GroupBound { limits: bound.limits, counted: None });
+                    of_groups.push(GroupBound { limits: bound.limits, counted: None, summed: None });
                     continue;
                 }
                 if let Some(column) = self.column_at(at, |column| column_is_number(catalog, column)) {
@@ -237,7 +273,7 @@ impl Reader<'_> {
                     || self.candidates(at).iter().any(|found| matches!(found.target, Target::Entity(_)))
                 {
                     self.take(at);
-                    of_groups.push(GroupBound { limits: bound.limits, counted: Some(at) });
+                    of_groups.push(GroupBound { limits: bound.limits, counted: Some(at), summed: None });
                     continue;
                 }
             }
@@ -245,6 +281,10 @@ impl Reader<'_> {
                 && let Some(column) = self.named_by_token(unit)
             {
                 self.bonus += 0.8;
+                if self.says_in_total(index) && column.info(self.catalog).is_additive() {
+                    of_groups.push(GroupBound { limits: bound.limits, counted: None, summed: Some(column) });
+                    continue;
+                }
                 self.push_bound(&column, &bound);
                 continue;
             }
@@ -266,9 +306,17 @@ impl Reader<'_> {
                 self.push_bound(&column, &bound);
                 continue;
             }
-            of_groups.push(GroupBound { limits: bound.limits, counted: None });
+            of_groups.push(GroupBound { limits: bound.limits, counted: None, summed: None });
         }
         of_groups
+    }
+
+    /// "more than 100 points in total": the bound before it is on a sum.
+    fn says_in_total(&self, bound: usize) -> bool {
+        let is_total = |at: usize| self.cue(at) == Some(&Cue::Aggregate(Aggregate::Sum));
+        (bound + 1..self.items.len())
+            .find(|at| is_total(*at))
+            .is_some_and(|at| self.next_named(at + 1).is_none())
     }
 
     fn push_bound(&mut self, column: &ColumnRef, bound: &Bound) {

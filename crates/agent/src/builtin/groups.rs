@@ -3,7 +3,7 @@
 use super::{
     catalog::Grain,
     cues::Cue,
-    mention::{self, Candidate, Target},
+    mention::{self, Candidate, Reach, Target},
     plan::{ColumnRef, Filter, Group, Link},
     reader::{ItemKind, Reader},
     understand::{Asked, DEFAULT_LIMIT, Grouping},
@@ -313,7 +313,30 @@ impl Reader<'_> {
                 best = Some((score, *column));
             }
         }
-        best.map(|(_, column)| self.own(column))
+        if let Some((_, column)) = best {
+            return Some(self.own(column));
+        }
+        let column = self.linked_time_column()?;
+        // A table that has it itself is the likelier base.
+        self.bonus -= 0.05;
+        Some(column)
+    }
+
+    /// Rows without a point in time of their own happened when what they belong to did: order lines with their order. The
+    /// likeliest such column of the nearest tables that the base's rows lead to.
+    fn linked_time_column(&self) -> Option<ColumnRef> {
+        let mut best: Option<(i32, ColumnRef)> = None;
+        for Reach { path, table } in mention::reach(self.base, self.links).into_iter().skip(1) {
+            let info = &self.catalog.tables[table];
+            for column in info.time_columns() {
+                // A birthday is no date of what is counted.
+                let rank = info.time_rank(&info.columns[column]) - 2 * path.len() as i32;
+                if rank >= 0 && best.as_ref().is_none_or(|(known, _)| rank > *known) {
+                    best = Some((rank, ColumnRef { path: path.clone(), table, column }));
+                }
+            }
+        }
+        best.map(|(_, column)| column)
     }
 
     /// How well any words of the question fit a column of the base.
@@ -355,7 +378,7 @@ impl Reader<'_> {
             return Some(groups);
         }
         let column = self.time_column(None)?;
-        Some(vec![if grain == Grain::Hour { Group::Part(column, grain) } else { Group::Time(column, grain) }])
+        Some(vec![grain_of(column, grain)])
     }
 
     /// Whether filters or the data leave a column one value only.
@@ -366,5 +389,13 @@ impl Reader<'_> {
             || self.filters.iter().any(|filter| {
                 matches!(filter, Filter::Parts(of, values) if of.path.is_empty() && of.column == column && values.len() == 1)
             })
+    }
+}
+
+/// A point in time made coarser. A year is a number, and so is an hour, which is that of any day.
+pub(super) fn grain_of(column: ColumnRef, grain: Grain) -> Group {
+    match grain {
+        Grain::Hour | Grain::Year => Group::Part(column, grain),
+        Grain::Day | Grain::Week | Grain::Month | Grain::Quarter => Group::Time(column, grain),
     }
 }

@@ -137,9 +137,9 @@ pub(super) fn part_weight(part: &str) -> f64 {
         "total" | "avg" | "num" | "number" | "count" | "name" | "value" | "date" | "mean" | "sum" | "ts" => {
             0.45
         }
-        "mm" | "cm" | "km" | "kg" | "g" | "m" | "usd" | "eur" | "gbp" | "pct" | "sec" | "secs" | "ms"
-        | "min" | "mins" | "minutes" | "hours" | "cents" | "lbs" | "lb" | "ft" | "mi" | "miles" | "mph"
-        | "celsius" | "f" | "c" | "l" => 0.15,
+        "mm" | "cm" | "km" | "kg" | "g" | "m" | "usd" | "eur" | "gbp" | "pct" | "percent" | "sec"
+        | "secs" | "seconds" | "ms" | "min" | "mins" | "minutes" | "hours" | "cents" | "lbs" | "lb"
+        | "ft" | "mi" | "miles" | "mph" | "celsius" | "f" | "c" | "l" => 0.15,
         "is" | "has" | "was" | "the" | "of" | "at" | "on" | "in" | "by" | "tbl" | "table" | "dim"
         | "fact" | "stg" | "raw" | "view" | "data" | "info" => 0.1,
         _ => 1.0,

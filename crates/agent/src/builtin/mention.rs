@@ -157,9 +157,9 @@ fn add_generic(
     }
 }
 
-/// "of" and "the" within a name: "date of birth".
+/// "of", "for" and "the" within a name: "date of birth", "reason for leaving".
 fn is_filler(tokens: &[Token], start: usize, at: usize) -> bool {
-    at > start && matches!(tokens[at].lower.as_str(), "of" | "the")
+    at > start && matches!(tokens[at].lower.as_str(), "of" | "for" | "the")
 }
 
 /// "per" within a name: "income per head".

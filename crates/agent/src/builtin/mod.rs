@@ -5,13 +5,14 @@
 //! question is cut into words ([`words`], [`lexicon`]), cues ([`cues`]) and time phrases ([`calendar`]); words are matched
 //! to tables, columns and values ([`catalog`], [`mention`], [`probe`], [`links`]). From each table the question is then read
 //! ([`reader`] and its parts: [`filters`], [`times`], [`groups`], [`measures`], [`superlatives`], [`compare`], [`listing`]),
-//! and the best reading ([`understand`]) is a typed [`plan`]. It is written as SQL ([`sql`]), and its rows become an answer
-//! ([`reply`], [`change`], [`phrase`], [`refusal`]) and a chart ([`chart`]). [`turn`] takes these steps one by one.
+//! and the best reading ([`understand`]) is a typed [`plan`], or, where words fit several columns alike, a question back ([`clarify`]). It is written as SQL ([`sql`]), and its rows become an answer
+//! ([`reply`], [`change`], [`since`], [`phrase`], [`refusal`]) and a chart ([`chart`]). [`turn`] takes these steps one by one.
 
 mod calendar;
 mod catalog;
 mod change;
 mod chart;
+mod clarify;
 mod compare;
 mod conversation;
 mod cues;
@@ -28,6 +29,7 @@ mod probe;
 mod reader;
 mod refusal;
 mod reply;
+mod since;
 mod sql;
 mod superlatives;
 #[cfg(test)]

@@ -30,6 +30,11 @@ impl<'a> Phrases<'a> {
         plural(&self.plan().table(self.catalog).parts.join(" "))
     }
 
+    /// One of the base's rows: "flight".
+    pub(super) fn base_single(&self) -> String {
+        words::singular(&self.plan().table(self.catalog).parts.join(" "))
+    }
+
     /// A column as the question calls it, else by the parts of its name.
     pub(super) fn column(&self, column: &ColumnRef) -> String {
         let said = self.reading.said.iter().find(|(known, _)| known == column).map(|(_, said)| said.clone());
@@ -192,6 +197,10 @@ impl<'a> Phrases<'a> {
                 }
                 Filter::Time(_, range) => when.push(range.label.clone()),
                 Filter::Months(_, months) => when.push(format!("in {}", month_names(months.iter().copied()))),
+                Filter::Years(_, years) => {
+                    let list = years.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+                    when.push(format!("in {list}"));
+                }
                 Filter::Weekdays(_, days) => {
                     let names = days
                         .iter()
@@ -350,6 +359,10 @@ impl<'a> Phrases<'a> {
             }
             Filter::Months(column, months) => {
                 format!("{} is in {} of any year", self.exact(column), month_names(months.iter().copied()))
+            }
+            Filter::Years(column, years) => {
+                let list: Vec<String> = years.iter().map(ToString::to_string).collect();
+                format!("{} is in {}", self.exact(column), list.join(" or "))
             }
             Filter::Weekdays(column, days) => {
                 let names: Vec<&str> = days

@@ -177,6 +177,8 @@ pub(super) enum Filter {
     Time(ColumnRef, Range),
     /// A point in time falls in one of these months, 1 to 12, of any year.
     Months(ColumnRef, Vec<u32>),
+    /// A point in time falls in one of these years.
+    Years(ColumnRef, Vec<i64>),
     /// A point in time falls on these weekdays, 1 to 7 from Monday.
     Weekdays(ColumnRef, Vec<u32>),
     /// A column of whole numbers has one of these.
@@ -274,7 +276,73 @@ pub(super) struct Plan {
     pub shape: Shape,
 }
 
+impl Measure {
+    fn uses(&self, column: &ColumnRef) -> bool {
+        match self {
+            Self::Rows => false,
+            Self::Distinct(own) | Self::Of(_, own) => own == column,
+            Self::ShareOfRows(parts) => parts.iter().any(|part| part.uses(column)),
+            Self::ShareOfSum(own, parts) => own == column || parts.iter().any(|part| part.uses(column)),
+            Self::AverageRowsPer(per) => per.iter().any(|group| group.uses(column)),
+            Self::AverageSumPer(own, per) => own == column || per.iter().any(|group| group.uses(column)),
+        }
+    }
+}
+
+impl Group {
+    fn uses(&self, column: &ColumnRef) -> bool {
+        match self {
+            Self::Column(own)
+            | Self::Time(own, _)
+            | Self::Part(own, _)
+            | Self::Weekday(own)
+            | Self::QuarterOfMonth(own) => own == column,
+            Self::FullName(first, last) => first == column || last == column,
+        }
+    }
+}
+
+impl Filter {
+    fn uses(&self, column: &ColumnRef) -> bool {
+        match self {
+            Self::Values { column: own, .. }
+            | Self::Number(own, ..)
+            | Self::Missing(own, _)
+            | Self::Truth(own, _)
+            | Self::Time(own, _)
+            | Self::Months(own, _)
+            | Self::Years(own, _)
+            | Self::Weekdays(own, _)
+            | Self::Parts(own, _) => own == column,
+            Self::Related(..) => false,
+        }
+    }
+}
+
 impl Plan {
+    /// Whether its answer would be another without a column.
+    pub(super) fn uses(&self, column: &ColumnRef) -> bool {
+        let in_shape = match &self.shape {
+            Shape::Summary { groups, measures, having, .. } => {
+                groups.iter().any(|group| group.uses(column))
+                    || measures.iter().any(|measure| measure.uses(column))
+                    || having.iter().any(|(measure, ..)| measure.uses(column))
+            }
+            Shape::Rows { columns, order, .. } => {
+                columns.contains(column) || order.as_ref().is_some_and(|(own, _)| own == column)
+            }
+            Shape::Values(groups) => groups.iter().any(|group| group.uses(column)),
+            Shape::Comparison { groups, measure, periods } => {
+                groups.iter().any(|group| group.uses(column))
+                    || measure.uses(column)
+                    || periods.column == *column
+            }
+            Shape::Growth { time, measure } => time.uses(column) || measure.uses(column),
+            Shape::Anomaly { measure, column: own, .. } => measure.uses(column) || own == column,
+        };
+        in_shape || self.filters.iter().any(|filter| filter.uses(column))
+    }
+
     /// The base table.
     pub(super) fn table<'a>(&self, catalog: &'a Catalog) -> &'a TableInfo {
         &catalog.tables[self.base]

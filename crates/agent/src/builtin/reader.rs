@@ -5,6 +5,7 @@ use chrono::NaiveDate;
 use super::{
     calendar::{self, TimeMention, When},
     catalog::{Catalog, TableInfo},
+    clarify::Doubt,
     cues::{Cue, CueMention},
     lexicon,
     mention::{self, Candidate, Mention, Reach, Scores, Target, ValueMatch},
@@ -15,6 +16,8 @@ use super::{
 /// A question cut into tokens, with what does not depend on any table.
 #[derive(Clone, Debug)]
 pub(super) struct Question {
+    /// What is asked, with signs such as `>=` spelled out.
+    pub text: String,
     /// Its words.
     pub tokens: Vec<Token>,
     /// Its cues.
@@ -34,6 +37,8 @@ pub(super) struct Reading {
     pub score: f64,
     /// What was assumed, in sentences.
     pub assumptions: Vec<String>,
+    /// Words that fit several columns alike.
+    pub doubts: Vec<Doubt>,
     /// Words that found no use.
     pub unused: Vec<String>,
     /// What the question calls columns.
@@ -80,6 +85,7 @@ pub(super) struct Reader<'a> {
     pub(super) items: Vec<Item>,
     pub(super) filters: Vec<Filter>,
     pub(super) assumptions: Vec<String>,
+    pub(super) doubts: Vec<Doubt>,
     /// What the question calls columns.
     pub(super) said: Vec<(ColumnRef, String)>,
     /// What the reading gained or lost beyond the fit of its words.
@@ -100,7 +106,7 @@ impl Question {
         let times = calendar::find(&tokens, today);
         let is_time = |at: usize| times.iter().any(|time| (time.start..time.end).contains(&at));
         let cues = super::cues::find(&tokens, &is_time);
-        Self { tokens, cues, times, today }
+        Self { text: spelled, tokens, cues, times, today }
     }
 
     /// Whether a token belongs to a time phrase.
@@ -146,6 +152,7 @@ impl<'a> Reader<'a> {
             items,
             filters: Vec::new(),
             assumptions: Vec::new(),
+            doubts: Vec::new(),
             said: Vec::new(),
             bonus: 0.0,
         }
@@ -248,10 +255,22 @@ impl<'a> Reader<'a> {
                 "I took “{said}” to mean `{chosen}`; it could also be {}.",
                 others.join(" or ")
             ));
+            self.note_doubt(index, &column, &rivals);
         }
         let said = self.text(index).to_lowercase();
         self.said.push((column.clone(), said));
         Some(column)
+    }
+
+    fn note_doubt(&mut self, index: usize, taken: &ColumnRef, rivals: &[ColumnRef]) {
+        let Item { start, end, .. } = self.items[index];
+        if self.doubts.iter().any(|known| known.start == start) {
+            return;
+        }
+        let name = |column: &ColumnRef| column.info(self.catalog).parts.join(" ");
+        let others = rivals.iter().filter(|rival| *rival != taken).map(name);
+        let readings = std::iter::once(name(taken)).chain(others).collect();
+        self.doubts.push(Doubt { start, end, taken: taken.clone(), readings });
     }
 
     /// Of columns that fit a mention alike, the one whose name another word of the question completes, and that word:
@@ -360,7 +379,15 @@ impl<'a> Reader<'a> {
         }
         self.assumptions.dedup();
         let unknown = self.unknown_modifier();
-        Reading { plan, score, assumptions: self.assumptions, unused, said: self.said, unknown }
+        Reading {
+            plan,
+            score,
+            assumptions: self.assumptions,
+            doubts: self.doubts,
+            unused,
+            said: self.said,
+            unknown,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     phrase::Phrases,
     plan::{Aggregate, Filter, Group, Measure, Rank, Relation, Shape},
     reader::Reading,
+    since::Since,
     sql::Statement,
     view::View,
     words,
@@ -33,6 +34,8 @@ pub(super) struct Draft {
     pub results: Vec<String>,
     /// Handles of charts to show.
     pub charts: Vec<String>,
+    /// Where it asks back: the questions to choose from.
+    pub choices: Vec<String>,
     /// What the reader should know.
     pub caveats: Vec<String>,
     /// The result and column that a task's condition is about, where it has one.
@@ -65,6 +68,9 @@ impl Draft {
             "charts": self.charts,
             "caveats": self.caveats,
         });
+        if !self.choices.is_empty() {
+            arguments["choices"] = json!(self.choices);
+        }
         if let Some((result, column)) = self.check {
             arguments["check"] = json!({ "result": result, "column": column });
         }
@@ -81,6 +87,8 @@ pub(super) struct Outcome<'a> {
     pub views: &'a [View],
     /// The results of what was looked up after them.
     pub closer: &'a [View],
+    /// What the last run of the same task found, against this one.
+    pub since: Option<&'a Since>,
     pub today: NaiveDate,
 }
 
@@ -114,12 +122,9 @@ pub(super) fn compose(outcome: &Outcome<'_>) -> Draft {
         Shape::Growth { measure, .. } => super::change::growth(outcome, &phrases, measure),
         Shape::Anomaly { .. } => super::change::anomaly(outcome, &phrases),
     };
-    let understood = phrases.understood();
-    if draft.body.is_empty() {
-        draft.body = understood;
-    } else {
-        draft.body = format!("{}\n\n{understood}", draft.body);
-    }
+    let since = outcome.since.map(Since::told).unwrap_or_default();
+    let paragraphs = [std::mem::take(&mut draft.body), since, phrases.understood()];
+    draft.body = paragraphs.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n\n");
     if draft.results.is_empty() {
         draft.results = vec![view.handle.clone()];
     }
@@ -277,7 +282,7 @@ fn two_periods(outcome: &Outcome<'_>, phrases: &Phrases<'_>, column: &str) -> St
     let (before, after) = (view.number(0, column), view.number(1, column));
     let (earlier, later) = (view.figure(0, column), view.figure(1, column));
     let what = words::capitalised(&phrases.measure_of(outcome.reading));
-    let cell = |row: usize| format!("{}[{row}].{column}", view.handle);
+    let cell = |row: usize| view.at(row, column);
     match before.zip(after) {
         Some((before, after)) if before > 0.0 && after > before => {
             format!(

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     catalog::{Catalog, Dialect, TableInfo},
-    links,
+    clarify, links,
     mention::Scores,
     probe,
     reader::{Question, Reading},
@@ -247,6 +247,10 @@ fn what_was_guessed_is_said() {
 struct Talk {
     messages: Vec<Message>,
     results: Vec<Value>,
+    /// What `previous_threads` tells of.
+    earlier: Vec<Value>,
+    /// What `compare_results` answers, one after the other.
+    comparisons: Vec<Value>,
 }
 
 impl Talk {
@@ -267,7 +271,7 @@ impl Talk {
             connections: vec![connection],
         };
         let messages = vec![Message::Context(context), Message::User { text: question.into() }];
-        Self { messages, results }
+        Self { messages, results, earlier: vec![], comparisons: vec![] }
     }
 
     fn reply(&self) -> ModelReply {
@@ -315,6 +319,8 @@ impl Talk {
             }
             "run_sql" => self.results.remove(0),
             "create_chart" => json!({ "chart": "c1", "alt": "bars" }),
+            "previous_threads" => json!({ "threads": self.earlier }),
+            "compare_results" => self.comparisons.remove(0),
             other => panic!("{other}"),
         }
     }
@@ -339,6 +345,7 @@ fn a_turn_searches_describes_queries_draws_and_answers() {
             "describe_table",
             "describe_table",
             "run_sql",
+            "previous_threads",
             "create_chart",
             "answer"
         ]
@@ -424,4 +431,102 @@ fn a_question_that_goes_on_takes_up_the_last() {
         queries[1].as_str().expect("sql").starts_with("SELECT status, count(*) AS orders"),
         "{queries:?}"
     );
+}
+
+/// A count, as a query answers it.
+fn counted(result: &str, orders: i64) -> Value {
+    json!({ "result": result, "columns": [{ "name": "orders", "type": "integer" }],
+            "rowCount": 1, "rows": [[orders]], "truncated": null })
+}
+
+/// An earlier thread of a task that asked for last week's orders and showed a count of them.
+fn earlier(question: &str, sql: &str) -> Value {
+    json!({ "threadId": "t", "askedAt": "2026-11-16T08:00:00Z", "question": question, "headline": "", "body": "",
+            "results": [{ "result": "0190a000-0000-7000-8000-000000000001", "sql": sql, "rowCount": 1,
+                          "columns": [{ "name": "orders", "type": "integer" }], "rows": [[412]] }] })
+}
+
+fn compared(result: &str, before: i64, after: i64) -> Value {
+    let outcome = if before == after { "same" } else { "changed" };
+    json!({ "result": result, "rowCount": 1, "truncated": null,
+            "counts": { "changed": i32::from(before != after), "added": 0, "gone": 0, "same": i32::from(before == after) },
+            "columns": [{ "name": "outcome", "type": "text" }, { "name": "orders_before", "type": "integer" },
+                        { "name": "orders_after", "type": "integer" }, { "name": "orders_change", "type": "integer" },
+                        { "name": "orders_pct_change", "type": "float" }],
+            "rows": [[outcome, before, after, after - before, 0.1]] })
+}
+
+#[test]
+fn a_task_says_what_changed_since_last_time_and_what_was_restated() {
+    let question = "How many orders were there last week?";
+    let extent = json!({ "result": "r2", "columns": [{ "name": "earliest", "type": "date" }, { "name": "latest", "type": "date" }],
+                         "rowCount": 1, "rows": [["2024-01-01", "2026-11-21"]], "truncated": null });
+    let mut talk = Talk::new(question, vec![counted("r1", 450), extent, counted("r4", 431)]);
+    talk.earlier = vec![
+        earlier("Another question", "SELECT 1"),
+        earlier(question, "SELECT count(*) AS orders FROM orders"),
+    ];
+    talk.comparisons = vec![compared("r3", 412, 450), compared("r5", 412, 431)];
+    let (names, answer) = talk.play();
+    assert_eq!(names.iter().filter(|name| *name == "compare_results").count(), 2, "{names:?}");
+    let body = answer["body"].as_str().expect("a text");
+    let moved = "On Monday it was {{r3[0].orders_before|number:0}}; now it is {{r3[0].orders_after|number:0}}, \
+                 {{ratio(delta(r3[0].orders_after,r3[0].orders_before),r3[0].orders_before)|percent:1}} more.";
+    assert!(body.contains(moved), "{body}");
+    let restated =
+        "Restated since: Monday's {{r5[0].orders_before|number:0}} is now {{r5[0].orders_after|number:0}}.";
+    assert!(body.contains(restated), "{body}");
+}
+
+#[test]
+fn what_did_not_change_is_said_to_be_the_same() {
+    let question = "How many orders are there?";
+    let mut talk = Talk::new(question, vec![counted("r1", 412)]);
+    // The very same query: nothing can have been restated apart from what moved.
+    talk.earlier = vec![earlier(question, "SELECT count(*) AS orders\nFROM orders")];
+    talk.comparisons = vec![compared("r2", 412, 412)];
+    let (_, answer) = talk.play();
+    let body = answer["body"].as_str().expect("a text");
+    assert!(body.contains("On Monday it was the same: {{r2[0].orders_before|number:0}}."), "{body}");
+    assert!(!body.contains("Restated"), "{body}");
+}
+
+/// Patients with two columns that "pressure" fits alike.
+fn ward() -> Vec<Value> {
+    let column =
+        |name: &str, kind: &str| json!({ "name": name, "type": kind, "samples": [], "distinctEstimate": 50 });
+    vec![json!({ "table": "patients", "rowEstimate": 300, "columns": [
+        column("patient_no", "integer"), column("ward", "text"),
+        column("systolic_pressure", "float"), column("diastolic_pressure", "float")] })]
+}
+
+#[test]
+fn words_that_fit_two_columns_are_asked_about_and_the_choice_is_unambiguous() {
+    let catalog = catalog(&ward(), Dialect::DuckDb);
+    let text = "What is the average pressure by ward?";
+    let today = NaiveDate::from_ymd_opt(2026, 11, 22).expect("a day");
+    let question = Question::new(text, today);
+    let reading = read(&catalog, text).expect("a reading");
+    assert!(
+        reading.assumptions.iter().any(|said| said.contains("could also be")),
+        "{:?}",
+        reading.assumptions
+    );
+    let back = clarify::ask(&question, &reading).expect("a question back");
+    assert_eq!(back.headline, "Which “pressure” do you mean?");
+    assert_eq!(
+        back.choices,
+        ["What is the average systolic pressure by ward?", "What is the average diastolic pressure by ward?"]
+    );
+    for choice in &back.choices {
+        let reading = read(&catalog, choice).expect("a reading");
+        assert!(reading.doubts.is_empty(), "{choice}: {:?}", reading.doubts);
+    }
+}
+
+#[test]
+fn rows_without_a_date_happened_when_what_they_belong_to_did() {
+    let catalog = catalog(&shop(), Dialect::DuckDb);
+    let sql = sql_of(&catalog, "total quantity by category in 2025");
+    assert!(sql.contains("ordered_at >= ") && sql.contains("JOIN orders"), "{sql}");
 }

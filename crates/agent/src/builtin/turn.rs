@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     catalog::{Catalog, Dialect, TableInfo, bare_name},
-    chart,
+    chart, clarify,
     conversation::{Conversation, failure},
     links,
     mention::{Scores, ValueMatch},
@@ -16,6 +16,7 @@ use super::{
     reader::{Question, Reading},
     refusal,
     reply::{self, Draft, Outcome},
+    since,
     sql::{self, Statement},
     understand,
     view::View,
@@ -29,13 +30,13 @@ const MOST_TABLES: usize = 12;
 const MOST_GUESSES: usize = 16;
 
 /// What comes next: tools to call, and a word about why.
-struct Step {
+pub(super) struct Step {
     text: String,
     calls: Vec<(&'static str, Value)>,
 }
 
 impl Step {
-    fn new(text: impl Into<String>, calls: Vec<(&'static str, Value)>) -> Self {
+    pub(super) fn new(text: impl Into<String>, calls: Vec<(&'static str, Value)>) -> Self {
         Self { text: text.into(), calls }
     }
 
@@ -74,7 +75,7 @@ fn work(conversation: &Conversation<'_>) -> Result<Step, Step> {
     let Some(context) = conversation.context else {
         return Err(Step::answer(Draft::refusal("I was given no connection to ask.", "")));
     };
-    let text = effective_question(&conversation.questions, context);
+    let text = effective_question(&conversation.questions, &conversation.offered, context);
     let offered = offered(context);
     if offered.is_empty() {
         return Err(Step::answer(Draft::refusal(
@@ -98,6 +99,10 @@ fn work(conversation: &Conversation<'_>) -> Result<Step, Step> {
     if let Some(word) = &reading.unknown {
         return Err(Step::answer(refusal::unknown_word(&catalog, &reading, word)));
     }
+    let is_first_try = conversation.rejected_answers() == 0;
+    if let Some(back) = clarify::ask(&question, &reading).filter(|_| is_first_try && !context.is_task) {
+        return Err(Step::answer(back));
+    }
     let statements = sql::statements(&catalog, &reading.plan, timezone);
     let main = run(conversation, &catalog, &statements, "Running the query.")?;
     let mut views: Vec<View> = Vec::new();
@@ -114,12 +119,17 @@ fn work(conversation: &Conversation<'_>) -> Result<Step, Step> {
         more => more?,
     };
     let closer: Vec<View> = more.iter().filter_map(|output| View::read(output)).collect();
+    let since = match since::look(conversation, context, &catalog, &reading, &statements, &views) {
+        Err(_) if conversation.is_last => None,
+        since => since?,
+    };
     let outcome = Outcome {
         catalog: &catalog,
         reading: &reading,
         statements: &statements,
         views: &views,
         closer: &closer,
+        since: since.as_ref(),
         today,
     };
     let charts = draw(conversation, &outcome)?;
@@ -137,8 +147,12 @@ fn offered(context: &TurnContext) -> Vec<&crate::model::ContextConnection> {
     if named.is_empty() { context.connections.iter().collect() } else { named }
 }
 
-/// The question to answer; one that only goes on from the last is put behind it. Names of connections are left out.
-fn effective_question(questions: &[&str], context: &TurnContext) -> String {
+/// The question to answer: what a reply chose of what was offered; else the last one, put behind the one before where it only
+/// goes on from it. Names of connections are left out.
+fn effective_question(questions: &[&str], offered: &[String], context: &TurnContext) -> String {
+    if let Some(choice) = questions.last().and_then(|reply| clarify::chosen(offered, reply)) {
+        return choice.clone();
+    }
     let mut text = String::new();
     for question in questions {
         let stripped = without_connections(question, context);
@@ -376,7 +390,8 @@ fn question_spans_tables(catalog: &Catalog, question: &Question, scores: &Scores
     !by_one || spans.iter().any(|span| span.is_named)
 }
 
-fn query_arguments(catalog: &Catalog, sql: &str) -> Value {
+/// The arguments of `run_sql` for a statement.
+pub(super) fn query_arguments(catalog: &Catalog, sql: &str) -> Value {
     json!({ "connectionId": catalog.connection_id, "sql": sql })
 }
 

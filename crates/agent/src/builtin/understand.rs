@@ -95,11 +95,15 @@ fn read(mut reader: Reader<'_>) -> Option<Reading> {
     let counted = bounds.iter().find_map(|bound| bound.counted);
     let says_measure = reader
         .has_cue(|cue| matches!(cue, Cue::Aggregate(_) | Cue::Count | Cue::Amount | Cue::Superlative(_)));
-    let (measures, direction) =
+    let summed = bounds.iter().find_map(|bound| bound.summed.clone());
+    let (measures, direction) = if let Some(column) = summed {
+        (vec![Measure::Of(Aggregate::Sum, column)], None)
+    } else {
         match counted.filter(|_| !says_measure).and_then(|item| reader.count_at(item, false)) {
             Some(measure) => (vec![measure], None),
             None => reader.read_measures(asked, superlative, &mut grouping),
-        };
+        }
+    };
     if measures.is_empty() {
         let is_unmet = |cue: &Cue| {
             matches!(
@@ -165,7 +169,7 @@ impl Reader<'_> {
                 Some(time) => time,
                 None => self.time_groups(Grain::Month)?.pop()?,
             };
-            if matches!(time, Group::Time(..)) {
+            if matches!(time, Group::Time(..) | Group::Part(_, Grain::Year)) {
                 return Some(Shape::Growth { time, measure });
             }
         }
@@ -304,8 +308,9 @@ impl Reader<'_> {
 
     /// Filters that make the part (said after a verb), and those that make the whole (said before it; time always).
     fn split_share_filters(&self) -> (Vec<Filter>, Vec<Filter>) {
-        let is_whole =
-            |filter: &Filter| matches!(filter, Filter::Time(..) | Filter::Months(..) | Filter::Weekdays(..));
+        let is_whole = |filter: &Filter| {
+            matches!(filter, Filter::Time(..) | Filter::Months(..) | Filter::Years(..) | Filter::Weekdays(..))
+        };
         let (whole, mut parts): (Vec<Filter>, Vec<Filter>) = self.filters.iter().cloned().partition(is_whole);
         let mut outer = whole;
         if parts.len() > 1 {

@@ -86,6 +86,13 @@ impl View {
         }
     }
 
+    /// Whether a column of groups tells years, however it is called: a season, a vintage.
+    fn holds_years(&self, column: &str) -> bool {
+        let years =
+            |row: usize| self.number(row, column).is_none_or(|year| (1900.0..=2100.0).contains(&year));
+        self.kind(column) == Some(ColumnType::Integer) && (0..self.rows.len()).all(years)
+    }
+
     fn decimals(&self, column: &str) -> usize {
         let numbers: Vec<f64> = (0..self.rows.len()).filter_map(|row| self.number(row, column)).collect();
         if numbers.iter().all(|number| number.fract() == 0.0) {
@@ -95,11 +102,20 @@ impl View {
         if greatest < 1.0 { 3 } else { 2 }
     }
 
+    /// A cell as figures refer to it: `r1[0].flights`, `r1[0]["last week"]`.
+    pub(super) fn at(&self, row: usize, column: &str) -> String {
+        if column.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
+            format!("{}[{row}].{column}", self.handle)
+        } else {
+            format!("{}[{row}][\"{column}\"]", self.handle)
+        }
+    }
+
     /// A figure for a cell; what to say where it is empty.
     pub(super) fn figure(&self, row: usize, column: &str) -> String {
         match self.cell(row, column) {
             Some(Value::Bool(value)) => if *value { "yes" } else { "no" }.to_owned(),
-            Some(_) => format!("{{{{{}[{row}].{column}|{}}}}}", self.handle, self.format(column)),
+            Some(_) => format!("{{{{{}|{}}}}}", self.at(row, column), self.format(column)),
             None => "(none)".into(),
         }
     }
@@ -120,6 +136,9 @@ impl View {
             && self.cell(row, column).is_some()
         {
             return format!("{column} {}", self.figure(row, column));
+        }
+        if self.cell(row, column).is_some() && self.holds_years(column) {
+            return format!("{{{{{}|text}}}}", self.at(row, column));
         }
         let day = self
             .cell(row, column)

@@ -145,7 +145,7 @@ mod tests {
 
     fn question(sql: &str, rows: &Value) -> Question {
         let rows: Vec<Vec<Value>> = serde_json::from_value(rows.clone()).expect("rows");
-        Question { question: "?".into(), reference_sql: sql.into(), row_count: rows.len(), rows }
+        Question { question: "?".into(), as_of: None, reference_sql: sql.into(), row_count: rows.len(), rows }
     }
 
     fn table(rows: Vec<(&str, i64, f64)>) -> Table {

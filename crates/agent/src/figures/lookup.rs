@@ -447,7 +447,8 @@ fn rounding_distance(stated: f64, place: f64, value: f64, stance: Stance) -> Opt
     if !stated.is_finite() || !value.is_finite() {
         return None;
     }
-    let slack = 1e-9 * stated.abs().max(value.abs()).max(place);
+    // Wide enough for how numbers are stored, too narrow to pass over a unit of a whole number below a trillion.
+    let slack = 1e-13 * stated.abs().max(value.abs()).max(place);
     let gap = (stated - value).abs();
     let relative = gap / value.abs().max(f64::MIN_POSITIVE);
     if gap <= place / 2.0 + slack {

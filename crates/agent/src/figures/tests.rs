@@ -189,6 +189,10 @@ fn numerals_of_prose_are_found_with_rounding_and_units() {
         "the 4th of July",
         "on 7/4/2013",
         "the Boeing 737-823",
+        "es waren 58.665 Flüge",
+        "im Mittel 12,6 Minuten",
+        "ein Umsatz von 1.234.567,90 €",
+        "a share of 17,4 %",
     ] {
         let resolved = resolve_text(body).unwrap_or_else(|errors| panic!("{body}: {errors:?}"));
         assert_eq!(resolved.unfound, Vec::<String>::new(), "{body}");
@@ -219,6 +223,9 @@ fn invented_numerals_are_unfound() {
         ("the 7 airlines", "7"),
         ("18% of all", "18%"),
         ("1.2.3", "1.2.3"),
+        ("58.666 Flüge", "58.666"),
+        ("12,5 Minuten", "12,5"),
+        ("1.234.569,90", "1.234.569,90"),
         ("on 2013-08-01", "2013-08-01"),
         ("on August 1", "1"),
         ("at 09:30", "09:30"),
@@ -377,4 +384,143 @@ proptest! {
         let draft = Draft { body: format!("counted {}.00", value + off), ..Draft::default() };
         prop_assert_eq!(resolve(&draft, &sources, &Question::default()).expect("figures").unfound.len(), 1);
     }
+
+    /// Whatever parts its thousands, a whole number is found; any other number is not.
+    #[test]
+    fn thousands_may_be_parted_in_every_way(value in 10_000_i64..1_000_000_000_000, off in 1_i64..1_000) {
+        let table = numbers(ColumnType::Integer, Cell::Int(value));
+        for separator in [",", "\u{202f}", "\u{a0}", "\u{2009}", "'", "’", "_", "", "."] {
+            let (right, wrong) = (parted(value, separator), parted(value + off, separator));
+            prop_assert_eq!(unfound_in(&table, &format!("es sind {right} Stück")), Vec::<String>::new(), "{}", right);
+            prop_assert_eq!(unfound_in(&table, &format!("es sind {wrong} Stück")).len(), 1, "{}", wrong);
+        }
+    }
+
+    /// A decimal comma reads as a decimal point does.
+    #[test]
+    fn decimals_may_follow_a_point_or_a_comma(whole in 0_i64..1_000_000, cents in 1_i64..100) {
+        let value = whole as f64 + cents as f64 / 100.0;
+        let table = numbers(ColumnType::Float, Cell::Float(value));
+        for (thousands, decimal) in [(",", "."), (".", ","), ("\u{202f}", ","), ("", "."), ("", ",")] {
+            let written = format!("{}{decimal}{cents:02}", parted(whole, thousands));
+            prop_assert_eq!(unfound_in(&table, &format!("so {written} it is")), Vec::<String>::new(), "{}", written);
+        }
+    }
+
+    /// What a percentage shows is the share times a hundred, to half a unit of its last place, and is found again.
+    #[test]
+    fn a_percentage_is_its_share_and_is_found_again(share in -9.0..9.0_f64, decimals in 0_usize..4) {
+        let table = numbers(ColumnType::Float, Cell::Float(share));
+        let shown = shown(&table, &format!("percent:{decimals}"));
+        let digits = shown.strip_suffix('%').expect("a percentage");
+        let read: f64 = digits.replace(',', "").parse().expect("a number");
+        prop_assert!((read - share * 100.0).abs() <= 0.5 * 10f64.powi(-(decimals as i32)) + 1e-9, "{} of {}", shown, share);
+        prop_assert_eq!(digits.split_once('.').map_or(0, |(_, rest)| rest.len()), decimals);
+        prop_assert_eq!(unfound_in(&table, &format!("so {shown} it is")), Vec::<String>::new(), "{}", shown);
+        // A minus of any shape is a minus.
+        let typeset = shown.replace('-', "−");
+        prop_assert_eq!(unfound_in(&table, &format!("so {typeset} it is")), Vec::<String>::new(), "{}", typeset);
+    }
+
+    /// Money has its sign before its symbol, its thousands parted and its own number of decimals; no negative zero.
+    #[test]
+    fn money_is_written_as_money(cents in -1_000_000_000_i64..1_000_000_000) {
+        let exact = format!("{}{}.{:02}", if cents < 0 { "-" } else { "" }, cents.abs() / 100, cents.abs() % 100);
+        let table = numbers(ColumnType::Decimal, Cell::Text(exact));
+        let sign = if cents < 0 { "-" } else { "" };
+        let whole = parted(cents.abs() / 100, ",");
+        prop_assert_eq!(shown(&table, "currency:USD"), format!("{sign}${whole}.{:02}", cents.abs() % 100));
+        prop_assert_eq!(shown(&table, "currency:CHF"), format!("{sign}CHF {whole}.{:02}", cents.abs() % 100));
+        let yen = shown(&table, "currency:JPY");
+        prop_assert!(!yen.contains('.') && yen != "-¥0", "{}", yen);
+        let dollars = shown(&table, "currency:USD");
+        prop_assert_eq!(unfound_in(&table, &format!("so {dollars} it is")), Vec::<String>::new(), "{}", dollars);
+    }
+
+    /// An exact decimal is rounded half away from zero, digit by digit, however long it is.
+    #[test]
+    fn an_exact_decimal_keeps_every_digit(digits in "[1-9][0-9]{0,30}", fraction in "[0-9]{1,12}", decimals in 0_usize..6) {
+        let table = numbers(ColumnType::Decimal, Cell::Text(format!("{digits}.{fraction}")));
+        let shown = shown(&table, &format!("number:{decimals}"));
+        let plain: String = shown.chars().filter(char::is_ascii_digit).collect();
+        let padded = format!("{fraction}{}", "0".repeat(decimals + 1));
+        let kept = format!("{digits}{}", &padded[..decimals]);
+        let is_up = padded.as_bytes()[decimals] >= b'5';
+        prop_assert_eq!(plain, if is_up { one_more(&kept) } else { kept });
+    }
+
+    /// Each usual way to write a day means that day and no other.
+    #[test]
+    fn a_day_is_found_in_every_usual_form(days in 0_u64..20_000, off in 1_u64..400) {
+        let epoch = NaiveDate::from_ymd_opt(1980, 1, 1).expect("a day");
+        let day = epoch + chrono::Days::new(days);
+        let table = numbers(ColumnType::Date, Cell::Text(day.to_string()));
+        for form in ["%Y-%m-%d", "%B %-d, %Y", "%-d %B %Y", "%b %-d, %Y", "%-m/%-d/%Y", "%-d.%-m.%Y"] {
+            let right = day.format(form).to_string();
+            prop_assert_eq!(unfound_in(&table, &format!("on {right} it was")), Vec::<String>::new(), "{}", right);
+            let wrong = (day + chrono::Days::new(off)).format(form).to_string();
+            prop_assert_eq!(unfound_in(&table, &format!("on {wrong} it was")).len(), 1, "{}", wrong);
+        }
+        prop_assert_eq!(shown(&table, "date"), day.format("%b %-d, %Y").to_string());
+    }
+
+    /// Rounded to thousands or millions with the word for it, a number is found; with the wrong word it is not.
+    #[test]
+    fn a_scale_in_words_is_part_of_the_number(value in 1_100_000_i64..900_000_000) {
+        let table = numbers(ColumnType::Integer, Cell::Int(value));
+        let millions = value as f64 / 1e6;
+        for unit in [" million", "M", " mn", " Mio"] {
+            let written = format!("{millions:.1}{unit}");
+            prop_assert_eq!(unfound_in(&table, &format!("so {written} it is")), Vec::<String>::new(), "{}", written);
+        }
+        for unit in [" billion", " thousand", "k"] {
+            let written = format!("{millions:.1}{unit}");
+            prop_assert_eq!(unfound_in(&table, &format!("so {written} it is")).len(), 1, "{}", written);
+        }
+    }
+}
+
+/// A table of one cell.
+fn numbers(kind: ColumnType, cell: Cell) -> Table {
+    Table { columns: vec![Column::new("x", kind)], rows: vec![vec![cell]], truncated: None }
+}
+
+fn unfound_in(table: &Table, text: &str) -> Vec<String> {
+    let sources = [Source { id: id(), handle: "r1", table, is_searched: true }];
+    let draft = Draft { headline: text.to_owned(), ..Draft::default() };
+    resolve(&draft, &sources, &Question::default()).expect("figures").unfound
+}
+
+/// How a figure of the only cell is shown.
+fn shown(table: &Table, format: &str) -> String {
+    let sources = [Source { id: id(), handle: "r1", table, is_searched: true }];
+    let draft = Draft { headline: format!("{{{{r1[0].x|{format}}}}}"), ..Draft::default() };
+    resolve(&draft, &sources, &Question::default()).expect("figures").figures[0].text.clone()
+}
+
+/// A whole number with something between its thousands.
+fn parted(value: i64, separator: &str) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push_str(separator);
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The digits of the next whole number.
+fn one_more(digits: &str) -> String {
+    let mut digits: Vec<u8> = digits.bytes().collect();
+    for digit in digits.iter_mut().rev() {
+        if *digit < b'9' {
+            *digit += 1;
+            return String::from_utf8(digits).expect("digits");
+        }
+        *digit = b'0';
+    }
+    digits.insert(0, b'1');
+    String::from_utf8(digits).expect("digits")
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use domain::{
-    ConnectionId,
+    ConnectionId, ResultId,
     access::ConnectionAccess,
     condition::Condition,
     run::{RunReason, RunTrigger, Usage},
@@ -27,7 +27,7 @@ use crate::{
     failure::Failure,
     limits::{Budget, Limits},
     model::{ContextConnection, TurnContext},
-    tools::{PastAnswer, PreviousResult, PreviousThread},
+    tools::{self, PastAnswer, PreviousResult, PreviousThread},
 };
 
 /// How many rows of an earlier thread's result a model is shown.
@@ -299,6 +299,14 @@ impl DatabaseJournal {
         Ok(told)
     }
 
+    pub(super) async fn previous_result(&self, id: ResultId) -> Result<Option<KnownResult>, Failure> {
+        let threads = self.previous_threads(tools::THREADS_MAX).await?;
+        if !threads.iter().any(|thread| thread.results.iter().any(|result| result.result == id)) {
+            return Ok(None);
+        }
+        Ok(self.store.result_get(&self.run.scope, id).await?.map(known_result))
+    }
+
     pub(super) async fn past_answers(&self, text: &str) -> Result<Vec<PastAnswer>, Failure> {
         let ClaimedRun { scope, creator_id, thread_id, .. } = &*self.run;
         let found = self.store.past_answers(scope, *creator_id, text, PAST_ANSWERS).await?;
@@ -352,6 +360,7 @@ fn known_result(stored: store::StoredResult) -> KnownResult {
         id: stored.id,
         handle: stored.handle,
         turn_no: stored.turn_no,
+        connection_id: stored.connection_id,
         sql: stored.sql,
         row_count: stored.row_count,
         elapsed: Duration::from_millis(stored.elapsed_ms.into()),
@@ -374,7 +383,13 @@ fn previous_thread(thread: store::PreviousThread) -> PreviousThread {
         results: thread
             .results
             .into_iter()
-            .map(|result| PreviousResult { columns: result.columns, rows: result.rows })
+            .map(|result| PreviousResult {
+                result: result.id,
+                sql: result.sql,
+                row_count: result.row_count,
+                columns: result.columns,
+                rows: result.rows,
+            })
             .collect(),
     }
 }

@@ -62,6 +62,7 @@ impl MemoryJournal {
             id: ResultId::new(SystemClock.now()),
             handle: format!("r{}", held.results.len() + 1),
             turn_no: 1,
+            connection_id: new.connection_id,
             sql: new.sql.clone(),
             row_count: new.table.rows.len() as u64,
             elapsed: new.elapsed,

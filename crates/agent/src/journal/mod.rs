@@ -74,6 +74,7 @@ pub(crate) struct KnownResult {
     pub(crate) id: ResultId,
     pub(crate) handle: String,
     pub(crate) turn_no: u32,
+    pub(crate) connection_id: ConnectionId,
     pub(crate) sql: String,
     pub(crate) row_count: u64,
     pub(crate) elapsed: Duration,
@@ -229,6 +230,14 @@ impl Journal {
         match self {
             Self::Database(journal) => journal.previous_threads(limit).await,
             Self::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// A result that an earlier thread of the same task showed, if its creator may see it.
+    pub(crate) async fn previous_result(&self, id: ResultId) -> Result<Option<KnownResult>, Failure> {
+        match self {
+            Self::Database(journal) => journal.previous_result(id).await,
+            Self::Memory(_) => Ok(None),
         }
     }
 

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     answer::{Answer, ShownChart, ShownResult},
     step::ToolCall,
+    task::plain_prompt,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -16,12 +17,15 @@ use crate::figures::{self, Draft, Question, Source};
 
 pub(super) const DESCRIPTION: &str = "End the turn. Headline: the finding in one sentence. Body: short markdown. Every \
 number, date or name from the data is written as a figure, {{r1[0].column|format}}, which code fills in and checks. Name the \
-results and charts to show, and what the reader should know as caveats.";
+results and charts to show, and what the reader should know as caveats. Where a question can be read in ways that give \
+different answers and somebody is there to be asked, ask back instead, with the readings as choices.";
 
 const HEADLINE_MAX: usize = 300;
 const BODY_MAX: usize = 20_000;
 const CAVEAT_MAX: usize = 1_000;
 const LIST_MAX: usize = 20;
+const CHOICE_MAX: usize = 300;
+const CHOICES_MAX: usize = 5;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -40,6 +44,10 @@ pub(super) struct Arguments {
     /// Assumptions, truncation, staleness: what the reader should know.
     #[serde(default)]
     caveats: Vec<String>,
+    /// Only to ask back, in a conversation: two to five questions, each in full, one for each way to read what was asked. The
+    /// headline asks which is meant.
+    #[serde(default)]
+    choices: Vec<String>,
     /// Only for a task with a condition: the result and column that it is about. Code evaluates it.
     #[serde(default)]
     check: Option<checked::CheckArgument>,
@@ -70,6 +78,7 @@ pub(crate) async fn read_answer(desk: &Desk<'_>, call: &ToolCall) -> Result<Answ
     let shown = shown_results(desk, &arguments)?;
     let charts = shown_charts(desk, &arguments)?;
     let checked = checked::find(desk, arguments.check.as_ref(), &shown).await?;
+    let choices = choices(desk, &arguments.choices)?;
     let draft = Draft {
         headline: arguments.headline,
         body: arguments.body.trim().to_owned(),
@@ -79,6 +88,7 @@ pub(crate) async fn read_answer(desk: &Desk<'_>, call: &ToolCall) -> Result<Answ
     answer.results = shown;
     answer.charts = charts;
     answer.checked = checked;
+    answer.choices = choices;
     Ok(answer)
 }
 
@@ -115,6 +125,39 @@ fn check_lengths(arguments: &Arguments) -> Result<(), Told> {
         ));
     }
     Ok(())
+}
+
+/// The questions to choose from, without mentions: a choice is asked as if it had been typed, and may name nothing new.
+fn choices(desk: &Desk<'_>, offered: &[String]) -> Result<Vec<String>, Told> {
+    if offered.is_empty() {
+        return Ok(Vec::new());
+    }
+    if desk.context.is_task {
+        return Err(Told::new(
+            "nobody_to_ask",
+            "this is a task's run: nobody is there to choose",
+            "Take the likeliest reading, answer it, and state it as an assumption in `caveats`.",
+        ));
+    }
+    let mut choices: Vec<String> = Vec::with_capacity(offered.len());
+    for choice in offered {
+        let choice = plain_prompt(choice).split_whitespace().collect::<Vec<_>>().join(" ");
+        if !choice.is_empty() && !choices.contains(&choice) {
+            choices.push(choice);
+        }
+    }
+    let is_fit = (2..=CHOICES_MAX).contains(&choices.len())
+        && choices.iter().all(|choice| choice.chars().count() <= CHOICE_MAX);
+    if !is_fit {
+        return Err(Told::new(
+            "unfit_choices",
+            "these are no choices to ask back with",
+            format!(
+                "Give 2 to {CHOICES_MAX} different questions of at most {CHOICE_MAX} characters, or none."
+            ),
+        ));
+    }
+    Ok(choices)
 }
 
 fn shown_results(desk: &Desk<'_>, arguments: &Arguments) -> Result<Vec<ShownResult>, Told> {
@@ -201,6 +244,7 @@ async fn resolve(desk: &Desk<'_>, draft: &Draft, shown: &[ShownResult]) -> Resul
         model: desk.model_name.to_owned(),
         checked: None,
         why: None,
+        choices: Vec::new(),
         stale: None,
     })
 }

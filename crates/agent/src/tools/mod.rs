@@ -5,6 +5,7 @@
 
 mod answer;
 mod checked;
+mod compare_results;
 mod create_chart;
 mod describe_table;
 mod previous_threads;
@@ -26,7 +27,8 @@ use tokio_util::sync::CancellationToken;
 use warehouse::{QueryLimits, Warehouse};
 
 pub(crate) use answer::{Repair, read_answer};
-pub(crate) use previous_threads::{PreviousResult, PreviousThread};
+pub(crate) use compare_results::PROVENANCE;
+pub(crate) use previous_threads::{PreviousResult, PreviousThread, THREADS_MAX};
 pub(crate) use search_catalog::PastAnswer;
 
 use crate::{
@@ -241,13 +243,14 @@ fn sentence(error: &warehouse::Error) -> String {
 /// The tools as a model is told of them. On a last call there is only `answer`.
 pub(crate) fn specs(is_last_call: bool) -> &'static [ToolSpec] {
     // Their schemas are the same for every turn.
-    static SPECS: LazyLock<[ToolSpec; 6]> = LazyLock::new(|| {
+    static SPECS: LazyLock<[ToolSpec; 7]> = LazyLock::new(|| {
         [
             spec::<search_catalog::Arguments>("search_catalog", search_catalog::DESCRIPTION),
             spec::<describe_table::Arguments>("describe_table", describe_table::DESCRIPTION),
             spec::<run_sql::Arguments>("run_sql", run_sql::DESCRIPTION),
             spec::<create_chart::Arguments>("create_chart", create_chart::DESCRIPTION),
             spec::<previous_threads::Arguments>("previous_threads", previous_threads::DESCRIPTION),
+            spec::<compare_results::Arguments>("compare_results", compare_results::DESCRIPTION),
             spec::<answer::Arguments>(ANSWER, answer::DESCRIPTION),
         ]
     });
@@ -277,11 +280,15 @@ pub(crate) async fn call(desk: &Desk<'_>, call: &ToolCall) -> Result<Outcome, Fa
         "run_sql" => run_sql::call(desk, call).await,
         "create_chart" => create_chart::call(desk, call).await,
         "previous_threads" => previous_threads::call(desk, call).await,
+        "compare_results" => compare_results::call(desk, call).await,
         ANSWER => answer::call(desk, call).await,
         other => Err(Told::new(
             "unknown_tool",
             format!("there is no tool `{}`", other.chars().take(60).collect::<String>()),
-            "There are search_catalog, describe_table, run_sql, create_chart, previous_threads and answer.",
+            format!(
+                "There are {}.",
+                specs(false).iter().map(|tool| tool.name).collect::<Vec<_>>().join(", ")
+            ),
         )
         .into()),
     };

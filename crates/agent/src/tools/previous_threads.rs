@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    ThreadId,
+    ResultId, ThreadId,
     step::ToolCall,
     table::{Cell, Column},
 };
@@ -13,17 +13,17 @@ use serde_json::json;
 use super::{Desk, Outcome, Trouble, arguments};
 
 pub(super) const DESCRIPTION: &str = "Earlier threads of this task, newest first: question, SQL, answer and the first rows \
-of the shown results. Use it to say what changed since last time and to repeat SQL that worked. Its numbers are old: a figure \
-must come from a result of this turn.";
+of the shown results. Use it to repeat SQL that worked, and give a `result` of it to compare_results to say what changed since \
+last time. Its numbers are old: a figure must come from a result of this turn, such as that comparison.";
 
-/// The most threads.
-const THREADS_MAX: u8 = 5;
+/// How many threads back a run may look.
+pub(crate) const THREADS_MAX: usize = 5;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Arguments {
     /// How many, 1 to 5; 5 when absent.
-    limit: Option<u8>,
+    limit: Option<usize>,
 }
 
 /// An earlier thread of a task.
@@ -48,7 +48,14 @@ pub(crate) struct PreviousThread {
 
 /// A result that an earlier answer showed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct PreviousResult {
+    /// Its id, by which compare_results takes it.
+    pub(crate) result: ResultId,
+    /// The statement behind it.
+    pub(crate) sql: String,
+    /// How many rows it has.
+    pub(crate) row_count: u64,
     /// Its columns.
     pub(crate) columns: Vec<Column>,
     /// Its first 20 rows.
@@ -58,6 +65,6 @@ pub(crate) struct PreviousResult {
 pub(super) async fn call(desk: &Desk<'_>, call: &ToolCall) -> Result<Outcome, Trouble> {
     let Arguments { limit } = arguments(call)?;
     let limit = limit.unwrap_or(THREADS_MAX).clamp(1, THREADS_MAX);
-    let threads = desk.journal.previous_threads(usize::from(limit)).await?;
+    let threads = desk.journal.previous_threads(limit).await?;
     Ok(Outcome::told(json!({ "threads": threads })))
 }

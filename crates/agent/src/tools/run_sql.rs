@@ -65,7 +65,8 @@ async fn query(
     Ok(result)
 }
 
-fn describe(result: &KnownResult, table: &Table) -> Value {
+/// A stored result as a model is told of it.
+pub(super) fn describe(result: &KnownResult, table: &Table) -> Value {
     let mut shown = Vec::new();
     let mut bytes = 0;
     for row in table.rows.iter().take(ROWS_SHOWN) {

@@ -55,6 +55,7 @@ async fn a_scripted_turn_passes_every_tool_and_keeps_its_steps_in_order() {
         bench.sql(PER_CARRIER),
         ("create_chart", json!({ "result": "r1", "title": "Flights by airline", "spec": spec })),
         ("previous_threads", json!({})),
+        ("compare_results", json!({ "before": "r1", "after": "r1", "key": ["name"] })),
         answer,
     ])));
     let started = bench.ask("Which airline flew most?").await;
@@ -64,7 +65,15 @@ async fn a_scripted_turn_passes_every_tool_and_keeps_its_steps_in_order() {
     let names: Vec<_> = outputs.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(
         names,
-        ["search_catalog", "describe_table", "run_sql", "create_chart", "previous_threads", "answer"]
+        [
+            "search_catalog",
+            "describe_table",
+            "run_sql",
+            "create_chart",
+            "previous_threads",
+            "compare_results",
+            "answer"
+        ]
     );
     for (name, output) in &outputs {
         assert_eq!(output.get("error"), None, "{name}");
@@ -86,12 +95,12 @@ async fn a_scripted_turn_passes_every_tool_and_keeps_its_steps_in_order() {
     let run = bench.run(&started).await;
     assert_eq!(
         (run.usage.tokens_in, run.usage.tokens_out, run.usage.queries, run.usage.rows),
-        (600, 60, 1, 3)
+        (700, 70, 1, 6)
     );
-    assert!((run.usage.credits - 1.2).abs() < 1e-9, "{}", run.usage.credits);
+    assert!((run.usage.credits - 1.4).abs() < 1e-9, "{}", run.usage.credits);
     // What a model is asked begins with the circumstances, and holds nothing of the data in its system message.
     let asked = model.asked();
-    assert_eq!(asked.len(), 6);
+    assert_eq!(asked.len(), 7);
     assert!(
         asked
             .iter()

@@ -415,6 +415,7 @@ fn read_question(caller: &Caller, request: ThreadRequest) -> Result<NewQuestion>
 /// An answer as markdown, its figures filled in.
 fn answer_text(answer: &Answer) -> String {
     let mut paragraphs = vec![answer.fill(&answer.headline), answer.fill(&answer.body)];
+    paragraphs.extend(answer.choices.iter().map(|choice| format!("- {choice}")));
     paragraphs.extend(answer.caveats.iter().map(|caveat| format!("- {}", answer.fill(caveat))));
     paragraphs.retain(|paragraph| !paragraph.is_empty());
     paragraphs.join("\n\n")

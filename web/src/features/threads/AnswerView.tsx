@@ -8,6 +8,7 @@ import { counted } from "@/lib/number";
 
 import { CheckMark } from "./CheckMark";
 import { ChartView } from "./ChartView";
+import { Choices } from "./Choices";
 import { FigureText, type FigureProps } from "./FigureText";
 import { ResultView } from "./ResultView";
 import { SentTo } from "./SentTo";
@@ -18,10 +19,12 @@ interface AnswerViewProps extends Omit<FigureProps, "figures"> {
   turn: Turn;
   answer: Answer;
   data: ThreadSteps;
+  /** Asks on in the thread; absent where nothing can be asked now. */
+  ask?: ((prompt: string) => Promise<void>) | undefined;
 }
 
 /** The finding, how far it is checked, what to know about it, and what it rests on. */
-export function AnswerView({ turn, answer, data, openFigure, onFigure }: AnswerViewProps) {
+export function AnswerView({ turn, answer, data, ask, openFigure, onFigure }: AnswerViewProps) {
   const figureProps: FigureProps = { figures: answer.figures, openFigure, onFigure };
   const { threadId, taskId, isMine } = data.thread;
   // What is said at the top is not said again below.
@@ -46,6 +49,7 @@ export function AnswerView({ turn, answer, data, openFigure, onFigure }: AnswerV
           <Markdown text={answer.body} {...figureProps} />
         </Suspense>
       ) : null}
+      {answer.choices.length > 0 ? <Choices choices={answer.choices} ask={ask} /> : null}
       {answer.charts.map(({ id, title, alt }) => {
         const chart = data.charts.find((one) => one.id === id);
         return (

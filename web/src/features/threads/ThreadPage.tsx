@@ -61,6 +61,10 @@ function OpenThread({ threadId, data }: { threadId: string; data: ThreadSteps })
   const isBusy = turns.some(isUnfinished);
 
   const refresh = () => queryClient.invalidateQueries({ queryKey: threadQuery(threadId).queryKey, exact: true });
+  const ask = async (prompt: string) => {
+    await followUp(threadId, prompt);
+    await refresh();
+  };
   const showFigure = (key: string | undefined) =>
     void navigate({ search: { figure: key }, replace: true, resetScroll: false });
 
@@ -88,6 +92,7 @@ function OpenThread({ threadId, data }: { threadId: string; data: ThreadSteps })
             isFirst={turn.turnNo === turns[0]?.turnNo}
             openFigure={figure}
             onFigure={showFigure}
+            ask={thread.isMine && !isBusy && turn === turns.at(-1) ? ask : undefined}
           />
         ))}
       </div>
@@ -97,10 +102,7 @@ function OpenThread({ threadId, data }: { threadId: string; data: ThreadSteps })
             label="Ask a follow-up"
             placeholder="Ask a follow-up"
             disabledReason={isBusy ? "Wait for the answer, or stop it, before you ask on." : undefined}
-            ask={async (prompt) => {
-              await followUp(threadId, prompt);
-              await refresh();
-            }}
+            ask={ask}
           />
         </div>
       ) : (

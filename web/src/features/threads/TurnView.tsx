@@ -19,10 +19,12 @@ interface TurnViewProps {
   /** The figure that is open: `1.f3`. */
   openFigure: string | undefined;
   onFigure: (key: string) => void;
+  /** Asks on in the thread; absent where nothing can be asked now. */
+  ask?: ((prompt: string) => Promise<void>) | undefined;
 }
 
 /** A prompt and what came of it. */
-export function TurnView({ turn, data, draft, isFirst, openFigure, onFigure }: TurnViewProps) {
+export function TurnView({ turn, data, draft, isFirst, openFigure, onFigure, ask }: TurnViewProps) {
   const steps = data.steps.filter(({ turnNo }) => turnNo === turn.turnNo);
   const openId = openFigure?.startsWith(`${turn.turnNo}.`) ? openFigure.split(".")[1] : undefined;
   // The first prompt is the heading of the page, unless it says more than the heading does.
@@ -45,6 +47,7 @@ export function TurnView({ turn, data, draft, isFirst, openFigure, onFigure }: T
           turn={turn}
           answer={turn.answer}
           data={data}
+          ask={ask}
           openFigure={openId}
           onFigure={(id) => onFigure(`${turn.turnNo}.${id}`)}
         />

@@ -8,12 +8,12 @@ use domain::table::ColumnType;
 
 use super::{
     Statement, USUAL_WEEKS, Writer,
-    text::{Names, identifier, push_group_by, quoted, where_clause},
+    text::{Names, push_group_by, quoted, where_clause},
 };
 use crate::builtin::{
     calendar::{self, Range},
     catalog::{Catalog, Grain},
-    plan::{ColumnRef, Group, Measure, Periods, Plan, Shape},
+    plan::{ColumnRef, Group, Measure, Periods, Plan},
 };
 
 impl Writer<'_> {
@@ -32,10 +32,10 @@ impl Writer<'_> {
         let previous_when = self.time_condition(&periods.column, &periods.previous);
         let current = self.measure_when(measure, &current_when);
         let previous = self.measure_when(measure, &previous_when);
-        let name = self.measure_name(measure);
-        let current_name = names.unique(&format!("{name}_{}", identifier(&periods.current.label)));
-        let previous_label = periods.previous.label.trim_start_matches("the ").to_owned();
-        let previous_name = names.unique(&format!("{name}_{}", identifier(&previous_label)));
+        // Named by the periods, as people read them in a table's head and a chart's legend.
+        let label = |range: &Range| range.label.trim_start_matches("the ").replace('"', "");
+        let current_name = names.unique(&label(&periods.current));
+        let previous_name = names.unique(&label(&periods.previous));
         let change = names.unique("change");
         selected.push(format!("{current} AS {}", quoted(&current_name)));
         selected.push(format!("{previous} AS {}", quoted(&previous_name)));
@@ -105,12 +105,7 @@ pub(in crate::builtin) fn extent(
     column: &ColumnRef,
     timezone: Tz,
 ) -> Statement {
-    let bare = Plan {
-        filters: vec![],
-        shape: Shape::Rows { columns: vec![], order: None, limit: None },
-        ..plan.clone()
-    };
-    let mut writer = Writer { catalog, timezone, base: bare.base, joins: Vec::new(), is_qualified: false };
+    let mut writer = Writer::reaching(catalog, plan.base, timezone, column);
     let day = writer.group(&Group::Time(column.clone(), Grain::Day));
     let sql = format!("SELECT min({day}) AS earliest, max({day}) AS latest\nFROM {}", writer.from());
     Statement { sql, groups: vec![], measures: vec!["earliest".into(), "latest".into()] }
@@ -138,7 +133,7 @@ pub(in crate::builtin) fn drill_down(
         .filter(few)
         .take(2)
         .map(|index| {
-            let mut writer = Writer { catalog, timezone, base: plan.base, joins: Vec::new(), is_qualified: false };
+            let mut writer = Writer::new(catalog, plan, timezone);
             let part = ColumnRef { path: vec![], table: plan.base, column: index };
             let days = writer.group(&Group::Time(column.clone(), Grain::Day));
             let name = writer.measure_name(measure);

@@ -47,6 +47,10 @@ impl Writer<'_> {
                 let local = self.local(column);
                 format!("EXTRACT(month FROM {local}) {}", one_of(months))
             }
+            Filter::Years(column, years) => {
+                let local = self.local(column);
+                format!("EXTRACT(year FROM {local}) {}", one_of(years))
+            }
             Filter::Weekdays(column, days) => {
                 let local = self.local(column);
                 format!("EXTRACT(isodow FROM {local}) {}", one_of(days))

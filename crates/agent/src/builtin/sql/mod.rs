@@ -89,6 +89,14 @@ impl<'a> Writer<'a> {
         writer
     }
 
+    /// For a statement about one column, which may lie in another table.
+    pub(super) fn reaching(catalog: &'a Catalog, base: usize, timezone: Tz, column: &ColumnRef) -> Self {
+        let mut writer = Self { catalog, timezone, base, joins: Vec::new(), is_qualified: false };
+        writer.column(column);
+        writer.is_qualified = !writer.joins.is_empty();
+        writer
+    }
+
     fn statement(&mut self, plan: &Plan) -> Statement {
         match &plan.shape {
             Shape::Summary { .. } => self.summary(plan),
