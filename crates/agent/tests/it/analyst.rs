@@ -108,7 +108,7 @@ impl DataSet {
                 if !line.right {
                     let why = line.why.as_deref().unwrap_or_default();
                     let sql = line.sql.as_deref().unwrap_or("no query").replace('\n', " ");
-                    wrong.push_str(&format!("    {}: {why} ({sql})\n", line.question));
+                    wrong.extend(["    ", &line.question, ": ", why, " (", &sql, ")\n"]);
                 }
             };
             let summary = evaluation.run(&eval::questions(&text).expect("questions"), told).await;
