@@ -28,6 +28,8 @@ use crate::{
 
 const WORKERS: usize = 3;
 const FAULTS_PERCENT: u32 = 20;
+/// Steps of the clock within which each dead address is tried: more than a delivery lives for.
+const JUMPS_MAX: usize = 150;
 /// The next blow falls even if nothing moves for this long.
 const IMPATIENCE: Duration = Duration::from_secs(5);
 
@@ -56,8 +58,11 @@ fn g11_no_mail_is_lost_whatever_the_mail_server_does() {
     stage.postgres.set_clock(population.opens_at - TimeDelta::minutes(30), 1.0);
     stage.start_workers(WORKERS);
     // What was treated badly is tried again minutes later.
+    let mut jumps = 0;
     while !stage.wait_while_alive(QUIET, |stage| stage.mail.refusals(), |stage| stage.mail.refusals() >= dead)
     {
+        jumps += 1;
+        assert!(jumps < JUMPS_MAX, "a dead address was never tried");
         stage.postgres.jump(TimeDelta::minutes(10));
     }
     stage.settle(0);

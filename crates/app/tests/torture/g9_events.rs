@@ -160,7 +160,10 @@ fn g9_events_are_taken_at_once_and_handled_once() {
     let results = std::mem::take(&mut *post.results());
     let (slowest, bare) = (p99(results.acknowledgements), p99(results.refusals));
     let allowed = PROMISED + STEPS * bare;
-    let late = if slowest > allowed { vec![format!("{slowest} ms, at most {allowed}")] } else { vec![] };
+    // Whoever has no answer by then counts as answered then: on a machine where a bare refusal takes so long, nothing is told apart.
+    let is_judged = allowed < NOT_IN_TIME;
+    let is_late = is_judged && slowest > allowed;
+    let late = if is_late { vec![format!("{slowest} ms, at most {allowed}")] } else { vec![] };
     let lost_with_workers = untold.len().min(in_hand);
     report.did(events, "events");
     report.did(TIMES, "deliveries of each");
@@ -172,7 +175,11 @@ fn g9_events_are_taken_at_once_and_handled_once() {
     report.must_be_none(&results.broken, "not acknowledged");
     report.saw(slowest, "ms p99 of the acknowledgement");
     report.saw(bare, "ms p99 of a refusal");
-    report.must_be_none(&late, "p99 beyond 500 ms and what the machine adds");
+    if is_judged {
+        report.must_be_none(&late, "p99 beyond 500 ms and what the machine adds");
+    } else {
+        report.saw(allowed, "ms would be allowed on so busy a machine: not judged");
+    }
     report.must_be_none(&unanswered, "questions not answered");
     report.must_be_none(&untold[lost_with_workers..], "people not told");
     report.must_be_none(&twice, "events handled twice");
