@@ -51,6 +51,10 @@ pub fn words(reason: &str) -> (&'static str, &'static str) {
         "server_unavailable" => {
             ("The mail server could not be reached for a day.", "There is nothing to do unless this goes on.")
         }
+        "files_backlog" => (
+            "More files were to be sent in a day than there was room for.",
+            "Leave the CSV file out where it is not needed, or have it sent to fewer people.",
+        ),
         "outcome_unknown" => {
             ("Whether it arrived could not be found out.", "Ask the recipient before you send it again.")
         }
@@ -128,6 +132,7 @@ mod tests {
             "slack_refused",
             "slack_missing_scope",
             "slack_backlog",
+            "files_backlog",
             // Further messages go by email.
             "slack_not_linked",
             "is_archived",

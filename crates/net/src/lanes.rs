@@ -5,7 +5,8 @@
 //! clients, the lanes: each has a connection of its own, and a request takes the first lane that has room.
 //!
 //! A lane's first request goes alone until its connection stands. Those that come with it wait so long, and share the
-//! connection then, where each would make one of its own. The same holds after the connection broke, with all that was on it.
+//! connection then, where each would make one of its own. The same holds after the connection broke, with all that was on it,
+//! and after the lane was idle.
 //!
 //! Over HTTP/1.1 every request has its own connection in any case.
 
@@ -47,7 +48,7 @@ struct Lane {
     gate: Arc<Gate>,
 }
 
-/// Lets one request go ahead. Open once a connection stands, for good: after that breaks the lane has another gate.
+/// Lets one request go ahead. Open once a connection stands, for good: after that breaks, or is idle, the lane has another gate.
 type Gate = Semaphore;
 
 impl Lanes {
@@ -148,7 +149,12 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        locked(&self.lanes)[self.number].under_way -= 1;
+        let lane = &mut locked(&self.lanes)[self.number];
+        lane.under_way -= 1;
+        if lane.under_way == 0 {
+            // The connection may be gone by the time that the next request comes, which goes first again.
+            lane.gate = Arc::new(Gate::new(1));
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::TimeDelta;
 use domain::{
     RunId,
     delivery::{Audience, Channel, DeliveryKind, DeliveryState},
@@ -26,6 +27,10 @@ use crate::{
     transport,
 };
 
+/// How long a message that brings a file along waits for a place in the line for room.
+const FILE_PATIENCE: Duration = Duration::from_secs(1);
+/// For how long one that found none is put back.
+const FILE_REST: TimeDelta = TimeDelta::seconds(5);
 /// Between two tries to record an outcome.
 const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
@@ -96,14 +101,22 @@ impl Notifier {
         Ok(state)
     }
 
-    /// Waits for room to make a mail that brings a file along; none for others. The lease is renewed meanwhile.
-    async fn room_for_file(&self, delivery: &ClaimedDelivery) -> Result<Option<Place>, Error> {
+    /// Waits for room to make a message that brings a file along; none for others. The lease is renewed meanwhile. Only some may
+    /// wait: where the line is long and does not move the delivery is put back, and others have its place.
+    pub(crate) async fn room_for_file(&self, delivery: &ClaimedDelivery) -> Result<Option<Place>, Error> {
         if !delivery.attach_csv {
             return Ok(None);
         }
+        let (scope, lease) = (&delivery.scope, &delivery.lease);
+        let Ok(in_line) = tokio::time::timeout(FILE_PATIENCE, self.file_line.acquire()).await else {
+            self.store.delivery_put_back(scope, lease, FILE_REST).await?;
+            return Err(Error::PutOff);
+        };
         let leased_at = Instant::now();
-        self.store.delivery_heartbeat(&delivery.scope, &delivery.lease).await?;
-        self.while_held(delivery, leased_at, self.files.take()).await
+        self.store.delivery_heartbeat(scope, lease).await?;
+        let room = self.while_held(delivery, leased_at, self.files.take()).await;
+        drop(in_line);
+        room
     }
 
     /// Records an attempt's outcome, again and again while the lease may hold: a database that is out of reach for a moment

@@ -36,7 +36,10 @@ use domain::delivery::DeliveryState;
 use rand::rngs::StdRng;
 use store::{ClaimedDelivery, DeliveryLease, Event, Events, MailObstacles, MessageReader, NewAttempt, Store};
 use tokio::{
-    sync::broadcast::{self, error::RecvError},
+    sync::{
+        Semaphore,
+        broadcast::{self, error::RecvError},
+    },
     task::JoinSet,
     time::MissedTickBehavior,
 };
@@ -50,6 +53,10 @@ use crate::{audience::Readers, email::Sender, gather::Gather, room::Room, shared
 const RESCUE_EVERY: Duration = Duration::from_secs(15);
 /// How many of them are taken at a time.
 const RESCUE_BATCH: u32 = 100;
+
+/// Of what may be under way at once, one in so many may wait for room for a file: with those that have it, too few to keep the
+/// queue from being looked at.
+const FILE_LINE_SHARE: usize = 4;
 
 /// What a notifier works with.
 pub struct NotifierOptions {
@@ -117,6 +124,8 @@ pub struct Notifier {
     poll: Duration,
     answers: Answers,
     files: Room,
+    /// The places in the line for that room.
+    file_line: Semaphore,
     obstacles: Gather<DeliveryLease, MailObstacles>,
     readers: Readers,
     attempts: Gather<NewAttempt, Option<u32>>,
@@ -132,6 +141,7 @@ impl Notifier {
         Self {
             answers: Answers::default(),
             files: Room::new(options.files_bytes),
+            file_line: Semaphore::new((options.parallel as usize / FILE_LINE_SHARE).max(1)),
             obstacles: Gather::new(move |leases: Vec<DeliveryLease>| {
                 let store = for_obstacles.clone();
                 async move { store.mail_obstacles(&leases).await }

@@ -2,7 +2,7 @@
 //! went well. Each is one transaction for all of a batch, whatever their workspaces, so that a thousand messages a second cost
 //! some tens of commits.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::TimeDelta;
 use domain::run::RunReason;
@@ -71,7 +71,7 @@ impl Store {
             }
         }
         tx.commit().await?;
-        Ok(attempts.iter().map(|attempt| begun.get(&attempt.lease.delivery_id.as_uuid()).copied()).collect())
+        Ok(attempts.iter().map(|attempt| begun.get(&attempt.lease.token).copied()).collect())
     }
 
     /// Notes that the provider took these messages, each by what it calls it, and lets go of them. Answers for each whether it
@@ -81,22 +81,22 @@ impl Store {
         let held = Held::of(sent.iter().map(|(lease, _)| lease));
         let provider_ids: Vec<String> =
             sent.iter().map(|(_, provider_id)| without_nul(provider_id)).collect();
-        let finished = sqlx::query_scalar!(
-            "WITH finished AS (
+        let finished = sqlx::query!(
+            r#"WITH finished AS (
                  UPDATE delivery SET state = 'sent', reason = NULL, message = NULL,
                      provider_id = held.provider_id,
                      lease_token = NULL, lease_until = NULL, worker = NULL, sent_at = $5, finished_at = $5
                  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[]) AS held (workspace_id, id, token, provider_id)
                  WHERE delivery.workspace_id = held.workspace_id AND delivery.id = held.id
                    AND delivery.lease_token = held.token
-                 RETURNING delivery.workspace_id, delivery.id, delivery.attempts
+                 RETURNING delivery.workspace_id, delivery.id, held.token
              ), noted AS (
                  UPDATE delivery_attempt SET finished_at = $5, outcome = 'sent'
                  FROM finished
                  WHERE delivery_attempt.workspace_id = finished.workspace_id
                    AND delivery_attempt.delivery_id = finished.id AND delivery_attempt.finished_at IS NULL
              )
-             SELECT id FROM finished",
+             SELECT workspace_id, id, token AS "token!" FROM finished"#,
             &held.workspace_ids,
             &held.ids,
             &held.tokens,
@@ -105,12 +105,13 @@ impl Store {
         )
         .fetch_all(tx.db())
         .await?;
-        let arrived = held.workspace_ids.iter().zip(&held.ids).filter(|(_, id)| finished.contains(id));
         let (workspace_ids, ids): (Vec<Uuid>, Vec<Uuid>) =
-            arrived.map(|(workspace, id)| (*workspace, *id)).unzip();
+            finished.iter().map(|row| (row.workspace_id, row.id)).unzip();
         destination::arrived(&mut tx, &workspace_ids, &ids).await?;
         tx.commit().await?;
-        Ok(held.ids.iter().map(|id| finished.contains(id)).collect())
+        // By lease: of two that were given for one delivery, the earlier one is lost.
+        let finished: HashSet<Uuid> = finished.into_iter().map(|row| row.token).collect();
+        Ok(held.tokens.iter().map(|token| finished.contains(token)).collect())
     }
 }
 
@@ -181,7 +182,7 @@ impl<'a> Decisions<'a> {
 }
 
 /// Writes the attempts of those whose lease holds and that nothing refuses, and the decisions of all whose lease holds. Answers
-/// the attempts' numbers by delivery.
+/// the attempts' numbers by the leases' tokens: of two leases that were given for one delivery, the earlier one is lost.
 async fn begin(
     tx: &mut Tx,
     attempts: &[NewAttempt],
@@ -192,7 +193,7 @@ async fn begin(
     let begins: Vec<bool> = held.ids.iter().map(|id| !refusals.contains_key(id)).collect();
     let decisions = Decisions::of(attempts);
     let begun = sqlx::query!(
-        "WITH held AS (
+        r#"WITH held AS (
              UPDATE delivery SET
                  state = CASE WHEN asked.begins THEN 'sending' ELSE delivery.state END,
                  attempts = delivery.attempts + asked.begins::integer,
@@ -204,7 +205,7 @@ async fn begin(
                  AS asked (workspace_id, id, token, begins, audience, reason, record, content_sha256, content_bytes, content)
              WHERE delivery.workspace_id = asked.workspace_id AND delivery.id = asked.id
                AND delivery.lease_token = asked.token AND delivery.state IN ('pending', 'unknown')
-             RETURNING delivery.workspace_id, delivery.id, asked.begins,
+             RETURNING delivery.workspace_id, delivery.id, asked.token, asked.begins,
                  delivery.attempts + (NOT asked.begins)::integer AS attempt, asked.audience, asked.reason, asked.record,
                  asked.content_sha256, asked.content_bytes, asked.content
          ), decided AS (
@@ -216,10 +217,13 @@ async fn begin(
                  audience = excluded.audience, reason = excluded.reason, record = excluded.record,
                  content_sha256 = excluded.content_sha256, content_bytes = excluded.content_bytes,
                  content = excluded.content
+         ), begun AS (
+             INSERT INTO delivery_attempt (workspace_id, delivery_id, attempt, started_at)
+             SELECT workspace_id, id, attempt, $6 FROM held WHERE begins
+             RETURNING workspace_id, delivery_id, attempt
          )
-         INSERT INTO delivery_attempt (workspace_id, delivery_id, attempt, started_at)
-         SELECT workspace_id, id, attempt, $6 FROM held WHERE begins
-         RETURNING delivery_id, attempt",
+         SELECT held.token AS "token!", begun.attempt AS "attempt!"
+         FROM begun JOIN held ON held.workspace_id = begun.workspace_id AND held.id = begun.delivery_id"#,
         &held.workspace_ids,
         &held.ids,
         &held.tokens,
@@ -235,5 +239,5 @@ async fn begin(
     )
     .fetch_all(tx.db())
     .await?;
-    Ok(begun.into_iter().map(|row| (row.delivery_id, row.attempt.unsigned_abs())).collect())
+    Ok(begun.into_iter().map(|row| (row.token, row.attempt.unsigned_abs())).collect())
 }

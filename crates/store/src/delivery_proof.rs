@@ -6,6 +6,7 @@ use domain::{
     DeliveryId, RunId, TaskId, ThreadId, UserId,
     audience::AudienceRecord,
     delivery::{Audience, Channel, DeliveryKind, DeliveryState},
+    notice::NoticeKind,
     task::TaskStatus,
 };
 use serde_json::{Value, json};
@@ -344,15 +345,17 @@ impl Store {
 }
 
 /// Why a delivery's message is not sent once more now. What tells of something that happened can be told again at any time; what
-/// tells how something stands, only while it stands so.
+/// tells how something stands, only while it stands so; where that is not known, until it was read.
 async fn repeat_refusal(tx: &mut Tx, id: DeliveryId) -> Result<Option<Conflict>> {
     let found = sqlx::query!(
         r#"SELECT delivery.kind, delivery.state, delivery.task_id, task.status AS "task_status?", task.expires_at AS "expires_at?",
-               task.deleted_at IS NOT NULL AS "is_task_deleted!",
+               task.deleted_at IS NOT NULL AS "is_task_deleted!", notice.kind AS "notice_kind?",
+               notice.read_at IS NOT NULL AS "is_notice_read!",
                EXISTS (SELECT FROM slack_installation AS installation WHERE installation.workspace_id = $1
                    AND installation.state = 'active') AS "is_slack_connected!"
            FROM delivery
            LEFT JOIN task ON task.workspace_id = delivery.workspace_id AND task.id = delivery.task_id
+           LEFT JOIN notice ON notice.workspace_id = delivery.workspace_id AND notice.id = delivery.notice_id
            WHERE delivery.workspace_id = $1 AND delivery.id = $2"#,
         tx.workspace_id(),
         id.as_uuid()
@@ -377,8 +380,25 @@ async fn repeat_refusal(tx: &mut Tx, id: DeliveryId) -> Result<Option<Conflict>>
         | DeliveryKind::Failure
         | DeliveryKind::Recovery
         | DeliveryKind::StillRunning
-        | DeliveryKind::StaleData
-        | DeliveryKind::Notice => true,
+        | DeliveryKind::StaleData => true,
+        DeliveryKind::Notice => match optional_word("notice", "kind", id, found.notice_kind.as_deref())? {
+            // Whoever has read it may have mended what it tells of.
+            Some(
+                NoticeKind::DestinationPaused | NoticeKind::GroupWithoutMembers | NoticeKind::WebhookOff,
+            ) => !found.is_notice_read,
+            Some(
+                NoticeKind::Failure
+                | NoticeKind::Recovery
+                | NoticeKind::StillRunning
+                | NoticeKind::StaleData
+                | NoticeKind::Expiring
+                | NoticeKind::Expired
+                | NoticeKind::DeliveryFailure
+                | NoticeKind::DeliveryRecovery
+                | NoticeKind::SlackEnded,
+            )
+            | None => true,
+        },
         DeliveryKind::Expiring => {
             let is_near = found.expires_at.is_some_and(|at| tx.now < at && at <= tx.now + WARN_BEFORE);
             is_near && matches!(status, Some(TaskStatus::Active | TaskStatus::Paused))

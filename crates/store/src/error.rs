@@ -107,7 +107,7 @@ impl fmt::Display for Conflict {
             Self::RunFinished => "the run has ended",
             Self::CreatorDeactivated => "the task's creator is deactivated",
             Self::DeliveryUnfinished => "the message is still on its way",
-            Self::DeliveryOutdated => "what it says is no longer so",
+            Self::DeliveryOutdated => "what it says may no longer be so",
             Self::DeliverySubjectGone => "what it was about was deleted",
             Self::RequestReplaced => "a later request with the same Idempotency-Key acts in this one's place",
             Self::WebhookOff => "the webhook is switched off",

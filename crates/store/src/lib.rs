@@ -17,6 +17,7 @@ mod credit_wait;
 mod delivery;
 mod delivery_batch;
 mod delivery_proof;
+mod delivery_put_back;
 mod destination;
 mod due;
 mod due_runs;

@@ -5,11 +5,11 @@
 //! occupies nobody: each of its rows is looked at once to be given its place, and once to be sent.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::delivery::DeliveryState;
 use uuid::Uuid;
 
 use crate::{
-    DELIVERY_LIFETIME, DeliveryLease, DeliveryOutcome, Error, Result, Scope, Store, Tx, delivery,
+    DeliveryLease, Error, Result, Scope, Store, Tx,
+    delivery_put_back::{Late, put_back},
     error::one_row,
 };
 
@@ -308,44 +308,19 @@ async fn lengthen_line(tx: &mut Tx, lane: &str, ends_at: DateTime<Utc>) -> Resul
     Ok(())
 }
 
-/// Lets go of a delivery until `available_at`, on or after its turn. One that would be sent too late has failed.
+/// Lets go of a delivery until `available_at`, on or after its turn.
 async fn put_off(
     tx: &mut Tx,
     lease: &DeliveryLease,
     available_at: DateTime<Utc>,
     turn: DateTime<Utc>,
 ) -> Result<()> {
-    let delivery = sqlx::query!(
-        "SELECT created_at, state FROM delivery WHERE workspace_id = $1 AND id = $2 AND lease_token = $3 FOR UPDATE",
-        tx.workspace_id(),
-        lease.delivery_id.as_uuid(),
-        lease.token
-    )
-    .fetch_optional(tx.db())
-    .await?
-    .ok_or(Error::LeaseLost)?;
-    if available_at >= delivery.created_at + DELIVERY_LIFETIME {
-        let (reason, message) = if delivery.state == DeliveryState::Unknown.as_str() {
-            ("outcome_unknown", "Slack could not be asked for a day whether it has the message.")
-        } else {
-            ("slack_backlog", "Its turn in Slack would have come more than a day late.")
-        };
-        let outcome = DeliveryOutcome::Failed { reason: reason.to_owned(), message: message.to_owned() };
-        delivery::finish(tx, lease, &outcome).await?;
-        return Ok(());
-    }
-    let done = sqlx::query!(
-        "UPDATE delivery SET available_at = $4, slack_turn_at = $5, lease_token = NULL, lease_until = NULL, worker = NULL
-         WHERE workspace_id = $1 AND id = $2 AND lease_token = $3",
-        tx.workspace_id(),
-        lease.delivery_id.as_uuid(),
-        lease.token,
-        available_at,
-        turn
-    )
-    .execute(tx.db())
-    .await?;
-    one_row(&done, Error::LeaseLost)
+    let late = Late {
+        reason: "slack_backlog",
+        message: "Its turn in Slack would have come more than a day late.",
+        unknown: "Slack could not be asked for a day whether it has the message.",
+    };
+    put_back(tx, lease, available_at, Some(turn), &late).await
 }
 
 #[cfg(test)]

@@ -162,7 +162,7 @@ async fn notices_are_sent_again_while_they_are_so() {
     let proof = api.get(&path(warning)).await.expect(200);
     assert_eq!(
         (&proof["maySendAgain"], &proof["sendAgainRefusal"]),
-        (&json!(false), &json!("what it says is no longer so"))
+        (&json!(false), &json!("what it says may no longer be so"))
     );
     store.task_delete(&world.scope, task.id).await.expect("deleted");
     let refused = api.post(&again(failure), json!({})).await.expect(409);

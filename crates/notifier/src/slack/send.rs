@@ -23,6 +23,7 @@ use crate::{
     compose::{self, Composed, Reader},
     deliver::Error,
     message::Message,
+    room,
 };
 
 /// How long it takes at most until Slack is asked again what it could not say before anything was sent, in seconds.
@@ -43,6 +44,8 @@ impl Notifier {
     /// Brings one claimed delivery to an outcome, and answers its state; or puts it back until its turn.
     pub(crate) async fn deliver_to_slack(&self, delivery: &ClaimedDelivery) -> Result<DeliveryState, Error> {
         let (scope, lease) = (&delivery.scope, &delivery.lease);
+        // Before its turn: nobody waits in a conversation for what waits for room.
+        let mut room = self.room_for_file(delivery).await?;
         let leased_at = Instant::now();
         self.store.delivery_heartbeat(scope, lease).await?;
         let place = match self.while_held(delivery, leased_at, Box::pin(self.slack_place(delivery))).await? {
@@ -60,21 +63,20 @@ impl Notifier {
             }
         };
         fail_point!("notifier::attempt_started");
-        let result =
-            self.while_held(delivery, leased_at, Box::pin(self.slack_send(delivery, &place))).await?;
+        let sending = Box::pin(self.slack_send(delivery, &place, room.as_mut()));
+        let result = self.while_held(delivery, leased_at, sending).await?;
+        drop(room);
         fail_point!("notifier::slack_sent");
         self.store.slack_lane_leave(scope, lease, &place.lane).await?;
         let outcome = match result {
-            Ok(provider_id) => {
-                let asked_at = Instant::now();
-                let noting = self.slack_note_permalink(delivery, &place.line, &provider_id);
-                self.while_held(delivery, asked_at, noting).await?;
-                DeliveryOutcome::Sent { provider_id }
-            }
+            Ok(provider_id) => DeliveryOutcome::Sent { provider_id },
             Err(stop) => judge(stop, attempt, &mut *self.random())?,
         };
         let state = self.record(delivery, &outcome).await?;
         fail_point!("notifier::outcome_recorded");
+        if let DeliveryOutcome::Sent { provider_id } = &outcome {
+            self.slack_note_permalink(delivery, &place.line, provider_id).await;
+        }
         Ok(state)
     }
 
@@ -171,13 +173,17 @@ impl Notifier {
     }
 
     /// Sends what is missing of a delivery that holds its lane. Answers Slack's name for its first message.
-    async fn slack_send(&self, delivery: &ClaimedDelivery, place: &Place<'_>) -> Result<String, Stop> {
+    async fn slack_send(
+        &self,
+        delivery: &ClaimedDelivery,
+        place: &Place<'_>,
+        room: Option<&mut room::Place>,
+    ) -> Result<String, Stop> {
         let line = &place.line;
         let channel = self.slack_channel(delivery, place).await?;
         let check = self.slack_check(delivery, place, &channel).await?;
-        let mut room = if delivery.attach_csv { self.files.take().await } else { None };
         let composed = self.slack_compose(delivery, place, &channel, check).await?;
-        if let Some(room) = &mut room {
+        if let Some(room) = room {
             // The file that all of its answer's messages share, and its copy on the way out.
             room.shrink_to(composed.attachment.as_ref().map_or(0, |file| 2 * file.bytes.len()));
         }

@@ -86,23 +86,25 @@ impl SlackInbox {
             let workspace_id = scope.workspace_id();
             match self.list_channels(&scope, began_at).await {
                 Ok(channels) => tracing::info!(%workspace_id, channels, "listed Slack's channels"),
-                Err(error) => self.listing_failed(&scope, &error).await,
+                Err(error) => self.listing_failed(&scope, began_at, &error).await,
             }
         }
     }
 
-    async fn listing_failed(&self, scope: &Scope, error: &Error) {
+    async fn listing_failed(&self, scope: &Scope, began_at: DateTime<Utc>, error: &Error) {
         let workspace_id = scope.workspace_id();
         tracing::warn!(%workspace_id, error = error as &dyn std::error::Error, "Slack's channels were not listed");
         let Error::Slack(refusal) = error else { return };
         if is_dead(refusal) {
-            self.end_refused(scope).await;
+            self.end_refused(scope, began_at).await;
         }
     }
 
-    /// Slack refuses the token, and will refuse it to the next who uses it: the installation is over.
-    pub(super) async fn end_refused(&self, scope: &Scope) {
-        if let Err(error) = self.store.slack_installation_end(scope, SlackEnd::TokenRefused, None).await {
+    /// Slack refuses a token that was good at `good_at`, and will refuse it to the next who uses it: its installation is over. One
+    /// that was made since has another token.
+    pub(super) async fn end_refused(&self, scope: &Scope, good_at: DateTime<Utc>) {
+        let ended = self.store.slack_installation_end(scope, SlackEnd::TokenRefused, Some(good_at)).await;
+        if let Err(error) = ended {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "an installation whose token is refused was not ended");
         }

@@ -13,7 +13,7 @@ mod words;
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{delivery::retry_delay, slack::SlackEnd, slack::SlackEventKind};
 use secrecy::SecretString;
 use slack::{App, Class, Client, event};
@@ -228,9 +228,11 @@ impl SlackInbox {
             attempt = event.attempts + 1,
         );
         let worked = async {
-            match tokio::time::timeout(PATIENCE, self.handle(event)).await {
+            // Before a token is read: whatever is made later is not what that token belongs to.
+            let began_at = self.store.now().await?;
+            match tokio::time::timeout(PATIENCE, self.handle(event, began_at)).await {
                 Ok(Ok(step)) => self.note(event, step).await,
-                Ok(Err(error)) => self.put_back(event, error).await.map(|()| None),
+                Ok(Err(error)) => self.put_back(event, began_at, error).await.map(|()| None),
                 Err(_) => {
                     let after = retry_delay(event.attempts);
                     self.store.slack_event_again(&event.scope, &event.lease, after, true).await.map(|()| None)
@@ -245,12 +247,12 @@ impl SlackInbox {
         })
     }
 
-    async fn handle(&self, event: &ClaimedSlackEvent) -> Result<Step, Error> {
+    async fn handle(&self, event: &ClaimedSlackEvent, began_at: DateTime<Utc>) -> Result<Step, Error> {
         let scope = &event.scope;
         match event.kind {
             SlackEventKind::Event => {
                 let callback: event::EventCallback = serde_json::from_value(event.payload.clone())?;
-                self.happened(scope, &callback).await
+                self.happened(scope, &callback, began_at).await
             }
             SlackEventKind::Interaction => {
                 let interaction: event::Interaction = serde_json::from_value(event.payload.clone())?;
@@ -263,10 +265,15 @@ impl SlackInbox {
         }
     }
 
-    async fn happened(&self, scope: &Scope, callback: &event::EventCallback) -> Result<Step, Error> {
+    async fn happened(
+        &self,
+        scope: &Scope,
+        callback: &event::EventCallback,
+        began_at: DateTime<Utc>,
+    ) -> Result<Step, Error> {
         match &callback.event {
-            event::Event::Message(message) => self.heard(scope, message, false).await,
-            event::Event::AppMention(message) => self.heard(scope, message, true).await,
+            event::Event::Message(message) => self.heard(scope, message, false, began_at).await,
+            event::Event::AppMention(message) => self.heard(scope, message, true, began_at).await,
             other => self.changed(scope, other, callback.event_time).await,
         }
     }
@@ -287,7 +294,12 @@ impl SlackInbox {
     }
 
     /// After an error: tried again later where that may help, given up where it cannot.
-    async fn put_back(&self, event: &ClaimedSlackEvent, error: Error) -> store::Result<()> {
+    async fn put_back(
+        &self,
+        event: &ClaimedSlackEvent,
+        began_at: DateTime<Utc>,
+        error: Error,
+    ) -> store::Result<()> {
         let (scope, lease) = (&event.scope, &event.lease);
         let chain = chain_of(&error);
         let wait = match &error {
@@ -301,7 +313,8 @@ impl SlackInbox {
                 Class::Retry { after } => after.and_then(|after| TimeDelta::from_std(after).ok()),
                 Class::Unknown => None,
                 Class::Installation if is_dead(refusal) => {
-                    self.store.slack_installation_end(scope, SlackEnd::TokenRefused, None).await?;
+                    let at = Some(began_at);
+                    self.store.slack_installation_end(scope, SlackEnd::TokenRefused, at).await?;
                     return self.store.slack_event_fail(scope, lease, "token_refused").await;
                 }
                 // It was renewed in the meantime, or is by the next one who needs it.

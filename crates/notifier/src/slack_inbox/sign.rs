@@ -35,6 +35,8 @@ pub(super) struct Sign {
     pub(super) scope: Scope,
     /// Good a moment ago.
     pub(super) token: SlackToken,
+    /// When that was.
+    pub(super) good_at: DateTime<Utc>,
     pub(super) channel_id: String,
     pub(super) message_ts: String,
 }
@@ -69,7 +71,7 @@ impl SlackInbox {
         tracing::info!(error = &error as &dyn std::error::Error, "a sign was left out");
         let Error::Slack(refusal) = error else { return };
         if is_dead(&refusal) {
-            self.end_refused(&sign.scope).await;
+            self.end_refused(&sign.scope, sign.good_at).await;
         }
     }
 
@@ -84,7 +86,8 @@ impl SlackInbox {
         let Some(turn) = turn.filter(|turn| !turn.is_under_way()) else {
             return Ok(Step::Done("no_turn"));
         };
-        let age = self.store.now().await? - told_at;
+        let now = self.store.now().await?;
+        let age = now - told_at;
         let again = (age / 2).clamp(FIRST_LOOK, LAST_LOOK);
         let is_posted = match turn.reply_state {
             Some(DeliveryState::Pending | DeliveryState::Sending | DeliveryState::Unknown) => {
@@ -95,8 +98,13 @@ impl SlackInbox {
         };
         let Some(token) = self.token(scope, None).await? else { return Ok(Step::Done("not_connected")) };
         let mark = if is_posted && turn.status == TurnStatus::Answered { ANSWERED } else { FAILED };
-        let sign =
-            Sign { scope: *scope, token, channel_id: turn.place.channel_id, message_ts: turn.message_ts };
+        let sign = Sign {
+            scope: *scope,
+            token,
+            good_at: now,
+            channel_id: turn.place.channel_id,
+            message_ts: turn.message_ts,
+        };
         match self.show_end(&sign, mark).await {
             Ok(Paced::Made) => Ok(Step::Done(mark)),
             Ok(Paced::NoRoom(_)) if age > LIFETIME => Ok(Step::Done("no_room_for_sign")),

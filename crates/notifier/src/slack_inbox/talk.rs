@@ -1,6 +1,6 @@
 //! Questions and replies: who may ask, in which thread, and who is told why not.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{ThreadId, slack::SlackNote, task::PROMPT_MAX, thread::ThreadSource};
 use slack::{Class, Message, event::MessageEvent};
 use store::{Conflict, NewQuestion, Scope, SlackMember, SlackPlace, SlackQuestion, SlackThread, SlackToken};
@@ -19,6 +19,8 @@ struct Said<'a> {
     user: &'a str,
     place: &'a SlackPlace,
     is_direct: bool,
+    /// When work on it began.
+    began_at: DateTime<Utc>,
 }
 
 impl SlackInbox {
@@ -28,6 +30,7 @@ impl SlackInbox {
         scope: &Scope,
         message: &MessageEvent,
         is_mention: bool,
+        began_at: DateTime<Utc>,
     ) -> Result<Step, Error> {
         let Some(user) = message.user.as_deref().filter(|_| message.is_from_person()) else {
             return Ok(Step::Done("not_a_person"));
@@ -38,13 +41,13 @@ impl SlackInbox {
         }
         if let Some(turn) = self.store.slack_turn_find(scope, &message.channel, &message.ts).await? {
             // Only the sign of it may be missing.
-            let sign = turn.is_under_way().then(|| sign_for(scope, &token, message));
+            let sign = turn.is_under_way().then(|| sign_for(scope, &token, message, began_at));
             return Ok(sign.map_or(Step::Done("asked_before"), |sign| Step::Shown("asked_before", sign)));
         }
         let root_ts = message.thread_ts.clone().unwrap_or_else(|| message.ts.clone());
         let place = SlackPlace { channel_id: message.channel.clone(), root_ts };
         let is_direct = message.channel_type.as_deref() == Some("im") || message.channel.starts_with('D');
-        let said = Said { scope, token: &token, message, user, place: &place, is_direct };
+        let said = Said { scope, token: &token, message, user, place: &place, is_direct, began_at };
         let thread = self.store.slack_thread_find(scope, &place).await?;
         if thread.is_none() && !is_mention && !is_direct {
             return Ok(Step::Done("others_talk"));
@@ -112,7 +115,8 @@ impl SlackInbox {
         match self.store.slack_ask(said.scope, thread_id, &asked).await {
             Ok((thread_id, turn_no)) => {
                 tracing::info!(%thread_id, turn_no, "asked in Slack");
-                Ok(Step::Shown("asked", sign_for(said.scope, said.token, said.message)))
+                let sign = sign_for(said.scope, said.token, said.message, said.began_at);
+                Ok(Step::Shown("asked", sign))
             }
             // What was said before it is still worked on; or another message has just made the thread.
             Err(store::Error::Conflict(Conflict::ThreadBusy | Conflict::Duplicate)) => {
@@ -154,10 +158,11 @@ impl SlackInbox {
 }
 
 /// The sign that we work on what a message asks.
-fn sign_for(scope: &Scope, token: &SlackToken, message: &MessageEvent) -> Sign {
+fn sign_for(scope: &Scope, token: &SlackToken, message: &MessageEvent, good_at: DateTime<Utc>) -> Sign {
     Sign {
         scope: *scope,
         token: token.clone(),
+        good_at,
         channel_id: message.channel.clone(),
         message_ts: message.ts.clone(),
     }

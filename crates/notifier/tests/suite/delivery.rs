@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{statements::Statements, support::SmtpServer, world::World};
 
 /// What a server accepted: for each recipient the message ids, in order.
-fn accepted(events: &[Value]) -> BTreeMap<String, Vec<String>> {
+pub(crate) fn accepted(events: &[Value]) -> BTreeMap<String, Vec<String>> {
     let mut mails: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for event in events.iter().filter(|event| event["event"] == "accepted") {
         let id = header(&event["mail"], "Message-ID");
@@ -32,11 +32,11 @@ fn header(mail: &Value, name: &str) -> String {
     found[1].as_str().expect("a text").to_owned()
 }
 
-fn part<'a>(mail: &'a Value, media_type: &str) -> Option<&'a Value> {
+pub(crate) fn part<'a>(mail: &'a Value, media_type: &str) -> Option<&'a Value> {
     mail["parts"].as_array().expect("parts").iter().find(|part| part["type"] == media_type)
 }
 
-fn text<'a>(mail: &'a Value, media_type: &str) -> &'a str {
+pub(crate) fn text<'a>(mail: &'a Value, media_type: &str) -> &'a str {
     part(mail, media_type).and_then(|part| part["text"].as_str()).expect("a text part")
 }
 
@@ -390,67 +390,6 @@ async fn a_slack_channel_fails_with_a_reason_and_holds_up_no_mail() {
     assert!(slack.message.as_ref().is_some_and(|message| message.contains("Slack is not connected")));
     assert_eq!(slack.attempts, 0, "nothing was tried");
     assert_eq!(world.fate(run, "ada@example.com").await.0, DeliveryState::Sent);
-}
-
-#[tokio::test]
-async fn a_csv_file_goes_along_where_it_was_asked_for_and_fits() {
-    let world = World::new().await;
-    let server = SmtpServer::start(&[]);
-    let mut notification = world.members(&["ada@example.com"]).await;
-    notification.attach_csv = true;
-    let task = world.task(notification).await;
-    for (rows, padding, goes_along) in [(2_500, 0, true), (2_500, 4_000, false)] {
-        let run = world.claim(task, None).await;
-        world.answer(&run, rows, padding).await;
-        world.notifier(&server).run_once().await;
-        let accepted = server.event("accepted");
-        let mail = &accepted["mail"];
-        let html = text(mail, "text/html");
-        assert!(html.contains(&format!("and {} more rows", rows - 20)), "{html}");
-        let csv = part(mail, "text/csv");
-        assert_eq!(csv.is_some(), goes_along);
-        assert_eq!(html.contains("too large to go along"), !goes_along);
-        let Some(csv) = csv else { continue };
-        assert_eq!(csv["fileName"], "airlines-with-the-most-flights.csv");
-        let file = csv["text"].as_str().expect("a text");
-        assert_eq!(file.lines().count(), 2_501);
-        assert!(file.starts_with("airline,flights") && file.contains("Airline 2499,56166"));
-    }
-}
-
-/// Fails where nothing waits for room: both are held by their server at once.
-#[tokio::test(flavor = "multi_thread")]
-async fn mails_with_files_take_turns_where_memory_is_short_and_hold_up_no_others() {
-    let world = World::new().await;
-    let mut server = SmtpServer::start(&[]);
-    let mut notification = world.members(&["held1@example.com", "held2@example.com"]).await;
-    notification.attach_csv = true;
-    let with_file = world.run(world.task(notification).await).await;
-    let others: Vec<String> = (0..8).map(|number| format!("reader{number}@example.com")).collect();
-    let others: Vec<&str> = others.iter().map(String::as_str).collect();
-    world.run(world.task(world.members(&others).await).await).await;
-
-    let mut options = world.options(&server);
-    options.files_bytes = 1;
-    let stopping = CancellationToken::new();
-    let running = tokio::spawn(Notifier::new(options).run(stopping.clone()));
-    let mut events = Vec::new();
-    let held = |events: &[Value]| events.iter().filter(|event| event["event"] == "held").count();
-    // All were claimed together, those with a file first: once the others are through, both would be at the server.
-    while held(&events) == 0 || others.iter().any(|email| !accepted(&events).contains_key(*email)) {
-        events.push(tokio::task::block_in_place(|| server.next_event()));
-    }
-    assert_eq!(held(&events), 1, "the other one waits");
-    let begun = world.deliveries(with_file).await.iter().filter(|delivery| delivery.attempts > 0).count();
-    assert_eq!(begun, 1, "and nothing of it is made yet");
-    server.release();
-    while ["held1@example.com", "held2@example.com"].iter().any(|to| !accepted(&events).contains_key(*to)) {
-        events.push(tokio::task::block_in_place(|| server.next_event()));
-    }
-    stopping.cancel();
-    running.await.expect("no panic").expect("no failure");
-    let mails = events.iter().filter(|event| event["event"] == "accepted");
-    assert_eq!(mails.filter(|event| part(&event["mail"], "text/csv").is_some()).count(), 2);
 }
 
 #[tokio::test]

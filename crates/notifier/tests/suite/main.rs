@@ -3,10 +3,12 @@
 mod audience;
 mod browser;
 mod delivery;
+mod files;
 mod render;
 mod slack;
 mod slack_blocks;
 mod slack_inbox;
+mod slack_signs;
 mod smtp;
 mod statements;
 mod support;

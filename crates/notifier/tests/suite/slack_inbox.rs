@@ -20,25 +20,24 @@ use store::{
 };
 use testkit::{
     World,
-    slack::{Chaos, FakeSlack, Fault, Message},
+    slack::{FakeSlack, Fault, Message},
 };
-use tokio_util::sync::CancellationToken;
 
 /// A connected workspace: its admin is `creator` in Slack, linked; `erin` is a member, linked; `stranger` is nobody here.
-struct Stage {
-    world: World,
-    fake: FakeSlack,
-    inbox: SlackInbox,
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    pub(crate) fake: FakeSlack,
+    pub(crate) inbox: SlackInbox,
     team: String,
-    bot: String,
-    creator: String,
-    erin: String,
+    pub(crate) bot: String,
+    pub(crate) creator: String,
+    pub(crate) erin: String,
     stranger: String,
-    channel: String,
+    pub(crate) channel: String,
 }
 
 impl Stage {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with_rotation(false).await
     }
 
@@ -84,7 +83,7 @@ impl Stage {
         stage
     }
 
-    fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Store {
         self.world.store()
     }
 
@@ -95,7 +94,7 @@ impl Stage {
     }
 
     /// Somebody says something; Slack tells of it by an event of this type. Answers the message's `ts`.
-    async fn said(
+    pub(crate) async fn said(
         &self,
         kind: &str,
         channel: &str,
@@ -157,7 +156,7 @@ impl Stage {
     }
 
     /// Works on all there is, once messages have rested.
-    async fn work(&self) -> u32 {
+    pub(crate) async fn work(&self) -> u32 {
         self.world.step(SLACK_EVENT_REST);
         self.inbox.run_once().await
     }
@@ -170,7 +169,7 @@ impl Stage {
         self.inbox.run_once().await;
     }
 
-    async fn post_replies(&self) {
+    pub(crate) async fn post_replies(&self) {
         for delivery in self.store().delivery_claim("test", 10).await.expect("a claim") {
             assert_eq!(delivery.kind, DeliveryKind::Reply);
             self.store().delivery_attempt_start(&delivery.scope, &delivery.lease).await.expect("an attempt");
@@ -184,7 +183,7 @@ impl Stage {
         self.fake.messages(channel).into_iter().find(|message| message.ts == ts).expect("the message")
     }
 
-    fn reactions(&self, channel: &str, ts: &str) -> Vec<String> {
+    pub(crate) fn reactions(&self, channel: &str, ts: &str) -> Vec<String> {
         self.message(channel, ts).reactions.into_keys().collect()
     }
 
@@ -195,11 +194,11 @@ impl Stage {
         told.map(|call| call.text.unwrap_or_default()).collect()
     }
 
-    async fn turns(&self) -> i64 {
+    pub(crate) async fn turns(&self) -> i64 {
         self.world.number("SELECT count(*) FROM turn").await
     }
 
-    async fn outcomes(&self, outcome: &str) -> i64 {
+    pub(crate) async fn outcomes(&self, outcome: &str) -> i64 {
         self.world.number(&format!("SELECT count(*) FROM slack_event WHERE outcome = '{outcome}'")).await
     }
 }
@@ -221,10 +220,15 @@ const SCOPES: &[&str] = &[
     "users:read.email",
 ];
 
-fn inbox(store: &Store, fake: &FakeSlack) -> SlackInbox {
+pub(crate) fn inbox(store: &Store, fake: &FakeSlack) -> SlackInbox {
+    inbox_with(store, fake, slack::CALL_TIMEOUT)
+}
+
+/// As [`inbox`], with so much patience for each call.
+pub(crate) fn inbox_with(store: &Store, fake: &FakeSlack, call_timeout: Duration) -> SlackInbox {
     let app = fake.app();
     let app = slack::App { client_id: app.client_id, client_secret: SecretString::from(app.client_secret) };
-    let client = slack::Client::new(net::vendor_client(), fake.base_url());
+    let client = slack::Client::new(net::vendor_client(), fake.base_url()).with_call_timeout(call_timeout);
     SlackInbox::new(SlackInboxOptions::new(store.clone(), client, app, "https://tidings.test".into()))
 }
 
@@ -408,66 +412,6 @@ async fn a_worker_that_dies_in_the_middle_is_resumed_and_asks_nothing_twice() {
     stage.inbox.run_once().await;
     assert_eq!((stage.turns().await, stage.outcomes("asked_before").await), (1, 1));
     assert_eq!(stage.reactions(&direct, &ts), ["eyes"]);
-}
-
-/// Slack wants no sign for half a minute: the question is done all the same, and the reply below it starts its turn.
-#[tokio::test]
-async fn signs_that_slack_limits_are_left_out_or_late_and_hold_up_no_question() {
-    let stage = Stage::new().await;
-    let mention = format!("<@{}> first?", stage.bot);
-    stage.fake.script("reactions.add", [Some(Fault::Limited { retry_after_seconds: 30 })]);
-    let root = stage.said("app_mention", &stage.channel, &stage.creator, &mention, None).await;
-    stage.work().await;
-    assert_eq!((stage.turns().await, stage.outcomes("asked").await), (1, 1));
-    let direct = stage.fake.direct_message(&stage.erin);
-    stage.said("message", &direct, &stage.erin, "How many?", None).await;
-    stage.work().await;
-    assert_eq!(stage.outcomes("asked").await, 2);
-    let signs =
-        |stage: &Stage| stage.fake.calls().iter().filter(|call| call.method == "reactions.add").count();
-    assert_eq!(signs(&stage), 1, "none before Slack wants it");
-
-    for run in stage.world.claim().await {
-        stage.world.succeed(&run).await;
-    }
-    stage.post_replies().await;
-    stage.inbox.run_once().await;
-    let reply = stage.said("message", &stage.channel, &stage.creator, "second?", Some(&root)).await;
-    stage.work().await;
-    assert_eq!((stage.turns().await, stage.outcomes("asked").await), (3, 3));
-    assert!(stage.reactions(&stage.channel, &root).is_empty());
-    stage.world.step(TimeDelta::seconds(31));
-    stage.inbox.run_once().await;
-    assert_eq!(stage.reactions(&stage.channel, &root), ["white_check_mark"], "late");
-    assert!(stage.reactions(&stage.channel, &reply).is_empty(), "left out");
-}
-
-/// More questions than are worked on at once, and Slack answers no call for a sign: each is asked all the same.
-#[tokio::test]
-async fn slack_that_takes_no_sign_for_minutes_holds_up_nobody() {
-    let stage = Stage::new().await;
-    // None of these is answered while the test lasts.
-    stage.fake.misbehave(Some(Chaos {
-        seed: 1,
-        share: 1.0,
-        faults: vec![Fault::Slow { milliseconds: 3_600_000 }],
-        methods: vec!["reactions.add".into(), "reactions.remove".into()],
-        teams: vec![],
-    }));
-    let direct = stage.fake.direct_message(&stage.creator);
-    for number in 0..40 {
-        stage.said("message", &direct, &stage.creator, &format!("Question {number}?"), None).await;
-    }
-    stage.world.step(SLACK_EVENT_REST);
-    let working = tokio::spawn(inbox(stage.store(), &stage.fake).run(CancellationToken::new()));
-    let all_asked = async {
-        while stage.turns().await < 40 {
-            tokio::task::yield_now().await;
-        }
-    };
-    // Eight at a time, each for a minute, would take five.
-    tokio::time::timeout(Duration::from_mins(2), all_asked).await.expect("questions wait for no sign");
-    working.abort();
 }
 
 #[tokio::test]

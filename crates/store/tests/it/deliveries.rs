@@ -8,8 +8,8 @@ use domain::{
     task::SlackChannel,
 };
 use store::{
-    ClaimedDelivery, ClaimedRun, DeliveryOutcome, Error, NewDecision, NewOutboxMail, NotificationPreference,
-    Page, Run,
+    ClaimedDelivery, ClaimedRun, DeliveryOutcome, Error, NewAttempt, NewDecision, NewOutboxMail,
+    NotificationPreference, Page, Run,
 };
 use testkit::{World, world};
 use uuid::Uuid;
@@ -235,6 +235,47 @@ async fn a_vanished_notifier_leaves_an_unknown_outcome_only_where_bytes_may_have
     let leases: Vec<_> = rescued.iter().map(|delivery| delivery.lease).collect();
     assert_eq!(store.delivery_release(&leases).await.expect("handed back"), 2);
     assert_eq!(store.delivery_claim("test", 100).await.expect("a claim").len(), 2);
+}
+
+/// A delivery that found no room is put back as it was, until that would be too late.
+#[tokio::test]
+async fn what_is_put_back_comes_again_and_ends_after_a_day() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|_| ()).await;
+    let (run, mut claimed) = answered(&world, task.id).await;
+    let first = claimed.remove(0);
+    let rest = TimeDelta::seconds(5);
+    store.delivery_put_back(&first.scope, &first.lease, rest).await.expect("put back");
+    let lost = store.delivery_put_back(&first.scope, &first.lease, rest).await;
+    assert!(matches!(lost, Err(Error::LeaseLost)));
+    assert!(store.delivery_claim("test", 100).await.expect("a claim").is_empty());
+    world.step(rest);
+    let again = store.delivery_claim("test", 100).await.expect("a claim").remove(0);
+    assert_eq!((again.state, again.attempts), (DeliveryState::Pending, 0));
+    store.delivery_put_back(&again.scope, &again.lease, TimeDelta::hours(24)).await.expect("ended");
+    let listed = store.delivery_list(&world.scope, run.lease.run_id).await.expect("deliveries");
+    let ended = listed.iter().find(|one| one.id == again.lease.delivery_id).expect("the delivery");
+    assert_eq!((ended.state, ended.reason.as_deref()), (DeliveryState::Failed, Some("files_backlog")));
+}
+
+/// One delivery with a lease that was lost and a new one, asked for in one batch. Fails where the answers go by delivery.
+#[tokio::test]
+async fn of_two_leases_of_one_delivery_the_later_one_counts() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|_| ()).await;
+    let (_, claimed) = answered(&world, task.id).await;
+    let lost = claimed[0].lease;
+    world.step(TimeDelta::seconds(60));
+    assert_eq!(store.delivery_rescue(100).await.expect("a rescue"), 1);
+    let held = store.delivery_claim("test", 100).await.expect("a claim")[0].lease;
+    assert_eq!(held.delivery_id, lost.delivery_id);
+    let attempts = [lost, held].map(|lease| NewAttempt { lease, decision: None });
+    let begun = store.delivery_attempts_start(&attempts).await.expect("an answer");
+    assert_eq!(begun, [None, Some(1)]);
+    let ended = [lost, held].map(|lease| (lease, "<1@acme.test>".to_owned()));
+    assert_eq!(store.delivery_sent(&ended).await.expect("an answer"), [false, true]);
 }
 
 #[tokio::test]

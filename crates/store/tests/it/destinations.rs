@@ -8,8 +8,8 @@ use domain::{
     task::SlackChannel,
 };
 use store::{
-    ClaimedDelivery, ClaimedRun, DeliveryOutcome, DestinationsOf, Error, NotificationPreference, Page,
-    PageNotice,
+    ClaimedDelivery, ClaimedRun, Conflict, DeliveryOutcome, DestinationsOf, Error, NotificationPreference,
+    Page, PageNotice,
 };
 use testkit::World;
 
@@ -242,6 +242,26 @@ async fn a_group_that_reaches_nobody_is_told_to_the_creator_once() {
     store.group_update(&world.scope, empty, None, &[], &[erin]).await.expect("a change");
     answered(&world, task.id).await;
     assert_eq!(notices(&world, world.user).await.len(), 3);
+}
+
+/// Fails without the look at the notice in `repeat_refusal`.
+#[tokio::test]
+async fn word_of_a_paused_place_is_sent_again_until_it_was_read() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|spec| spec.notification.slack_channels = vec![slack_channel("C1")]).await;
+    let (_, claimed) = answered(&world, task.id).await;
+    let in_slack = claimed.iter().find(|one| one.channel == Channel::SlackChannel).expect("one for Slack");
+    end(&world, in_slack, &failed("slack_is_archived")).await;
+    let told = store.delivery_claim("test", 100).await.expect("a claim");
+    let told = told.iter().find(|one| one.kind == DeliveryKind::Notice).expect("a notice");
+    end(&world, told, &sent()).await;
+    let id = told.lease.delivery_id;
+    store.delivery_send_again(&world.scope, id, world.user).await.expect("it may still be so");
+    let notice = notices(&world, world.user).await.remove(0);
+    store.notice_read(&world.scope, world.user, notice.id).await.expect("read");
+    let refused = store.delivery_send_again(&world.scope, id, world.user).await;
+    assert!(matches!(refused, Err(Error::Conflict(Conflict::DeliveryOutdated))), "{refused:?}");
 }
 
 /// Fails where `destination::failed` never pauses, and where `run_message` does not look for paused places.
