@@ -1,10 +1,12 @@
 //! Two results held against each other by key: what was added, what is gone, what changed and by how much.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, io};
 
 use domain::table::{Cell, Column, ColumnType, Table};
+use warehouse::QueryLimits;
 
-/// Two sums of the same numbers may differ by so much, relative to the larger, for the order in which they were added up.
+/// Two floating-point sums of the same numbers may differ by so much, relative to the larger, for the order in which they
+/// were added up.
 const SAME_WITHIN: f64 = 1e-9;
 /// The first column of a comparison: `changed`, `added`, `gone` or `same`.
 pub(crate) const OUTCOME: &str = "outcome";
@@ -71,6 +73,12 @@ pub(crate) enum Problem {
         /// The limit.
         limit: usize,
     },
+    /// More bytes would come out than a result may have.
+    #[error("the comparison would have more than the {limit} bytes that a result may have")]
+    TooLarge {
+        /// The limit, in bytes of the rows as JSON.
+        limit: usize,
+    },
 }
 
 /// A column that is compared: where it stands in either result.
@@ -79,6 +87,8 @@ struct Compared {
     before: usize,
     after: usize,
     is_numeric: bool,
+    /// Whether neither result holds it in floating point.
+    is_exact: bool,
     /// What its cells become, where the two results differ in type.
     kind: ColumnType,
 }
@@ -86,13 +96,14 @@ struct Compared {
 /// The cells of a key, as text that is the same for equal values: `1` and `1.0` are.
 type Key = Vec<String>;
 
-/// Holds `after` against `before`. Without `columns`, all that both have beside the key are compared.
+/// Holds `after` against `before`. Without `columns`, all that both have beside the key are compared. What comes out
+/// keeps within the rows and bytes of `limits`.
 pub(crate) fn compare(
     before: &Table,
     after: &Table,
     key: &[String],
     columns: &[String],
-    rows_max: usize,
+    limits: QueryLimits,
 ) -> Result<Comparison, Problem> {
     let key_before = positions(before, key, "older")?;
     let key_after = positions(after, key, "newer")?;
@@ -106,11 +117,12 @@ pub(crate) fn compare(
     let older = by_key(before, &key_before, "older")?;
     let newer = by_key(after, &key_after, "newer")?;
     let rows = newer.len() + older.keys().filter(|key| !newer.contains_key(*key)).count();
-    if rows > rows_max {
-        return Err(Problem::TooManyRows { rows, limit: rows_max });
+    if rows > limits.rows {
+        return Err(Problem::TooManyRows { rows, limit: limits.rows });
     }
 
     let mut counts = Counts::default();
+    let mut room = Room { left: limits.bytes };
     let mut ranked: Vec<((u8, f64), Vec<Cell>)> = Vec::with_capacity(rows);
     for row in &after.rows {
         let known = older.get(&key_of(row, &key_after)).map(|at| &before.rows[*at]);
@@ -129,11 +141,15 @@ pub(crate) fn compare(
                 ((0, -change.map_or(0.0, f64::abs)), "changed")
             }
         };
-        ranked.push((rank, joined(outcome, row, &key_after, &compared, known, Some(row))));
+        let joined = joined(outcome, row, &key_after, &compared, known, Some(row));
+        room.take(&joined).map_err(|_| Problem::TooLarge { limit: limits.bytes })?;
+        ranked.push((rank, joined));
     }
     for row in before.rows.iter().filter(|row| !newer.contains_key(&key_of(row, &key_before))) {
         counts.gone += 1;
-        ranked.push(((2, 0.0), joined("gone", row, &key_before, &compared, Some(row), None)));
+        let joined = joined("gone", row, &key_before, &compared, Some(row), None);
+        room.take(&joined).map_err(|_| Problem::TooLarge { limit: limits.bytes })?;
+        ranked.push(((2, 0.0), joined));
     }
     // Stable: rows of one rank keep the order that they came in.
     ranked.sort_by(|(left, _), (right, _)| left.0.cmp(&right.0).then(left.1.total_cmp(&right.1)));
@@ -143,6 +159,28 @@ pub(crate) fn compare(
         truncated: after.truncated.or(before.truncated),
     };
     Ok(Comparison { table, counts })
+}
+
+/// The bytes of JSON that rows may still take. Writing beyond them fails.
+struct Room {
+    left: usize,
+}
+
+impl Room {
+    fn take(&mut self, row: &[Cell]) -> serde_json::Result<()> {
+        serde_json::to_writer(self, row)
+    }
+}
+
+impl io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.left = self.left.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn positions(table: &Table, names: &[String], side: &'static str) -> Result<Vec<usize>, Problem> {
@@ -178,13 +216,14 @@ fn compared(
         .map(|(at_before, at_after)| {
             let (older, newer) = (before.columns[at_before].kind, after.columns[at_after].kind);
             let is_numeric = older.is_numeric() && newer.is_numeric();
+            let is_exact = older != ColumnType::Float && newer != ColumnType::Float;
             let kind = match (older == newer, is_numeric) {
                 (true, _) => newer,
                 (false, true) => ColumnType::Float,
                 (false, false) => ColumnType::Text,
             };
             let name = after.columns[at_after].name.clone();
-            Compared { name, before: at_before, after: at_after, is_numeric, kind }
+            Compared { name, before: at_before, after: at_after, is_numeric, is_exact, kind }
         })
         .collect())
 }
@@ -224,6 +263,9 @@ fn key_of(row: &[Cell], key: &[usize]) -> Key {
 impl Compared {
     fn is_same(&self, before: &[Cell], after: &[Cell]) -> bool {
         let (before, after) = (&before[self.before], &after[self.after]);
+        if self.is_numeric && self.is_exact {
+            return before.is_null() == after.is_null() && plain_number(before) == plain_number(after);
+        }
         match (before.as_f64(), after.as_f64()) {
             (Some(older), Some(newer)) if self.is_numeric => {
                 (newer - older).abs() <= SAME_WITHIN * older.abs().max(newer.abs())
@@ -266,6 +308,20 @@ impl Compared {
             (ColumnType::Text, cell) => Cell::Text(cell.to_plain()),
             (_, cell) => cell.clone(),
         }
+    }
+}
+
+/// An exact number as text that is the same for equal values: `12.50` and `12.5` are, `7.0` and `7`, `-0` and `0`.
+fn plain_number(cell: &Cell) -> String {
+    let text = cell.to_plain();
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |digits| ("-", digits));
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return text;
+    }
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    match (whole.trim_start_matches('0'), fraction.trim_end_matches('0')) {
+        ("", "") => "0".to_owned(),
+        (whole, fraction) => format!("{sign}{whole}.{fraction}"),
     }
 }
 
@@ -334,7 +390,7 @@ mod tests {
     }
 
     fn by_name(before: &Table, after: &Table) -> Result<Comparison, Problem> {
-        compare(before, after, &["name".to_owned()], &[], 1_000)
+        compare(before, after, &["name".to_owned()], &[], QueryLimits::default())
     }
 
     #[test]
@@ -383,11 +439,11 @@ mod tests {
             rows: vec![vec![Cell::Int(value)]],
             truncated: None,
         };
-        let found = compare(&one(412), &one(431), &[], &[], 10).expect("a comparison");
+        let found = compare(&one(412), &one(431), &[], &[], QueryLimits::default()).expect("a comparison");
         assert_eq!(found.table.rows[0][3], Cell::Int(19));
         let several = table(&[("a", Some(1)), ("b", Some(2))]);
         assert_eq!(
-            compare(&several, &several, &[], &[], 10),
+            compare(&several, &several, &[], &[], QueryLimits::default()),
             Err(Problem::NeedsKey { known: vec!["name".into(), "flights".into()] })
         );
     }
@@ -398,7 +454,7 @@ mod tests {
         assert!(
             matches!(by_name(&some, &some), Err(Problem::RepeatedKey { side: "older", key }) if key == "a")
         );
-        let unknown = compare(&some, &some, &["nope".to_owned()], &[], 10);
+        let unknown = compare(&some, &some, &["nope".to_owned()], &[], QueryLimits::default());
         assert!(
             matches!(unknown, Err(Problem::UnknownColumn { side: "older", known, .. }) if known == ["name", "flights"])
         );
@@ -407,10 +463,48 @@ mod tests {
             rows: vec![vec![Cell::Null]],
             truncated: None,
         };
-        assert_eq!(compare(&some, &other, &[], &[], 10), Err(Problem::NothingShared));
+        let apart = compare(&some, &other, &[], &[], QueryLimits::default());
+        assert_eq!(apart, Err(Problem::NothingShared));
         let (one, two) = (table(&[("a", None)]), table(&[("b", None)]));
-        let few = compare(&one, &two, &["name".to_owned()], &[], 1);
-        assert_eq!(few, Err(Problem::TooManyRows { rows: 2, limit: 1 }));
+        let within = |rows, bytes| {
+            let limits = QueryLimits { rows, bytes, ..QueryLimits::default() };
+            compare(&one, &two, &["name".to_owned()], &[], limits)
+        };
+        assert_eq!(within(1, 1_000), Err(Problem::TooManyRows { rows: 2, limit: 1 }));
+        // `["added","b",null,null,null,null]` and as much for "gone", of 33 and 32 bytes.
+        assert_eq!(within(2, 64), Err(Problem::TooLarge { limit: 64 }));
+        assert_eq!(within(2, 32), Err(Problem::TooLarge { limit: 32 }));
+        assert!(within(2, 65).is_ok());
+    }
+
+    #[test]
+    fn exact_numbers_are_compared_exactly_and_floating_ones_with_some_slack() {
+        let text = |text: &str| Cell::Text(text.to_owned());
+        let (integer, decimal, float) = (ColumnType::Integer, ColumnType::Decimal, ColumnType::Float);
+        for (kinds, before, after, is_same) in [
+            ((integer, integer), Cell::Int(5_000_000_000), Cell::Int(5_000_000_003), false),
+            ((decimal, decimal), text("5000000000.00"), text("5000000000.01"), false),
+            ((decimal, decimal), text("12345678901234567890.1"), text("12345678901234567890.2"), false),
+            ((decimal, decimal), text("12.50"), text("12.5"), true),
+            ((decimal, decimal), text("-0.00"), text("0"), true),
+            ((decimal, decimal), text("-1.5"), text("1.5"), false),
+            ((decimal, decimal), text("100"), text("1"), false),
+            ((decimal, decimal), text("NaN"), text("NaN"), true),
+            ((integer, decimal), Cell::Int(7), text("7.000"), true),
+            ((integer, decimal), Cell::Null, text(""), false),
+            ((float, float), Cell::Float(0.1 + 0.2), Cell::Float(0.3), true),
+            ((float, float), Cell::Float(5e9), Cell::Float(5e9 + 3.0), true),
+            ((float, integer), Cell::Float(412.0), Cell::Int(413), false),
+        ] {
+            let one = |kind, cell: &Cell| Table {
+                columns: vec![Column::new("revenue", kind)],
+                rows: vec![vec![cell.clone()]],
+                truncated: None,
+            };
+            let (older, newer) = (one(kinds.0, &before), one(kinds.1, &after));
+            let found = compare(&older, &newer, &[], &[], QueryLimits::default()).expect("a comparison");
+            assert_eq!(found.counts.same == 1, is_same, "{before:?} and {after:?}");
+        }
     }
 
     #[test]
@@ -422,7 +516,8 @@ mod tests {
         };
         let exact = column(ColumnType::Decimal, Cell::Text("12.50".into()));
         let rounded = column(ColumnType::Float, Cell::Float(12.5));
-        let found = compare(&exact, &rounded, &["id".to_owned()], &[], 10).expect("a comparison");
+        let found =
+            compare(&exact, &rounded, &["id".to_owned()], &[], QueryLimits::default()).expect("a comparison");
         assert_eq!(found.counts.same, 1, "{found:?}");
     }
 

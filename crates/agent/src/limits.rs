@@ -5,6 +5,8 @@ use std::{fmt, time::Duration};
 use domain::{run::Usage, step::StepBody};
 use warehouse::QueryLimits;
 
+use crate::tools::PROVENANCE;
+
 /// The most that one turn may use.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
@@ -94,16 +96,17 @@ impl Budget {
                 self.usage.tokens_out += tokens_out;
                 self.usage.credits += credits;
             }
-            StepBody::Tool { result, .. } => {
-                self.steps += 1;
-                self.usage.queries += u32::from(result.is_some());
-            }
+            StepBody::Tool { .. } => self.steps += 1,
             StepBody::Notice { .. } => {}
         }
     }
 
-    /// Counts the rows of a stored result.
-    pub(crate) fn count_rows(&mut self, rows: u64) {
+    /// Counts the query that gave a stored result, and its rows. Those of a comparison were counted when they were queried.
+    pub(crate) fn count_result(&mut self, sql: &str, rows: u64) {
+        if sql.starts_with(PROVENANCE) {
+            return;
+        }
+        self.usage.queries += 1;
         self.usage.rows += rows;
     }
 

@@ -119,7 +119,7 @@ impl<'a> Turn<'a> {
             budget.count(&step.body, step.elapsed);
         }
         for result in results.iter().filter(|result| result.turn_no == opening.turn_no) {
-            budget.count_rows(result.row_count);
+            budget.count_result(&result.sql, result.row_count);
         }
         Self {
             journal,
@@ -356,7 +356,7 @@ impl<'a> Turn<'a> {
         self.record(body).await?;
         // One that was stored before a crash is known already.
         if let Some(result) = result.filter(|new| self.results.iter().all(|known| known.id != new.id)) {
-            self.budget.count_rows(result.row_count);
+            self.budget.count_result(&result.sql, result.row_count);
             self.results.push(result);
         }
         if let Some(chart) = chart.filter(|new| self.charts.iter().all(|known| known.id != new.id)) {

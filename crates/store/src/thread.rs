@@ -291,7 +291,7 @@ impl Store {
         Ok(ids.into_iter().map(ConnectionId::from).collect())
     }
 
-    /// The last `limit` answered threads of a task but for one, newest first, each with its answer's results and their first
+    /// The last `limit` answered threads of a task but for one and for test runs', newest first, each with its answer's results and their first
     /// `rows` rows.
     pub async fn task_previous_threads(
         &self,
@@ -307,6 +307,7 @@ impl Store {
                FROM thread
                JOIN turn ON turn.workspace_id = thread.workspace_id AND turn.thread_id = thread.id AND turn.turn_no = 1
                WHERE thread.workspace_id = $1 AND thread.task_id = $2 AND thread.id <> $3 AND turn.answer IS NOT NULL
+                 AND NOT EXISTS (SELECT FROM run WHERE run.workspace_id = $1 AND run.id = turn.run_id AND run.trigger = 'test')
                ORDER BY thread.id DESC LIMIT $4"#,
             tx.workspace_id(),
             task_id.as_uuid(),

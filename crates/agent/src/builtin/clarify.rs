@@ -47,8 +47,13 @@ pub(super) fn ask(question: &Question, reading: &Reading) -> Option<Draft> {
     })
 }
 
-/// The choice that a short reply means: the only one that holds all its words, or the one that it counts to.
+/// The choice that a reply means: the one that it repeats; or, of a short one, the only choice that holds all its words, or the
+/// one that it counts to.
 pub(super) fn chosen<'a>(choices: &'a [String], reply: &str) -> Option<&'a String> {
+    let repeats = |choice: &&String| choice.split_whitespace().eq(reply.split_whitespace());
+    if let Some(choice) = choices.iter().find(repeats) {
+        return Some(choice);
+    }
     let lower = |text: &str| -> Vec<String> {
         words::tokenise(text).into_iter().map(|token| token.lower.replace('_', " ")).collect()
     };
@@ -91,6 +96,7 @@ mod tests {
             ("9", None),
             ("How many planes are there?", None),
             ("", None),
+            ("average arr delay by carrier", Some(1)),
         ] {
             assert_eq!(chosen(&choices, reply), meant.map(|at: usize| &choices[at]), "{reply}");
         }

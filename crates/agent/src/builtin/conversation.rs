@@ -3,16 +3,18 @@
 use domain::step::ToolCall;
 use serde_json::Value;
 
+use super::clarify;
 use crate::model::{Message, TurnContext};
 
 /// A turn as the analyst sees it.
 pub(super) struct Conversation<'a> {
     /// The circumstances.
     pub context: Option<&'a TurnContext>,
-    /// What people asked in this thread, oldest first; the last is to be answered.
-    pub questions: Vec<&'a str>,
-    /// What the answer before this turn offered to choose from.
-    pub offered: Vec<String>,
+    /// What people asked in this thread, oldest first; the last is to be answered. Where a choice was made in a few words, what
+    /// was chosen.
+    pub questions: Vec<String>,
+    /// Whether the last question is one of those that the answer before it offered to choose from.
+    pub is_choice: bool,
     /// The calls of this turn with their outputs.
     calls: Vec<(&'a ToolCall, Option<&'a Value>)>,
     /// Whether this is the last step, for an answer only.
@@ -23,13 +25,15 @@ impl<'a> Conversation<'a> {
     /// Reads messages.
     pub(super) fn read(messages: &'a [Message], is_last: bool) -> Self {
         let mut conversation =
-            Self { context: None, questions: Vec::new(), offered: Vec::new(), calls: Vec::new(), is_last };
+            Self { context: None, questions: Vec::new(), is_choice: false, calls: Vec::new(), is_last };
         for message in messages {
             match message {
                 Message::Context(context) => conversation.context = Some(context),
                 Message::User { text } => {
-                    conversation.questions.push(text);
-                    conversation.offered = conversation.choices();
+                    let offered = conversation.choices();
+                    let chosen = clarify::chosen(&offered, text);
+                    conversation.is_choice = chosen.is_some();
+                    conversation.questions.push(chosen.unwrap_or(text).clone());
                     conversation.calls.clear();
                 }
                 Message::Assistant { tool_calls, .. } => {
@@ -77,4 +81,35 @@ impl<'a> Conversation<'a> {
 /// Whether an output tells of a failure; its message if so.
 pub(super) fn failure(output: &Value) -> Option<&str> {
     output.get("error").map(|error| error.get("message").and_then(Value::as_str).unwrap_or("no reason given"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_choice_made_in_words_is_remembered_by_what_follows() {
+        let question = |text: &str| Message::User { text: text.into() };
+        let answer = |id: &str, choices: Value| {
+            let arguments = json!({ "headline": "", "choices": choices });
+            let call = ToolCall { id: id.into(), name: "answer".into(), arguments };
+            Message::Assistant { text: String::new(), tool_calls: vec![call] }
+        };
+        let chosen = "average arr delay by carrier";
+        let mut messages = vec![
+            question("average delay by carrier"),
+            answer("b1", json!(["average dep delay by carrier", chosen])),
+            question("the second"),
+        ];
+        let conversation = Conversation::read(&messages, false);
+        assert!(conversation.is_choice);
+        assert_eq!(conversation.questions, ["average delay by carrier", chosen]);
+
+        messages.extend([answer("b2", json!([])), question("And by month?")]);
+        let conversation = Conversation::read(&messages, false);
+        assert!(!conversation.is_choice);
+        assert_eq!(conversation.questions, ["average delay by carrier", chosen, "And by month?"]);
+    }
 }

@@ -277,6 +277,18 @@ pub(super) struct Plan {
 }
 
 impl Measure {
+    /// The conditions on the rows that a share is of.
+    fn filters(&self) -> &[Filter] {
+        match self {
+            Self::ShareOfRows(parts) | Self::ShareOfSum(_, parts) => parts,
+            Self::Rows
+            | Self::Distinct(_)
+            | Self::Of(..)
+            | Self::AverageRowsPer(_)
+            | Self::AverageSumPer(..) => &[],
+        }
+    }
+
     fn uses(&self, column: &ColumnRef) -> bool {
         match self {
             Self::Rows => false,
@@ -341,6 +353,27 @@ impl Plan {
             Shape::Anomaly { measure, column: own, .. } => measure.uses(column) || own == column,
         };
         in_shape || self.filters.iter().any(|filter| filter.uses(column))
+    }
+
+    /// The stretches of days that it asks about.
+    pub(super) fn ranges(&self) -> Vec<&Range> {
+        let (measures, own): (Vec<&Measure>, Vec<&Range>) = match &self.shape {
+            Shape::Summary { measures, having, .. } => {
+                (measures.iter().chain(having.iter().map(|(measure, ..)| measure)).collect(), vec![])
+            }
+            Shape::Rows { .. } | Shape::Values(_) => (vec![], vec![]),
+            Shape::Comparison { measure, periods, .. } => {
+                (vec![measure], vec![&periods.current, &periods.previous])
+            }
+            Shape::Growth { measure, .. } => (vec![measure], vec![]),
+            Shape::Anomaly { measure, period, .. } => (vec![measure], vec![period]),
+        };
+        let filters = self.filters.iter().chain(measures.into_iter().flat_map(Measure::filters));
+        let filtered = filters.filter_map(|filter| match filter {
+            Filter::Time(_, range) => Some(range),
+            _ => None,
+        });
+        own.into_iter().chain(filtered).collect()
     }
 
     /// The base table.

@@ -10,7 +10,7 @@ use super::{
     catalog::Catalog,
     conversation::{Conversation, failure},
     lexicon,
-    plan::{Group, Shape},
+    plan::{Group, Plan, Shape},
     reader::Reading,
     sql::Statement,
     turn::{Step, query_arguments},
@@ -37,6 +37,8 @@ pub(super) struct Since {
     key: Vec<String>,
     /// Whether they name points in time, so that rows come and go as the period moves on.
     is_in_time: bool,
+    /// Whether only the first rows of more are shown, so that a row that is gone may be there still.
+    is_cut: bool,
     /// The column that is compared, and how its figures are written; none for lists.
     measure: Option<(String, String)>,
 }
@@ -49,6 +51,7 @@ struct Compared {
 
 #[derive(Deserialize)]
 struct Counts {
+    changed: usize,
     added: usize,
     gone: usize,
 }
@@ -81,7 +84,7 @@ struct EarlierResult {
 }
 
 /// Looks for the last run's result and holds it against today's. None where nothing can be compared; `Err` is the step that
-/// must be taken first.
+/// must be taken first. `read_on` reads the question as on another day.
 pub(super) fn look(
     conversation: &Conversation<'_>,
     context: &TurnContext,
@@ -89,6 +92,7 @@ pub(super) fn look(
     reading: &Reading,
     statements: &[Statement],
     views: &[View],
+    read_on: &dyn Fn(NaiveDate) -> Option<Reading>,
 ) -> Result<Option<Since>, Step> {
     let (Some(question), [_], true) =
         (conversation.questions.last(), conversation.questions.as_slice(), context.is_task)
@@ -121,9 +125,13 @@ pub(super) fn look(
         }
     };
     let Some(moved) = comparison(&view.handle)? else { return Ok(None) };
+    let timezone: Tz = context.timezone.parse().unwrap_or(Tz::UTC);
+    let day = |instant: DateTime<Utc>| instant.with_timezone(&timezone).date_naive();
     let is_in_time = is_in_time(&reading.plan.shape, catalog);
-    // Where the very same query ran, or its rows name their periods, what moved tells of restated values already.
-    let restated = if is_in_time || earlier.sql == statement.sql {
+    let was_over = || read_on(day(asked_at)).is_some_and(|then| was_over(&then.plan, day(asked_at)));
+    // Where the very same query ran, or its rows name their periods, what moved tells of restated values already. A period
+    // that was still open went on to grow, which restates nothing.
+    let restated = if is_in_time || earlier.sql == statement.sql || !was_over() {
         None
     } else {
         let again = query_arguments(catalog, &earlier.sql);
@@ -141,14 +149,17 @@ pub(super) fn look(
             },
         }
     };
-    let timezone: Tz = context.timezone.parse().unwrap_or(Tz::UTC);
-    let day = |instant: DateTime<Utc>| instant.with_timezone(&timezone).date_naive();
+    let is_cut = matches!(
+        &reading.plan.shape,
+        Shape::Summary { rank: Some(_), .. } | Shape::Rows { limit: Some(_), .. }
+    );
     Ok(Some(Since {
         then: Then::of(day(asked_at), day(context.now)),
         moved,
         restated,
         key,
         is_in_time,
+        is_cut,
         measure: measure.map(|column| (column.clone(), view.format(&column))),
     }))
 }
@@ -167,6 +178,12 @@ fn last_result(told: &Value, question: &str, view: &View) -> Option<(DateTime<Ut
         let found = thread.results.into_iter().filter(|_| is_same_question).find(fits)?;
         Some((thread.asked_at, found))
     })
+}
+
+/// Whether a plan asks about days that were over when a day began, and about no others.
+fn was_over(plan: &Plan, day: NaiveDate) -> bool {
+    let ranges = plan.ranges();
+    !ranges.is_empty() && ranges.iter().all(|range| range.to.is_some_and(|to| to <= day))
 }
 
 fn is_in_time(shape: &Shape, catalog: &Catalog) -> bool {
@@ -219,9 +236,7 @@ impl Since {
     fn single(&self, column: &str, format: &str) -> String {
         let view = &self.moved.view;
         let adverb = &self.then.adverb;
-        let (before, after) = (format!("{column}_before"), format!("{column}_after"));
-        let values = (figure(view, 0, &before, format), figure(view, 0, &after, format));
-        match values {
+        match then_and_now(view, 0, column, format) {
             (Some(then), Some(_)) if self.moved.rows("changed").is_empty() => {
                 format!("{adverb} it was the same: {then}.")
             }
@@ -240,9 +255,11 @@ impl Since {
         let mut said = Vec::new();
         if let Some((column, format)) = measure {
             for row in self.moved.rows("changed").into_iter().take(MOST_NAMED) {
-                let then = figure(view, row, &format!("{column}_before"), format);
-                let now = figure(view, row, &format!("{column}_after"), format);
-                let (Some(then), Some(now)) = (then, now) else { continue };
+                let values = then_and_now(view, row, column, format);
+                if values == (None, None) {
+                    continue;
+                }
+                let [then, now] = [values.0, values.1].map(|value| value.unwrap_or_else(|| "none".into()));
                 let by = moved_by(view, row, column).map_or_else(String::new, |by| format!(" ({by})"));
                 said.push(format!("- {}: {then} then, {now} now{by}", self.name(view, row)));
             }
@@ -252,10 +269,10 @@ impl Since {
         }
         // Periods come and go as time moves on: that is no news.
         if !self.is_in_time {
-            for (outcome, count, word) in [
-                ("added", self.moved.counts.added, "New"),
-                ("gone", self.moved.counts.gone, "No longer there"),
-            ] {
+            let gone = if self.is_cut { "No longer among them" } else { "No longer there" };
+            for (outcome, count, word) in
+                [("added", self.moved.counts.added, "New"), ("gone", self.moved.counts.gone, gone)]
+            {
                 let named: Vec<String> = self
                     .moved
                     .rows(outcome)
@@ -263,16 +280,24 @@ impl Since {
                     .take(MOST_NAMED)
                     .map(|row| self.name(view, row))
                     .collect();
-                if named.is_empty() {
+                if count == 0 {
                     continue;
                 }
-                let others = if count > named.len() { " and others" } else { "" };
-                said.push(format!("\n{word} since then: {}{others}.", named.join(", ")));
+                let named = match (named.is_empty(), count > named.len()) {
+                    // Rows that changed stand before them and take up all that is shown.
+                    (true, _) => "some that are not among the rows shown".to_owned(),
+                    (false, true) => format!("{} and others", named.join(", ")),
+                    (false, false) => named.join(", "),
+                };
+                said.push(format!("\n{word} since then: {named}."));
             }
         }
         if said.is_empty() {
             let answer = words::capitalised(&self.then.answer);
-            said.push(format!("{answer} was the same, as far as it reached."));
+            said.push(match self.moved.counts.changed {
+                0 => format!("{answer} was the same, as far as it reached."),
+                _ => format!("Some rows are not as they were in {}.", self.then.answer),
+            });
         }
         said
     }
@@ -285,9 +310,11 @@ impl Since {
         let view = &restated.view;
         let mut said = Vec::new();
         for row in restated.rows("changed").into_iter().take(MOST_NAMED) {
-            let then = figure(view, row, &format!("{column}_before"), format);
-            let now = figure(view, row, &format!("{column}_after"), format);
-            let (Some(then), Some(now)) = (then, now) else { continue };
+            let values = then_and_now(view, row, column, format);
+            if values == (None, None) {
+                continue;
+            }
+            let [then, now] = [values.0, values.1].map(|value| value.unwrap_or_else(|| "none".into()));
             let of =
                 if self.key.is_empty() { String::new() } else { format!(" of {}", self.name(view, row)) };
             said.push(format!("\nRestated since: {} {then}{of} is now {now}.", self.then.owner));
@@ -312,7 +339,15 @@ fn moved_by(view: &View, row: usize, column: &str) -> Option<String> {
     Some(format!("{{{{ratio(delta({},{}),{})|percent:1}}}} {word}", cell(more), cell(less), cell(&before)))
 }
 
-fn figure(view: &View, row: usize, column: &str, format: &str) -> Option<String> {
-    view.cell(row, column)?;
-    Some(format!("{{{{{}|{format}}}}}", view.at(row, column)))
+/// The figures of a compared column before and after, both with the decimals that either needs; none for an empty cell.
+fn then_and_now(view: &View, row: usize, column: &str, format: &str) -> (Option<String>, Option<String>) {
+    let (before, after) = (format!("{column}_before"), format!("{column}_after"));
+    let format = [&before, &after]
+        .iter()
+        .fold(format.to_owned(), |format, column| View::finer(format, view.format(column)));
+    let figure = |column: &str| {
+        view.cell(row, column)?;
+        Some(format!("{{{{{}|{format}}}}}", view.at(row, column)))
+    };
+    (figure(&before), figure(&after))
 }

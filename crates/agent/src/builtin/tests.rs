@@ -2,6 +2,7 @@
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use domain::step::ToolCall;
 use serde_json::{Value, json};
 
 use super::{
@@ -251,6 +252,8 @@ struct Talk {
     earlier: Vec<Value>,
     /// What `compare_results` answers, one after the other.
     comparisons: Vec<Value>,
+    /// The tables of its connection.
+    tables: Vec<Value>,
 }
 
 impl Talk {
@@ -271,7 +274,7 @@ impl Talk {
             connections: vec![connection],
         };
         let messages = vec![Message::Context(context), Message::User { text: question.into() }];
-        Self { messages, results, earlier: vec![], comparisons: vec![] }
+        Self { messages, results, earlier: vec![], comparisons: vec![], tables: shop() }
     }
 
     fn reply(&self) -> ModelReply {
@@ -303,7 +306,8 @@ impl Talk {
         let id = context.connections[0].id;
         match tool {
             "search_catalog" => {
-                let tables: Vec<Value> = shop()
+                let tables: Vec<Value> = self
+                    .tables
                     .iter()
                     .map(|table| {
                         let columns = table["columns"].as_array().expect("columns");
@@ -315,7 +319,8 @@ impl Talk {
                 json!({ "tables": tables, "pastAnswers": [] })
             }
             "describe_table" => {
-                shop().into_iter().find(|table| table["table"] == arguments["table"]).expect("a table")
+                let described = self.tables.iter().find(|table| table["table"] == arguments["table"]);
+                described.expect("a table").clone()
             }
             "run_sql" => self.results.remove(0),
             "create_chart" => json!({ "chart": "c1", "alt": "bars" }),
@@ -491,6 +496,101 @@ fn what_did_not_change_is_said_to_be_the_same() {
     assert!(!body.contains("Restated"), "{body}");
 }
 
+#[test]
+fn a_period_that_was_still_open_is_not_said_to_be_restated() {
+    // Of "this Monday" it is decided on the Monday when it was asked, not on the Sunday of this run.
+    for when in ["today", "this month", "this Monday"] {
+        let question = format!("How many orders were there {when}?");
+        let extent = json!({ "result": "r2", "columns": [{ "name": "earliest", "type": "date" }, { "name": "latest", "type": "date" }],
+                             "rowCount": 1, "rows": [["2024-01-01", "2026-11-22"]], "truncated": null });
+        let mut talk = Talk::new(&question, vec![counted("r1", 450), extent]);
+        talk.earlier = vec![earlier(&question, "SELECT count(*) AS orders FROM orders")];
+        talk.comparisons = vec![compared("r3", 412, 450)];
+        let (names, answer) = talk.play();
+        assert_eq!(names.iter().filter(|name| *name == "compare_results").count(), 1, "{when}: {names:?}");
+        let body = answer["body"].as_str().expect("a text");
+        assert!(body.contains("On Monday it was") && !body.contains("Restated"), "{when}: {body}");
+    }
+}
+
+#[test]
+fn values_of_two_runs_are_written_with_the_same_decimals() {
+    let question = "What is the average order amount?";
+    let columns = json!([{ "name": "avg_amount", "type": "float" }]);
+    let today =
+        json!({ "result": "r1", "columns": columns, "rowCount": 1, "rows": [[412.0]], "truncated": null });
+    let mut talk = Talk::new(question, vec![today]);
+    let mut before = earlier(question, "SELECT avg(amount) AS avg_amount FROM orders");
+    before["results"][0]["columns"] = columns;
+    talk.earlier = vec![before];
+    let column = |name: &str, kind: &str| json!({ "name": name, "type": kind });
+    talk.comparisons = vec![json!({
+        "result": "r2", "rowCount": 1, "truncated": null,
+        "counts": { "changed": 1, "added": 0, "gone": 0, "same": 0 },
+        "columns": [column("outcome", "text"), column("avg_amount_before", "float"), column("avg_amount_after", "float")],
+        "rows": [["changed", 411.25, 412.0]],
+    })];
+    let (_, answer) = talk.play();
+    let body = answer["body"].as_str().expect("a text");
+    let moved = "it was {{r2[0].avg_amount_before|number:2}}; now it is {{r2[0].avg_amount_after|number:2}}";
+    assert!(body.contains(moved), "{body}");
+}
+
+/// A run of a question whose result has these columns, after one that showed the same, compared with these counts and rows; the
+/// body of its answer.
+fn told_since(question: &str, columns: [&str; 2], counts: &Value, rows: &Value) -> String {
+    let [group, measure] = columns;
+    let column = |name: &str, kind: &str| json!({ "name": name, "type": kind });
+    let shown = json!([column(group, "text"), column(measure, "integer")]);
+    let today = json!({ "result": "r1", "columns": shown, "rowCount": 2, "rows": [["Graz", 9], ["Lyon", 8]],
+                        "truncated": null });
+    let mut talk = Talk::new(question, vec![today]);
+    let mut before = earlier(question, "SELECT 1");
+    before["results"][0]["columns"] = shown;
+    talk.earlier = vec![before];
+    let (then, now) = (format!("{measure}_before"), format!("{measure}_after"));
+    talk.comparisons = vec![json!({
+        "result": "r2", "rowCount": 2, "truncated": null, "counts": counts, "rows": rows,
+        "columns": [column("outcome", "text"), column(group, "text"), column(&then, "integer"), column(&now, "integer")],
+    })];
+    let (_, answer) = talk.play();
+    answer["body"].as_str().expect("a text").to_owned()
+}
+
+#[test]
+fn values_that_came_or_went_and_rows_beyond_those_shown_are_told_of() {
+    let by_status = |counts: &Value, rows: &Value| {
+        told_since("How many orders by status?", ["status", "orders"], counts, rows)
+    };
+    let body = by_status(
+        &json!({ "changed": 60, "added": 3, "gone": 1, "same": 0 }),
+        &json!([["changed", "Graz", null, 9], ["changed", "Lyon", 8, null]]),
+    );
+    for told in [
+        "- {{r2[0].status|text}}: none then, {{r2[0].orders_after|number:0}} now\n",
+        "- {{r2[1].status|text}}: {{r2[1].orders_before|number:0}} then, none now\n",
+        "New since then: some that are not among the rows shown.",
+        "No longer there since then: some that are not among the rows shown.",
+    ] {
+        assert!(body.contains(told), "{told} is not in {body}");
+    }
+    assert!(!body.contains("was the same"), "{body}");
+    let body = by_status(
+        &json!({ "changed": 0, "added": 0, "gone": 0, "same": 2 }),
+        &json!([["same", "Graz", 9, 9], ["same", "Lyon", 8, 8]]),
+    );
+    assert!(body.contains("Monday's answer was the same, as far as it reached."), "{body}");
+    // What left a ranking may be there still.
+    let body = told_since(
+        "Which 2 statuses have the most orders?",
+        ["status", "orders"],
+        &json!({ "changed": 0, "added": 1, "gone": 1, "same": 1 }),
+        &json!([["added", "Graz", null, 9], ["gone", "Porto", 7, null]]),
+    );
+    assert!(body.contains("New since then: {{r2[0].status|text}}."), "{body}");
+    assert!(body.contains("No longer among them since then: {{r2[1].status|text}}."), "{body}");
+}
+
 /// Patients with two columns that "pressure" fits alike.
 fn ward() -> Vec<Value> {
     let column =
@@ -522,6 +622,33 @@ fn words_that_fit_two_columns_are_asked_about_and_the_choice_is_unambiguous() {
         let reading = read(&catalog, choice).expect("a reading");
         assert!(reading.doubts.is_empty(), "{choice}: {:?}", reading.doubts);
     }
+}
+
+#[test]
+fn a_choice_that_was_made_is_not_asked_about_again() {
+    let text = "What is the average pressure by ward?";
+    let results = json!({ "result": "r1", "columns": [{ "name": "ward", "type": "text" },
+                          { "name": "avg_systolic_pressure", "type": "float" }],
+                          "rowCount": 2, "rows": [["North", 131.5], ["South", 120.25]], "truncated": null });
+    // Either turn looks first for values that the question spells.
+    let none = json!({ "error": { "code": "timeout", "message": "it took too long" } });
+    let mut talk = Talk::new(text, vec![none.clone(), none, results]);
+    talk.tables = ward();
+    let Message::Context(context) = &mut talk.messages[0] else { panic!("a context") };
+    context.is_task = false;
+    let (_, back) = talk.play();
+    assert_eq!(back["headline"], "Which “pressure” do you mean?");
+
+    // However it comes that a choice is as open as the question was: asked again, it would go round for ever.
+    let arguments = json!({ "headline": "Which?", "choices": [text, "How many wards are there?"] });
+    let call = ToolCall { id: "b9".into(), name: "answer".into(), arguments };
+    talk.messages.push(Message::Assistant { text: String::new(), tool_calls: vec![call] });
+    talk.messages.push(Message::User { text: text.into() });
+    let (_, answer) = talk.play();
+    assert!(answer.get("choices").is_none_or(|choices| *choices == json!([])), "{answer}");
+    assert_eq!(answer["results"], json!(["r1"]));
+    let caveats = answer["caveats"].to_string();
+    assert!(caveats.contains("I took “pressure” to mean `systolic_pressure`"), "{answer}");
 }
 
 #[test]

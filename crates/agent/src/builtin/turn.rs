@@ -75,7 +75,7 @@ fn work(conversation: &Conversation<'_>) -> Result<Step, Step> {
     let Some(context) = conversation.context else {
         return Err(Step::answer(Draft::refusal("I was given no connection to ask.", "")));
     };
-    let text = effective_question(&conversation.questions, &conversation.offered, context);
+    let text = effective_question(&conversation.questions, context);
     let offered = offered(context);
     if offered.is_empty() {
         return Err(Step::answer(Draft::refusal(
@@ -100,7 +100,8 @@ fn work(conversation: &Conversation<'_>) -> Result<Step, Step> {
         return Err(Step::answer(refusal::unknown_word(&catalog, &reading, word)));
     }
     let is_first_try = conversation.rejected_answers() == 0;
-    if let Some(back) = clarify::ask(&question, &reading).filter(|_| is_first_try && !context.is_task) {
+    let may_ask = is_first_try && !context.is_task && !conversation.is_choice;
+    if let Some(back) = clarify::ask(&question, &reading).filter(|_| may_ask) {
         return Err(Step::answer(back));
     }
     let statements = sql::statements(&catalog, &reading.plan, timezone);
@@ -119,7 +120,8 @@ fn work(conversation: &Conversation<'_>) -> Result<Step, Step> {
         more => more?,
     };
     let closer: Vec<View> = more.iter().filter_map(|output| View::read(output)).collect();
-    let since = match since::look(conversation, context, &catalog, &reading, &statements, &views) {
+    let read_on = |day| understand::understand(&catalog, &Question::new(&text, day), &links, &values);
+    let since = match since::look(conversation, context, &catalog, &reading, &statements, &views, &read_on) {
         Err(_) if conversation.is_last => None,
         since => since?,
     };
@@ -147,12 +149,9 @@ fn offered(context: &TurnContext) -> Vec<&crate::model::ContextConnection> {
     if named.is_empty() { context.connections.iter().collect() } else { named }
 }
 
-/// The question to answer: what a reply chose of what was offered; else the last one, put behind the one before where it only
-/// goes on from it. Names of connections are left out.
-fn effective_question(questions: &[&str], offered: &[String], context: &TurnContext) -> String {
-    if let Some(choice) = questions.last().and_then(|reply| clarify::chosen(offered, reply)) {
-        return choice.clone();
-    }
+/// The question to answer: the last one, put behind the one before where it only goes on from it. Names of connections are
+/// left out.
+fn effective_question(questions: &[String], context: &TurnContext) -> String {
     let mut text = String::new();
     for question in questions {
         let stripped = without_connections(question, context);

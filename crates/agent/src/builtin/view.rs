@@ -93,6 +93,15 @@ impl View {
         self.kind(column) == Some(ColumnType::Integer) && (0..self.rows.len()).all(years)
     }
 
+    /// Of two ways to write figures, as [`Self::format`] gives them, the one with more decimals.
+    pub(super) fn finer(left: String, right: String) -> String {
+        let decimals = |format: &str| format.strip_prefix("number:")?.parse::<usize>().ok();
+        match (decimals(&left), decimals(&right)) {
+            (Some(of_left), Some(of_right)) if of_right > of_left => right,
+            _ => left,
+        }
+    }
+
     fn decimals(&self, column: &str) -> usize {
         let numbers: Vec<f64> = (0..self.rows.len()).filter_map(|row| self.number(row, column)).collect();
         if numbers.iter().all(|number| number.fract() == 0.0) {

@@ -340,9 +340,12 @@ fn quantity(text: &str, start: usize) -> Numeral {
         return Numeral { range: begin..end, kind: Kind::Ordinal(magnitude) };
     }
     let scale = scale * 10f64.powi(exponent);
-    // `58.665` may be a fraction or, where dots part thousands, a whole number.
-    let is_one_group =
-        decimals == 3 && digits.find('.').is_some_and(|at| at <= 3) && length == 0 && exponent == 0;
+    // `58.665` may be a fraction or, where dots part thousands, a whole number; `0.345` is a fraction.
+    let is_one_group = decimals == 3
+        && digits.find('.').is_some_and(|at| at <= 3)
+        && !digits.starts_with('0')
+        && length == 0
+        && exponent == 0;
     let other_scale = other_scale.or(is_one_group.then_some(1e3));
     let is_bare = is_bare && length == 0 && exponent == 0 && !has_currency && sign.is_none();
     let quantity = Quantity {

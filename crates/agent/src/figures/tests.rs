@@ -237,6 +237,16 @@ fn invented_numerals_are_unfound() {
     ] {
         assert_eq!(unfound(body), [numeral], "{body}");
     }
+    // A fraction below one is no whole number with its thousands parted by a dot.
+    let whole = Table {
+        columns: vec![Column::new("flights", ColumnType::Integer)],
+        rows: vec![vec![Cell::Int(345)]],
+        truncated: None,
+    };
+    let draft = Draft { body: "a share of 0.345".into(), ..Draft::default() };
+    let source = Source { id: id(), handle: "r1", table: &whole, is_searched: true };
+    let resolved = resolve(&draft, &[source], &Question::default()).expect("figures");
+    assert!(!resolved.figures[0].checked, "{:?}", resolved.figures);
     let resolved = resolve_text("3 customers left of 58,665.").expect("figures");
     assert_eq!(resolved.body, "{{f1}} customers left of {{f2}}.");
     assert!(!resolved.figures[0].checked && resolved.figures[0].cells.is_empty());

@@ -70,7 +70,7 @@ impl DatabaseJournal {
         for result in
             self.store.result_list(scope, *thread_id).await?.iter().filter(|each| each.turn_no == *turn_no)
         {
-            budget.count_rows(result.row_count);
+            budget.count_result(&result.sql, result.row_count);
         }
         let used = budget.usage();
         let recorded =

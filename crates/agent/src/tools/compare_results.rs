@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
-use domain::{ResultId, step::ToolCall};
+use domain::{ResultId, run::RunReason, step::ToolCall};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{Desk, Outcome, Told, Trouble, arguments, run_sql::describe};
 use crate::{
     comparison::{self, Comparison, Problem},
+    failure::Failure,
     journal::{KnownResult, NewResult},
 };
 
@@ -49,9 +50,14 @@ pub(super) async fn call(desk: &Desk<'_>, call: &ToolCall) -> Result<Outcome, Tr
     // Not by handle: an earlier thread has an r1 of its own.
     let before = desk.journal.table(&older).await?;
     let after = desk.journal.table(&newer).await?;
-    let Comparison { table, counts } =
-        comparison::compare(&before, &after, &key, &columns, desk.query_limits.rows)
-            .map_err(|problem| told(&problem))?;
+    let (limits, by) = (desk.query_limits, key.clone());
+    // Results of the largest size take a while, in which other turns go on.
+    let compared = tokio::task::spawn_blocking(move || {
+        comparison::compare(&before, &after, &by, &columns, limits).map_err(|problem| told(&problem))
+    });
+    let Comparison { table, counts } = compared
+        .await
+        .map_err(|_| Failure::new(RunReason::Internal, "The comparison of two results broke off."))??;
     let stored = if let Some(stored) = desk.journal.result_of_call(&call.id).await? {
         stored
     } else {
@@ -128,6 +134,10 @@ fn told(problem: &Problem) -> Told {
         Problem::TooManyRows { .. } => {
             ("too_many_rows", "Aggregate both results before comparing.".to_owned())
         }
+        Problem::TooLarge { .. } => (
+            "too_large",
+            "Name fewer `columns` to compare, or aggregate both results before comparing.".to_owned(),
+        ),
     };
     Told::new(code, problem.to_string(), hint)
 }

@@ -321,6 +321,26 @@ async fn later_runs_see_earlier_threads_and_answers_are_found_by_their_words() {
 }
 
 #[tokio::test]
+async fn a_test_run_is_no_earlier_run() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|_| ()).await;
+    for (headline, test_to) in [("A run", None), ("A test", Some(world.user))] {
+        store.task_run(&world.scope, task.id, test_to).await.expect("a run");
+        let run = world.claim_one().await;
+        let answer = Answer { headline: headline.into(), ..Answer::default() };
+        store.run_succeed(&run.scope, &run.lease, &answer, &Usage::default()).await.expect("an end");
+        world.step(TimeDelta::days(1));
+    }
+    store.task_run(&world.scope, task.id, None).await.expect("a run");
+    let run = world.claim_one().await;
+    let earlier =
+        store.task_previous_threads(&world.scope, task.id, run.thread_id, 5, 20).await.expect("threads");
+    let headlines: Vec<_> = earlier.iter().map(|thread| thread.answer.headline.as_str()).collect();
+    assert_eq!(headlines, ["A run"]);
+}
+
+#[tokio::test]
 async fn a_thread_is_its_creators_and_the_recipients_who_may_see_its_data() {
     let world = World::new().await;
     let store = world.store();

@@ -6,8 +6,11 @@ import type { SlackAccount } from "@/api/types";
 export const slackQuery = queryOptions({
   queryKey: ["slack"],
   queryFn: () => unwrap(client.GET("/api/v1/slack")),
-  // The channels of a new team are listed a moment after it is connected.
-  refetchInterval: ({ state: { data } }) => (data?.connected && data.team?.channelsListedAt === null ? 2_000 : false),
+  // The channels of a new team are listed a moment after it is connected; where Slack refuses to list them, much later.
+  refetchInterval: ({ state: { data, dataUpdateCount } }) => {
+    if (!data?.connected || data.team?.channelsListedAt !== null) return false;
+    return dataUpdateCount < 30 ? 2_000 : 60_000;
+  },
 });
 
 export const slackAccountQuery = queryOptions({

@@ -30,28 +30,27 @@ interface ButtonProps extends Omit<ComponentProps<"button">, "disabled"> {
 export function Button({ look, className = "", disabledReason, busy = false, onClick, type, ...rest }: ButtonProps) {
   const reasonId = useId();
   const isOff = busy || disabledReason !== undefined;
-  const button = (
-    <button
-      {...rest}
-      type={type ?? "button"}
-      aria-disabled={isOff || undefined}
-      aria-busy={busy || undefined}
-      aria-describedby={disabledReason === undefined ? rest["aria-describedby"] : reasonId}
-      data-tip={disabledReason}
-      className={buttonClass(look, className)}
-      onClick={(event) => {
-        if (isOff) event.preventDefault();
-        else onClick?.(event);
-      }}
-    />
-  );
-  if (disabledReason === undefined) return button;
+  // One shape with a reason and without, so that the button stays the same element, and focused, when a reason comes.
   return (
     <>
-      {button}
-      <span id={reasonId} className="sr-only">
-        {disabledReason}
-      </span>
+      <button
+        {...rest}
+        type={type ?? "button"}
+        aria-disabled={isOff || undefined}
+        aria-busy={busy || undefined}
+        aria-describedby={disabledReason === undefined ? rest["aria-describedby"] : reasonId}
+        data-tip={disabledReason}
+        className={buttonClass(look, className)}
+        onClick={(event) => {
+          if (isOff) event.preventDefault();
+          else onClick?.(event);
+        }}
+      />
+      {disabledReason === undefined ? null : (
+        <span id={reasonId} className="sr-only">
+          {disabledReason}
+        </span>
+      )}
     </>
   );
 }

@@ -49,7 +49,7 @@ export function AnswerView({ turn, answer, data, ask, openFigure, onFigure }: An
           <Markdown text={answer.body} {...figureProps} />
         </Suspense>
       ) : null}
-      {answer.choices.length > 0 ? <Choices choices={answer.choices} ask={ask} /> : null}
+      {answer.choices.length > 0 ? <Choices choices={answer.choices} isMine={isMine} ask={ask} /> : null}
       {answer.charts.map(({ id, title, alt }) => {
         const chart = data.charts.find((one) => one.id === id);
         return (
