@@ -111,7 +111,7 @@ describe("a task that is sent on a condition, on fresh data", () => {
   it("is edited as it was saved, and set back to always", async () => {
     await page.goto("/tasks");
     await page.getByRole("link", { name: TITLE, exact: true }).click();
-    await page.getByRole("link", { name: "Edit" }).click();
+    await page.getByRole("link", { name: "Edit", exact: true }).click();
     const number = page.getByRole("textbox", { name: "Number" });
     await number.waitFor();
     expect(await number.inputValue()).toBe("1000000000");

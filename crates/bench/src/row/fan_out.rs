@@ -19,7 +19,7 @@ use notifier::{
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 use store::{ClaimedRun, NewChart, NewConnection, NewResult, NewUser, Scope, Store};
 
 use super::Bench;
@@ -44,7 +44,10 @@ struct Home {
     scope: Scope,
     creator: UserId,
     connection: ConnectionId,
-    readers: Vec<UserId>,
+    /// Whom a task tells, as it says so: all readers, and one of them. All of them are a group, for a task names at most a
+    /// hundred people.
+    all: Value,
+    one: Value,
 }
 
 pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
@@ -57,10 +60,10 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     let (mut to_many, mut of_many, mut size) = (Vec::new(), Vec::new(), 0);
     // The first round opens connections, prepares statements and lets the database learn how full its tables are.
     for round in 0..=bench.options.size.rounds {
-        home.ask(&home.readers, 1).await?;
+        home.ask(&home.all, 1).await?;
         settle(&mut connection).await?;
         let (per_second, bytes) = home.deliver(&sink, mails).await?;
-        home.ask(&home.readers[..1], mails).await?;
+        home.ask(&home.one, mails).await?;
         settle(&mut connection).await?;
         let (of_many_per_second, _) = home.deliver(&sink, mails).await?;
         if round > 0 {
@@ -113,17 +116,19 @@ impl Home {
             freshness: None,
         };
         let connection = store.connection_create(&scope, creator, &connection).await?.id;
-        Ok(Self { store, scope, creator, connection, readers: users })
+        let group = store.group_create(&scope, "Readers", &users).await?;
+        let (all, one) = (json!({ "groupIds": [group] }), json!({ "userIds": [users[0]] }));
+        Ok(Self { store, scope, creator, connection, all, one })
     }
 
-    /// Answers `runs` runs, each with a message to each of `readers`.
-    async fn ask(&self, readers: &[UserId], runs: u32) -> anyhow::Result<()> {
+    /// Answers `runs` runs, each with a message to each of those that a task so tells.
+    async fn ask(&self, notification: &Value, runs: u32) -> anyhow::Result<()> {
         let now = SystemClock.now();
         let mut spec: TaskSpec = serde_json::from_value(json!({
             "title": "Airlines with the most flights",
             "prompt": format!("Which airlines had the most flights? @[Flights](connection:{})", self.connection),
             "schedule": { "cadence": "daily", "windowStart": "09:00", "timezone": "UTC" },
-            "notification": { "userIds": readers },
+            "notification": notification,
             "expiresAt": now + TimeDelta::days(20),
         }))?;
         let schedule = spec.check(now, false)?;
@@ -226,7 +231,7 @@ impl Home {
         // Only those of new connections are counted.
         self.store.close().await;
         self.store = database.store(14, 6).await?;
-        self.ask(&self.readers, 1).await?;
+        self.ask(&self.all, 1).await?;
         statistics::cost_since(&mut connection).await?;
         self.deliver(sink, mails).await?;
         let cost = statistics::cost_since(&mut connection).await?;
