@@ -100,7 +100,7 @@ describe("credits and limits", () => {
     await dialog.getByText(/1 to 100\./).waitFor();
     await limit.fill("6");
     await dialog.getByRole("button", { name: "Save" }).click();
-    await dialog.waitFor({ state: "detached" });
+    // A message is a dialog, too: that this one closed shows in what lies behind it.
     await page.getByText("Saved.").waitFor();
     await page.reload();
     await page.getByRole("definition").filter({ hasText: /^6$/ }).waitFor();
