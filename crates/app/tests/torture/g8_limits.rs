@@ -6,8 +6,8 @@
 //! model's answer to the message is compared with the same deliveries while nothing else goes on.
 //!
 //! Switched off by hand, in the short form, both: the hold for `Retry-After` (`slack_post_end` told of none) and the channel's
-//! second of rest: 3 posts before `Retry-After` was over, in Slack's log when the run was broken off after six minutes on a very
-//! busy machine. No second message within a second was seen there: each took longer than that.
+//! second of rest: 3 posts before `Retry-After` was over, in Slack's log when the run was broken off after six minutes beside much
+//! other work. No second message within a second was seen there: each took longer than that.
 
 use std::{
     collections::HashMap,
