@@ -6,6 +6,7 @@ import { appRoute } from "@/routes/app";
 import { connectionRoute, connectionsRoute, newConnectionRoute } from "@/routes/connections";
 import { deliveryRoute } from "@/routes/deliveries";
 import { homeRoute } from "@/routes/home";
+import { modelRoute } from "@/routes/model";
 import { noticesRoute } from "@/routes/notices";
 import { outboxMailRoute, outboxRoute } from "@/routes/outbox";
 import { rootRoute } from "@/routes/root";
@@ -34,6 +35,7 @@ const routeTree = rootRoute.addChildren([
     noticesRoute,
     settingsRoute,
     webhooksRoute,
+    modelRoute,
     slackRoute,
   ]),
 ]);

@@ -1,5 +1,7 @@
 //! Settings: a documented default file, overlaid by a file, then by the environment, checked before anything opens.
 
+mod provider;
+
 use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -13,6 +15,8 @@ use figment::{
     providers::{Format, Toml},
 };
 use notifier::transport::smtp::Tls;
+pub(crate) use provider::{Breaker, Fallback};
+use provider::{WrittenBreaker, WrittenFallback};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -67,6 +71,14 @@ const VARIABLES: &[(&str, &str)] = &[
     ("OPENAI_API_KEY", "model.api_key"),
     ("OPENAI_API_KEY_FILE", "model.api_key_file"),
     ("TIDINGS_MODEL_PRICES", "model.prices"),
+    ("TIDINGS_MODEL_SILENCE_SECONDS", "model.silence_seconds"),
+    ("TIDINGS_MODEL_ADDRESSES", "model.allowed_addresses"),
+    ("TIDINGS_FALLBACK_BASE_URL", "model.fallback.base_url"),
+    ("TIDINGS_FALLBACK_NAME", "model.fallback.name"),
+    ("TIDINGS_FALLBACK_API_KEY", "model.fallback.api_key"),
+    ("TIDINGS_FALLBACK_API_KEY_FILE", "model.fallback.api_key_file"),
+    ("TIDINGS_BREAKER_FAILURES", "model.breaker.failures"),
+    ("TIDINGS_BREAKER_REST_SECONDS", "model.breaker.rest_seconds"),
     ("TIDINGS_TICK_MILLIS", "scheduler.tick_millis"),
     ("TIDINGS_SPREAD_MINUTES", "scheduler.spread_minutes"),
     ("TIDINGS_LEASE_SECONDS", "scheduler.lease_seconds"),
@@ -165,6 +177,13 @@ pub(crate) struct Slack {
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) provider: Provider,
+    /// `None`: nobody stands in.
+    pub(crate) fallback: Option<Fallback>,
+    pub(crate) breaker: Breaker,
+    /// How long a provider may be silent before its reply counts as lost.
+    pub(crate) silence: Duration,
+    /// Where workspaces' own models may be besides the open internet.
+    pub(crate) allowed_addresses: Vec<IpAddr>,
     pub(crate) prices: Vec<ModelPrice>,
 }
 
@@ -303,6 +322,10 @@ struct WrittenModel {
     api_key: String,
     api_key_file: String,
     prices: Vec<ModelPrice>,
+    silence_seconds: u64,
+    allowed_addresses: String,
+    fallback: WrittenFallback,
+    breaker: WrittenBreaker,
 }
 
 #[derive(Deserialize)]
@@ -421,12 +444,8 @@ impl Written {
                 "DATABASE_URL must start with postgres:// or postgresql://"
             );
         }
-        let allowed_addresses = self.webhooks.allowed_addresses.split(',').map(str::trim);
-        let allowed_addresses = allowed_addresses
-            .filter(|address| !address.is_empty())
-            .map(|address| address.parse().with_context(|| format!("`{address}` is no IP address")))
-            .collect::<anyhow::Result<Vec<IpAddr>>>()
-            .context("TIDINGS_WEBHOOK_ADDRESSES")?;
+        let allowed_addresses =
+            provider::addresses("TIDINGS_WEBHOOK_ADDRESSES", &self.webhooks.allowed_addresses)?;
         let is_json = match self.log.format.as_str() {
             "text" => false,
             "json" => true,
@@ -588,7 +607,19 @@ impl WrittenModel {
             Provider::Builtin
         };
         check_prices(&self.prices)?;
-        Ok(Model { provider, prices: self.prices })
+        let fallback = self.fallback.check()?;
+        ensure!(
+            fallback.is_none() || matches!(provider, Provider::OpenAi { .. }),
+            "TIDINGS_FALLBACK_NAME: the built-in analyst is never down and needs no fallback"
+        );
+        Ok(Model {
+            provider,
+            fallback,
+            breaker: self.breaker.check()?,
+            silence: provider::silence(self.silence_seconds)?,
+            allowed_addresses: provider::addresses("TIDINGS_MODEL_ADDRESSES", &self.allowed_addresses)?,
+            prices: self.prices,
+        })
     }
 }
 
@@ -736,6 +767,25 @@ mod tests {
     }
 
     #[test]
+    fn a_fallback_is_whole_and_stands_behind_another_provider() {
+        let data = ("TIDINGS_DATA_DIR", "/data");
+        let first = [("OPENAI_API_KEY", "canary-one"), ("TIDINGS_MODEL_NAME", "some-model")];
+        let second = [("TIDINGS_FALLBACK_API_KEY", "canary-two"), ("TIDINGS_FALLBACK_NAME", "another")];
+        let config = load(&[data, first[0], first[1], second[0], second[1]]).expect("valid settings");
+        assert!(!format!("{config:?}").contains("canary"), "a secret shows when printed");
+        assert_eq!(config.model.fallback.map(|fallback| fallback.name), Some("another".to_owned()));
+        let alone = load(&[data, second[0], second[1]]).expect_err("a refusal");
+        assert!(format!("{alone:#}").contains("needs no fallback"), "{alone:#}");
+        assert!(load(&[data, first[0], first[1]]).expect("valid settings").model.fallback.is_none());
+        for (given, missing) in
+            [(second[0], "TIDINGS_FALLBACK_NAME"), (second[1], "TIDINGS_FALLBACK_BASE_URL")]
+        {
+            let error = load(&[data, first[0], first[1], given]).expect_err("a refusal");
+            assert!(format!("{error:#}").contains(missing), "{error:#}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_names_its_variable() {
         for (name, text) in [
             ("TIDINGS_LISTEN", "here"),
@@ -758,6 +808,10 @@ mod tests {
             ("TIDINGS_REQUEST_WAIT_MILLIS", "30001"),
             ("TIDINGS_DATABASE_WAIT_MILLIS", "99"),
             ("TIDINGS_DATABASE_MAX_CONNECTIONS", "7"),
+            ("TIDINGS_BREAKER_FAILURES", "0"),
+            ("TIDINGS_BREAKER_REST_SECONDS", "3601"),
+            ("TIDINGS_MODEL_SILENCE_SECONDS", "4"),
+            ("TIDINGS_MODEL_ADDRESSES", "10.0.0.1, intranet"),
             ("TIDINGS_MODEL_PRICES", "cheap"),
             ("TIDINGS_MODEL_PRICES", r#"[{ model = " ", in = 1, out = 1 }]"#),
             ("TIDINGS_MODEL_PRICES", r#"[{ model = "openai:", in = -1, out = 1 }]"#),

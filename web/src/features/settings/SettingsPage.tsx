@@ -41,6 +41,12 @@ function ForAdmins() {
           </Link>
           <p className="text-sm text-ink-3">Tell other systems of runs, deliveries and tasks.</p>
         </li>
+        <li className="border-b py-2">
+          <Link to="/admin/model" className="link font-medium">
+            Model
+          </Link>
+          <p className="text-sm text-ink-3">See who answers questions, or bring a model of your own.</p>
+        </li>
       </ul>
     </Section>
   );
