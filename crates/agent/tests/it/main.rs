@@ -9,6 +9,7 @@ mod fallback;
 mod freshness;
 mod lease;
 mod limits;
+mod llama;
 mod own_model;
 mod provider;
 mod resume;
