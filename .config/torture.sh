@@ -15,8 +15,20 @@ run() {
 }
 wants() { [ ${#filters[@]} -eq 0 ] || [[ " ${filters[*]} " == *" $1_ "* ]]; }
 
-if [ "${filters[*]}" != g16_ ]; then
-  TORTURE=$size run cargo test -p app --test torture -- --nocapture --test-threads=1 "${filters[@]}"
+# Rows of other crates: G14 and G16 beside what they are about, llama beside the client that it speaks with.
+of_stage=()
+for filter in "${filters[@]}"; do
+  case $filter in g14_ | g16_ | llama_) ;; *) of_stage+=("$filter") ;; esac
+done
+if [ ${#filters[@]} -eq 0 ] || [ ${#of_stage[@]} -gt 0 ]; then
+  TORTURE=$size run cargo test -p app --test torture -- --nocapture --test-threads=1 "${of_stage[@]}"
+fi
+if wants g14; then
+  run cargo test -p warehouse --test it -- --ignored --nocapture torture::
+fi
+if wants llama; then
+  run .config/fetch-llama.sh
+  run cargo test -p agent --test it -- --ignored --nocapture llama::
 fi
 # G16 is shown over several stores and agents in one process, beside the credits that it is about.
 if wants g16; then
@@ -29,5 +41,5 @@ if wants g16; then
   run cargo test -p agent --test it -- --nocapture credits::
 fi
 printf '\n'
-grep -E '^G[0-9]+ +(pass|FAIL) ' "$log"
+grep -E '^(G[0-9]+|llama) +(pass|FAIL) ' "$log"
 exit "$status"

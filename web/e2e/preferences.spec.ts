@@ -68,3 +68,21 @@ it("makes a webhook, shows its secret once, sends a test and says why it did not
   await page.getByRole("menuitem", { name: "Delete" }).click();
   await page.getByText("Pages the data team").first().waitFor({ state: "detached" });
 });
+
+it("says who answers, and asks a model that one may bring for a word", async () => {
+  await page.goto("/settings");
+  await page.getByRole("link", { name: "Model" }).click();
+  await page.getByRole("heading", { name: "Questions are answered by the server's model" }).waitFor();
+  await page.getByText("the built-in analyst").waitFor();
+  await page.getByRole("button", { name: "Ask it for one word" }).click();
+  await page.getByText("Name the model, as its provider does.").waitFor();
+  await page.getByLabel("Model", { exact: true }).fill("some-model");
+  await page.getByLabel("Address").fill("https://127.0.0.1:1/v1");
+  await page.getByLabel("Key").fill("sk-canary");
+  await page.getByRole("button", { name: "Ask it for one word" }).click();
+  await page.getByText("must be reached from the open internet", { exact: false }).waitFor();
+  await page.getByLabel("Address").fill("https://models.example.invalid/v1");
+  await page.getByRole("button", { name: "Ask it for one word" }).click();
+  await page.getByRole("alert").waitFor();
+  expect(await page.getByRole("alert").textContent()).not.toContain("sk-canary");
+});

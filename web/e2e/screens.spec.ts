@@ -34,6 +34,13 @@ async function openLatestThread(page: Page): Promise<void> {
 
 const SCREENS: Screen[] = [
   {
+    name: "model",
+    open: async (page) => {
+      await page.goto("/admin/model");
+      await page.getByRole("button", { name: "Ask it for one word" }).waitFor();
+    },
+  },
+  {
     name: "tasks",
     open: async (page) => {
       await page.goto("/tasks");

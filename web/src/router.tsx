@@ -7,6 +7,7 @@ import { connectionRoute, connectionsRoute, newConnectionRoute } from "@/routes/
 import { creditsRoute } from "@/routes/credits";
 import { deliveryRoute } from "@/routes/deliveries";
 import { homeRoute } from "@/routes/home";
+import { modelRoute } from "@/routes/model";
 import { noticesRoute } from "@/routes/notices";
 import { outboxMailRoute, outboxRoute } from "@/routes/outbox";
 import { rootRoute } from "@/routes/root";
@@ -36,6 +37,7 @@ const routeTree = rootRoute.addChildren([
     creditsRoute,
     settingsRoute,
     webhooksRoute,
+    modelRoute,
     slackRoute,
   ]),
 ]);

@@ -20,6 +20,7 @@ use crate::{
     limits::Limits,
     model::{ContextConnection, Model, TurnContext},
     price::Prices,
+    provider::Models,
     turn::{self, Ended, Runtime, Signals},
 };
 
@@ -192,7 +193,7 @@ impl Evaluation {
         let runtime = Runtime {
             warehouse: self.warehouse.clone(),
             charts: chart::Pool::new(1),
-            model: Arc::clone(&self.model),
+            models: Models::of(Arc::clone(&self.model)),
             limits: self.limits,
             prices: Prices::default(),
         };

@@ -1,5 +1,7 @@
 //! Why a turn ended without an answer.
 
+use std::time::Duration;
+
 use domain::run::RunReason;
 
 /// Why a turn ended without an answer, as whoever runs it chooses by it.
@@ -12,6 +14,8 @@ pub(crate) enum Failure {
         reason: RunReason,
         /// The sentence for it, fit for the one who asked.
         message: String,
+        /// When trying again may help, where somebody said so.
+        retry_after: Option<Duration>,
     },
     /// Someone stopped it.
     #[error("the run was stopped: {}", .0.as_str())]
@@ -29,7 +33,7 @@ pub(crate) enum Failure {
 
 impl Failure {
     pub(crate) fn new(reason: RunReason, message: impl Into<String>) -> Self {
-        Self::Failed { reason, message: message.into() }
+        Self::Failed { reason, message: message.into(), retry_after: None }
     }
 }
 

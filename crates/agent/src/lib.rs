@@ -20,6 +20,7 @@ pub mod model;
 pub mod openai;
 pub mod price;
 mod prompt;
+pub mod provider;
 #[cfg(any(test, feature = "test-support"))]
 pub mod scripted;
 mod tools;

@@ -161,11 +161,14 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use domain::step::ModelProvider;
+
     use super::*;
 
     fn model(tokens_in: u64) -> StepBody {
         StepBody::Model {
             model: "m".into(),
+            provider: ModelProvider::Server,
             text: String::new(),
             tool_calls: vec![],
             tokens_in,

@@ -140,10 +140,27 @@ pub enum ModelError {
         /// When the provider says to come back.
         retry_after: Option<Duration>,
     },
-    /// The same request will fail again: a bad key, an unknown model, a conversation too long.
+    /// This conversation will be refused again: it is too long, or its content is not wanted.
     #[error("the model's provider refused: {message}")]
     Refused {
         /// What it said, without secrets.
         message: String,
     },
+    /// It lets us in no more: a wrong key, an account without money, an unknown model. Another provider may.
+    #[error("the model's provider refused: {message}")]
+    Denied {
+        /// What it said, without secrets.
+        message: String,
+    },
+}
+
+impl ModelError {
+    /// What happened or what the provider said, without secrets.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Unavailable { message, .. } | Self::Refused { message } | Self::Denied { message } => {
+                message
+            }
+        }
+    }
 }

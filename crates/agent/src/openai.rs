@@ -15,17 +15,17 @@ use std::{
 use async_openai::{Client, config::OpenAIConfig, error::OpenAIError, middleware::HttpRequestFactory};
 use async_trait::async_trait;
 use chrono::DateTime;
-use net::Lanes;
+use net::{GuardedClient, Lanes};
 use reqwest::{StatusCode, header::HeaderMap};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::sync::mpsc;
 
 use crate::model::{Model, ModelError, ModelReply, ModelRequest};
 
 /// OpenAI's own address.
 pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
 
-/// Where a model is, and how patient to be with it.
+/// Where a model is.
 #[derive(Clone, Debug)]
 pub struct OpenAiOptions {
     /// Up to and without `/chat/completions`: `https://api.openai.com/v1`.
@@ -34,58 +34,88 @@ pub struct OpenAiOptions {
     pub model: String,
     /// The key, where the server wants one.
     pub api_key: SecretString,
-    /// How often a request is sent at most.
-    pub attempts: u32,
-    /// The wait before the second attempt; it doubles with each, unless the server names a time.
-    pub first_wait: Duration,
-    /// The longest wait that a server may ask for here. A longer one is passed on to whoever can try again later.
-    pub longest_wait: Duration,
-    /// How long nothing may come in before the reply counts as lost.
+    /// How long nothing may come in, be it before the first token, before the reply counts as lost.
     pub idle_timeout: Duration,
 }
 
 impl OpenAiOptions {
-    /// Four attempts, waits of 1, 2 and 4 seconds unless told otherwise, at most a minute; two minutes of silence.
+    /// Two minutes of silence are borne.
     pub fn new(base_url: impl Into<String>, model: impl Into<String>, api_key: SecretString) -> Self {
         Self {
             base_url: base_url.into().trim_end_matches('/').to_owned(),
             model: model.into(),
             api_key,
-            attempts: 4,
-            first_wait: Duration::from_secs(1),
-            longest_wait: Duration::from_mins(1),
             idle_timeout: Duration::from_mins(2),
         }
     }
 }
 
-/// A model behind Chat Completions.
+/// A model behind Chat Completions. A reply is asked for once: whoever needs it asks again ([`crate::provider`]).
 pub struct OpenAi {
     options: OpenAiOptions,
     client: Client<OpenAIConfig>,
 }
 
+/// Who sends a request: it depends on who chose the address.
+#[derive(Clone)]
+enum Sender {
+    /// The operator chose it.
+    Lanes(Arc<Lanes>),
+    /// A user chose it.
+    Guarded(GuardedClient),
+}
+
+impl Sender {
+    async fn send(&self, mut request: reqwest::Request) -> Result<reqwest::Response, OpenAIError> {
+        match self {
+            Self::Lanes(lanes) => lanes.send(request).await.map_err(OpenAIError::Reqwest),
+            Self::Guarded(http) => {
+                // A body that could be sent again is kept until the reply begins, which may be minutes. As a stream, whose
+                // length is known, it goes as it is written.
+                if let Some(body) = request.body_mut().take() {
+                    *request.body_mut() = Some(reqwest::Body::wrap(body));
+                }
+                http.send(request).await.map_err(|error| match error {
+                    net::Error::Failed(error) => OpenAIError::Reqwest(error),
+                    refused @ net::Error::Refused { .. } => OpenAIError::InvalidArgument(refused.to_string()),
+                })
+            }
+        }
+    }
+}
+
 impl OpenAi {
-    /// A client. Nothing is sent yet.
+    /// A client of an address that the operator chose. Nothing is sent yet.
     pub fn new(options: OpenAiOptions) -> Self {
         Self::over(Lanes::new(), options)
     }
 
-    /// A client that sends its requests over `lanes`.
+    /// A client that sends its requests over `lanes`, to an address that the operator chose.
     pub fn over(lanes: Lanes, options: OpenAiOptions) -> Self {
         let http = lanes.client();
-        let lanes = Arc::new(lanes);
+        Self::sent_by(options, http, Sender::Lanes(Arc::new(lanes)))
+    }
+
+    /// A client of an address that a user chose: `http` decides whether it may be connected to.
+    pub fn guarded(options: OpenAiOptions, http: GuardedClient) -> Self {
+        Self::sent_by(options, net::vendor_client(), Sender::Guarded(http))
+    }
+
+    /// `builder` only builds requests.
+    fn sent_by(options: OpenAiOptions, builder: reqwest::Client, sender: Sender) -> Self {
         let config = OpenAIConfig::new()
             .with_api_base(&options.base_url)
             .with_api_key(options.api_key.expose_secret());
-        // The library would retry by itself and sleep for as long as a server likes; here the wait is bounded.
-        let send_once =
-            tower::service_fn(move |request: HttpRequestFactory| send_once(Arc::clone(&lanes), request));
-        let client = Client::build(http, config).with_http_service(send_once);
+        // The library would retry by itself and sleep for as long as a server likes; whoever asks here counts and waits.
+        let send_once = tower::service_fn(move |request: HttpRequestFactory| {
+            let sender = sender.clone();
+            async move { send_once(&sender, request).await }
+        });
+        let client = Client::build(builder, config).with_http_service(send_once);
         Self { options, client }
     }
 
-    async fn attempt(
+    async fn ask(
         &self,
         request: &ModelRequest,
         deltas: &mpsc::Sender<String>,
@@ -112,7 +142,7 @@ impl OpenAi {
             OpenAIError::ApiError(error) => ModelError::Refused {
                 message: shown(&format!("{}: {}", error.status_code, error.api_error.message)),
             },
-            OpenAIError::Reqwest(error) => unavailable(shown(&error.without_url().to_string())),
+            OpenAIError::Reqwest(error) => unavailable(shown(&with_cause(&error.without_url()))),
             OpenAIError::StreamError(_) => unavailable("the stream was cut".to_owned()),
             OpenAIError::JSONDeserialize(..) => {
                 unavailable("it sent what is no Chat Completions chunk".to_owned())
@@ -136,33 +166,9 @@ impl Model for OpenAi {
         request: &ModelRequest,
         deltas: &mpsc::Sender<String>,
     ) -> Result<ModelReply, ModelError> {
-        let mut wait = self.options.first_wait;
-        let mut attempt = 1;
-        loop {
-            let started = Instant::now();
-            let error = match self.attempt(request, deltas).await {
-                Ok(mut reply) => {
-                    request::estimate_tokens(&mut reply, request, &self.options);
-                    return Ok(reply);
-                }
-                Err(error) => error,
-            };
-            let ModelError::Unavailable { message, retry_after } = &error else { return Err(error) };
-            let pause = retry_after.unwrap_or(wait);
-            tracing::warn!(
-                model = self.options.model,
-                attempt,
-                message,
-                elapsed_ms = started.elapsed().as_millis(),
-                "the model's provider failed"
-            );
-            if attempt >= self.options.attempts || pause > self.options.longest_wait {
-                return Err(error);
-            }
-            tokio::time::sleep(pause).await;
-            wait *= 2;
-            attempt += 1;
-        }
+        let mut reply = self.ask(request, deltas).await?;
+        request::estimate_tokens(&mut reply, request, &self.options);
+        Ok(reply)
     }
 }
 
@@ -184,20 +190,31 @@ impl Rejection {
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT
             );
         // An account without money answers 429 too, for ever.
-        if is_passing && !self.message.contains("insufficient_quota") {
+        let is_broke = self.message.contains("insufficient_quota");
+        if is_passing && !is_broke {
             return ModelError::Unavailable { message, retry_after: self.retry_after };
+        }
+        let is_denied = matches!(
+            self.status,
+            StatusCode::UNAUTHORIZED
+                | StatusCode::PAYMENT_REQUIRED
+                | StatusCode::FORBIDDEN
+                | StatusCode::NOT_FOUND
+        );
+        if is_broke || is_denied {
+            return ModelError::Denied { message };
         }
         ModelError::Refused { message }
     }
 }
 
-async fn send_once(lanes: Arc<Lanes>, request: HttpRequestFactory) -> Result<reqwest::Response, OpenAIError> {
+async fn send_once(sender: &Sender, request: HttpRequestFactory) -> Result<reqwest::Response, OpenAIError> {
     const READ_MAX: usize = 4_096;
     let built = request.build().await?;
     // It holds the body a second time.
     drop(request);
     // Nothing below sends it again: who does is whoever counts the attempts.
-    let response = lanes.send(built).await.map_err(OpenAIError::Reqwest)?;
+    let response = sender.send(built).await?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -235,6 +252,16 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
     let at = SystemTime::from(DateTime::parse_from_rfc2822(text).ok()?);
     Some(at.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+/// A failure, and what it comes from: "error sending request" alone helps nobody.
+fn with_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let (said, cause) = (error.to_string(), cause.to_string());
+    if said == cause { said } else { format!("{said}: {cause}") }
 }
 
 /// A provider's words, short and without the key.
@@ -286,6 +313,8 @@ mod tests {
         assert!(matches!(passing, ModelError::Unavailable { .. }));
         let lasting =
             rejection(StatusCode::TOO_MANY_REQUESTS, "pay (insufficient_quota)").into_model_error(&plain);
-        assert!(matches!(lasting, ModelError::Refused { .. }));
+        assert!(matches!(lasting, ModelError::Denied { .. }));
+        let too_long = rejection(StatusCode::BAD_REQUEST, "too many tokens").into_model_error(&plain);
+        assert!(matches!(too_long, ModelError::Refused { .. }));
     }
 }

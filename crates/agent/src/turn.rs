@@ -3,12 +3,12 @@
 //! What happens next is decided from the recorded steps alone. A turn that is taken up again on another worker therefore
 //! goes on where the last recorded step ended: no finished model call or query is repeated.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use domain::{
     answer::{Answer, ShownResult},
     run::{RunReason, Usage},
-    step::{StepBody, ToolCall},
+    step::{ModelProvider, StepBody, ToolCall},
 };
 use fail::fail_point;
 use serde_json::{Value, json};
@@ -22,9 +22,10 @@ use crate::{
     figures::{self, Draft},
     journal::{FinishedStep, Journal, KnownChart, KnownResult, Opening},
     limits::{Budget, Limit, Limits, Standing},
-    model::{Model, ModelError, ModelReply, ModelRequest},
+    model::{ModelError, ModelReply, ModelRequest},
     price::Prices,
     prompt,
+    provider::{self, Chain, Models, Replied},
     tools::{self, ANSWER, Desk, Outcome, Repair, Tables, Told, Trouble},
 };
 
@@ -40,7 +41,7 @@ const SHOWN_EVERY: Duration = Duration::from_millis(100);
 pub(crate) struct Runtime {
     pub(crate) warehouse: Warehouse,
     pub(crate) charts: chart::Pool,
-    pub(crate) model: Arc<dyn Model>,
+    pub(crate) models: Models,
     pub(crate) limits: Limits,
     pub(crate) prices: Prices,
 }
@@ -85,6 +86,9 @@ struct Turn<'a> {
     runtime: &'a Runtime,
     signals: &'a Signals,
     opening: Opening,
+    /// Whom this turn asks.
+    chain: Chain,
+    /// Who replied last; before the first reply, who is asked first.
     model_name: String,
     steps: Vec<FinishedStep>,
     results: Vec<KnownResult>,
@@ -121,12 +125,21 @@ impl<'a> Turn<'a> {
         for result in results.iter().filter(|result| result.turn_no == opening.turn_no) {
             budget.count_result(&result.sql, result.row_count);
         }
+        let chain = match &opening.own_model {
+            Some((workspace_id, own)) => runtime.models.own(*workspace_id, own),
+            None => runtime.models.server(),
+        };
+        let replied_last = steps.iter().rev().find_map(|step| match &step.body {
+            StepBody::Model { model, .. } => Some(model.clone()),
+            _ => None,
+        });
         Self {
             journal,
             runtime,
             signals,
             opening,
-            model_name: runtime.model.name(),
+            model_name: replied_last.unwrap_or_else(|| chain.name()),
+            chain,
             steps,
             results,
             charts,
@@ -277,7 +290,7 @@ impl<'a> Turn<'a> {
         let time_left = self.budget.time_left(self.since.elapsed());
         let (deltas, received) = mpsc::channel(64);
         let asked = async {
-            let reply = self.runtime.model.reply(&request, &deltas).await;
+            let reply = self.chain.reply(&request, time_left, &deltas).await;
             // Lets the showing end.
             drop(deltas);
             reply
@@ -301,7 +314,8 @@ impl<'a> Turn<'a> {
         Ok(None)
     }
 
-    fn model_step(&self, reply: ModelReply) -> StepBody {
+    fn model_step(&mut self, replied: Replied) -> StepBody {
+        let Replied { model, provider, reply } = replied;
         let ModelReply { mut text, mut tool_calls, tokens_in, tokens_out } = reply;
         if text.len() > TEXT_MAX {
             let cut = (0..=TEXT_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
@@ -322,8 +336,15 @@ impl<'a> Turn<'a> {
             }
             taken.insert(call.id.clone());
         }
-        let credits = self.runtime.prices.credits(&self.model_name, tokens_in, tokens_out).as_f64();
-        StepBody::Model { model: self.model_name.clone(), text, tool_calls, tokens_in, tokens_out, credits }
+        let credits = match provider {
+            ModelProvider::Server | ModelProvider::Fallback => {
+                self.runtime.prices.credits(&model, tokens_in, tokens_out).as_f64()
+            }
+            // The workspace pays its provider itself.
+            ModelProvider::Workspace => 0.0,
+        };
+        self.model_name.clone_from(&model);
+        StepBody::Model { model, provider, text, tool_calls, tokens_in, tokens_out, credits }
     }
 
     /// Runs a tool call and records its output. Answers the answer when this was one that was taken.
@@ -519,9 +540,22 @@ async fn show(journal: &Journal, mut received: mpsc::Receiver<String>) {
 }
 
 fn failure(error: ModelError) -> Failure {
-    let message = match error {
-        ModelError::Unavailable { message, .. } => format!("The model could not be reached: {message}"),
-        ModelError::Refused { message } => format!("The model's provider refused: {message}"),
-    };
-    Failure::new(RunReason::ModelUnavailable, message)
+    let reason = RunReason::ModelUnavailable;
+    match error {
+        ModelError::Unavailable { message, retry_after: None } => {
+            Failure::new(reason, format!("The model could not be reached: {message}"))
+        }
+        ModelError::Unavailable { message, retry_after: Some(wait) } => Failure::Failed {
+            reason,
+            message: format!(
+                "The model could not be reached: {}. It may be asked again in {}.",
+                message.trim_end_matches('.'),
+                provider::in_words(wait)
+            ),
+            retry_after: Some(wait),
+        },
+        ModelError::Refused { message } | ModelError::Denied { message } => {
+            Failure::new(reason, format!("The model's provider refused: {message}"))
+        }
+    }
 }

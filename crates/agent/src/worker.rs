@@ -12,7 +12,9 @@ use domain::{
 };
 use fail::fail_point;
 use futures::FutureExt as _;
-use store::{AfterFailure, ClaimedRun, DueClaim, Event, Events, Handed, RunAnswer, RunLease, Scope, Store};
+use store::{
+    AfterFailure, ClaimedRun, DueClaim, Event, Events, Handed, RunAnswer, RunFailure, RunLease, Scope, Store,
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, broadcast::error::RecvError, watch},
     task::JoinSet,
@@ -29,8 +31,8 @@ use crate::{
     gate::{Gate, Passage},
     journal::{DatabaseJournal, Journal, Opening},
     limits::Limits,
-    model::Model,
     price::Prices,
+    provider::Models,
     turn::{self, Ended, Runtime, Signals},
 };
 
@@ -49,7 +51,7 @@ pub struct AgentOptions {
     /// Draws charts.
     pub charts: chart::Pool,
     /// Who answers.
-    pub model: Arc<dyn Model>,
+    pub models: Models,
     /// What each turn may use.
     pub limits: Limits,
     /// What model tokens cost.
@@ -123,11 +125,11 @@ impl Hands {
 impl Agent {
     /// A worker. It does nothing before [`Agent::run`].
     pub fn new(options: AgentOptions) -> Self {
-        let AgentOptions { store, warehouse, charts, model, limits, prices, worker, concurrency } = options;
+        let AgentOptions { store, warehouse, charts, models, limits, prices, worker, concurrency } = options;
         Self {
             endings: Endings::new(store.clone()),
             store,
-            runtime: Runtime { warehouse, charts, model, limits, prices },
+            runtime: Runtime { warehouse, charts, models, limits, prices },
             worker: worker.into(),
             concurrency: concurrency.max(1),
         }
@@ -325,8 +327,13 @@ impl Agent {
                 executed
             } else {
                 tracing::error!("the turn panicked");
-                let reason = RunReason::Internal;
-                self.fail(&scope, &lease, reason, reason.sentence(), &Usage::default()).await
+                let failure = RunFailure {
+                    reason: RunReason::Internal,
+                    message: RunReason::Internal.sentence(),
+                    usage: &Usage::default(),
+                    retry_after: None,
+                };
+                self.fail(&scope, &lease, failure).await
             };
             match executed {
                 Ok(outcome) => {
@@ -392,7 +399,7 @@ impl Agent {
         let usage = database.unrecorded_usage().await?;
         metrics::counter!("tidings_model_tokens_total").increment(usage.tokens_in + usage.tokens_out);
         fail_point!("agent::run_ending");
-        let (reason, message) = match ended {
+        let (reason, message, retry_after) = match ended {
             Ok(ended) => match self.conclude(run, condition, ended, usage).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(store::Error::RunStopped(_)) => {
@@ -405,15 +412,16 @@ impl Agent {
                 self.store.run_stop(scope, lease, &usage).await?;
                 return Ok("stopped");
             }
-            Err(Failure::Failed { reason, message }) => (reason, message),
+            Err(Failure::Failed { reason, message, retry_after }) => (reason, message, retry_after),
             Err(Failure::Store(error)) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the turn could not be recorded");
-                (RunReason::Internal, RunReason::Internal.sentence().to_owned())
+                (RunReason::Internal, RunReason::Internal.sentence().to_owned(), None)
             }
             Err(Failure::LeaseLost | Failure::HandedBack) => return Err(store::Error::LeaseLost),
         };
         tracing::info!(reason = reason.as_str(), message, "the turn failed");
-        self.fail(scope, lease, reason, &message, &usage).await
+        let failure = RunFailure { reason, message: &message, usage: &usage, retry_after };
+        self.fail(scope, lease, failure).await
     }
 
     /// Reads what the turn starts from, and lets its run through where its task's data is fresh, or it need not be.
@@ -467,11 +475,9 @@ impl Agent {
         &self,
         scope: &Scope,
         lease: &RunLease,
-        reason: RunReason,
-        message: &str,
-        usage: &Usage,
+        failure: RunFailure<'_>,
     ) -> Result<&'static str, store::Error> {
-        match self.store.run_fail(scope, lease, reason, message, usage).await? {
+        match self.store.run_fail_until(scope, lease, failure).await? {
             AfterFailure::RetryAt(_) => Ok("to_be_retried"),
             AfterFailure::WaitsForCredits => Ok("waits_for_credits"),
             AfterFailure::Ended => Ok("failed"),

@@ -13,7 +13,9 @@ mod etag;
 mod extract;
 mod health;
 mod idempotency;
+mod model_probe;
 mod openapi;
+mod outbound;
 mod overload;
 mod page;
 pub mod password;
@@ -36,6 +38,7 @@ use axum::{
     routing::{get, post},
 };
 pub use error::{Code, Error, ErrorBody};
+pub use model_probe::{ModelProbe, ProposedModel, Said};
 pub use openapi::document_json;
 pub use overload::LoadLimits;
 pub use server::serve;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use warehouse::Warehouse;
 
 use crate::{
+    model_probe::{ModelProbe, NoProbe},
     overload::{Load, LoadLimits},
     password::Passwords,
     rate::RateLimits,
@@ -37,6 +38,10 @@ pub struct ApiOptions {
     pub has_outbox: bool,
     /// Who answers: `builtin`, or provider and model.
     pub model: String,
+    /// Who answers while that one is down.
+    pub fallback_model: Option<String>,
+    /// Addresses that workspaces' own models may be at besides public ones.
+    pub model_addresses: Vec<IpAddr>,
     /// Addresses that webhooks may lead to besides public ones.
     pub webhook_addresses: Vec<IpAddr>,
     /// Where uploads lie, each in a folder of its own: the warehouse's `uploads_folder`.
@@ -61,6 +66,8 @@ impl ApiOptions {
             runs_per_minute: 20,
             has_outbox: false,
             model: "builtin".to_owned(),
+            fallback_model: None,
+            model_addresses: Vec::new(),
             uploads_folder: uploads_folder.into(),
             upload_bytes: 512 << 20,
             webhook_addresses: Vec::new(),
@@ -84,6 +91,8 @@ pub struct ApiState {
     pub(crate) slack_members: Arc<slack::MemberCache>,
     pub(crate) load: Load,
     pub(crate) passwords: Passwords,
+    /// Tries out models that admins propose.
+    pub(crate) model_probe: Arc<dyn ModelProbe>,
     pub(crate) metrics: Option<PrometheusHandle>,
     /// Cancelled when the server stops: live events end, so that their connections can close.
     pub(crate) stopping: CancellationToken,
@@ -110,6 +119,7 @@ impl ApiState {
             options: Arc::new(options),
             clock,
             passwords: Passwords::new(),
+            model_probe: Arc::new(NoProbe),
             metrics: None,
             stopping: CancellationToken::new(),
             random: Arc::new(Mutex::new(random)),
@@ -120,6 +130,13 @@ impl ApiState {
     #[must_use]
     pub fn with_metrics(mut self, metrics: PrometheusHandle) -> Self {
         self.metrics = Some(metrics);
+        self
+    }
+
+    /// Tries out models through this.
+    #[must_use]
+    pub fn with_model_probe(mut self, probe: Arc<dyn ModelProbe>) -> Self {
+        self.model_probe = probe;
         self
     }
 

@@ -23,7 +23,7 @@ use crate::{
     demo,
     environment::Environment,
     telemetry,
-    wiring::{self, Own},
+    wiring::{self, Own, Probe},
 };
 
 const SIGN_IN_LINK_LIFETIME: TimeDelta = TimeDelta::hours(24);
@@ -188,12 +188,15 @@ fn api_state(
     options.has_outbox = config.mail.smtp_url.is_none();
     options.webhook_addresses.clone_from(&config.webhooks.allowed_addresses);
     options.model = wiring::model(config)?.name();
+    options.fallback_model = wiring::fallback(config)?.map(|model| model.name());
+    options.model_addresses.clone_from(&config.model.allowed_addresses);
     options.slack = config.slack.as_ref().zip(wiring::slack(config)).map(|(app, (client, credentials))| {
         SlackOptions { client, app: credentials, signing_secret: app.signing_secret.clone() }
     });
     #[expect(clippy::disallowed_methods, reason = "where the randomness of sessions and tokens comes from")]
     let random = StdRng::from_rng(&mut rand::rng());
-    Ok(ApiState::new(store.clone(), warehouse, events, Arc::new(SystemClock), random, options))
+    Ok(ApiState::new(store.clone(), warehouse, events, Arc::new(SystemClock), random, options)
+        .with_model_probe(Arc::new(Probe::new(config))))
 }
 
 /// Prints where Tidings is, and a link that signs the demo user in once: on the first start, to the first answer.

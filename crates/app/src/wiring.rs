@@ -1,14 +1,16 @@
 //! The roles' parts, made from the settings.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{net::IpAddr, path::PathBuf, pin::Pin, sync::Arc};
 
 use agent::{
     Agent, AgentOptions, Analyst, Limits,
     model::Model,
     openai::{OPENAI_BASE_URL, OpenAi, OpenAiOptions},
     price::{Price, Prices},
+    provider::{self, BreakerOptions, Models, ModelsOptions},
 };
 use anyhow::Context as _;
+use api::{ModelProbe, ProposedModel, Said};
 use net::{GuardedClient, Lanes};
 use notifier::{
     Notifier, NotifierOptions,
@@ -24,7 +26,7 @@ use store::{Events, Store};
 use warehouse::{ForbiddenDatabase, Warehouse, WarehouseOptions, WorkerCommand};
 
 use crate::{
-    config::{Config, Mail, ModelPrice, Provider},
+    config::{Breaker, Config, Fallback, Mail, ModelPrice, Provider},
     environment::Environment,
 };
 
@@ -60,22 +62,70 @@ pub(crate) fn warehouse(config: &Config, folders: Vec<PathBuf>, own: &Own) -> an
     Ok(Warehouse::new(options))
 }
 
-/// Who answers.
+/// Who answers first.
 pub(crate) fn model(config: &Config) -> anyhow::Result<Arc<dyn Model>> {
-    Ok(match &config.model.provider {
-        Provider::Builtin => Arc::new(Analyst),
-        Provider::OpenAi { base_url, name, authority_file, api_key } => {
-            let base_url = base_url.as_deref().unwrap_or(OPENAI_BASE_URL);
-            let api_key = api_key.clone().unwrap_or_else(|| SecretString::from(String::new()));
-            let authority = authority_file.as_ref().map(|file| {
-                std::fs::read(file)
-                    .with_context(|| format!("TIDINGS_MODEL_AUTHORITY_FILE: cannot read {}", file.display()))
-            });
-            let lanes =
-                Lanes::trusting(authority.transpose()?.as_deref()).context("TIDINGS_MODEL_AUTHORITY_FILE")?;
-            Arc::new(OpenAi::over(lanes, OpenAiOptions::new(base_url, name, api_key)))
+    match &config.model.provider {
+        Provider::Builtin => Ok(Arc::new(Analyst)),
+        Provider::OpenAi { base_url, name, api_key } => {
+            open_ai(config, base_url.as_deref(), name, api_key.as_ref())
         }
-    })
+    }
+}
+
+/// Who answers while that one is down.
+pub(crate) fn fallback(config: &Config) -> anyhow::Result<Option<Arc<dyn Model>>> {
+    let Some(Fallback { base_url, name, api_key }) = &config.model.fallback else { return Ok(None) };
+    Ok(Some(open_ai(config, base_url.as_deref(), name, api_key.as_ref())?))
+}
+
+fn open_ai(
+    config: &Config,
+    base_url: Option<&str>,
+    name: &str,
+    api_key: Option<&SecretString>,
+) -> anyhow::Result<Arc<dyn Model>> {
+    let api_key = api_key.cloned().unwrap_or_else(|| SecretString::from(String::new()));
+    let mut options = OpenAiOptions::new(base_url.unwrap_or(OPENAI_BASE_URL), name, api_key);
+    options.idle_timeout = config.model.silence;
+    let authority = config.model.authority_file.as_ref().map(|file| {
+        std::fs::read(file)
+            .with_context(|| format!("TIDINGS_MODEL_AUTHORITY_FILE: cannot read {}", file.display()))
+    });
+    let lanes = Lanes::trusting(authority.transpose()?.as_deref()).context("TIDINGS_MODEL_AUTHORITY_FILE")?;
+    Ok(Arc::new(OpenAi::over(lanes, options)))
+}
+
+/// Everybody who may be asked.
+fn models(config: &Config) -> anyhow::Result<Models> {
+    let mut options = ModelsOptions::new(model(config)?);
+    options.fallback = fallback(config)?;
+    let Breaker { failures, rest } = config.model.breaker;
+    options.breaker = BreakerOptions { failures, rest };
+    options.silence = config.model.silence;
+    options.allowed_addresses.clone_from(&config.model.allowed_addresses);
+    Ok(Models::new(options))
+}
+
+/// Tries out models that admins propose, by the client that answers questions.
+pub(crate) struct Probe {
+    allowed_addresses: Vec<IpAddr>,
+}
+
+impl Probe {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self { allowed_addresses: config.model.allowed_addresses.clone() }
+    }
+}
+
+impl ModelProbe for Probe {
+    fn ask(&self, model: ProposedModel) -> Pin<Box<dyn Future<Output = Said> + Send + '_>> {
+        Box::pin(async move {
+            let ProposedModel { base_url, name, api_key } = model;
+            let allowed = self.allowed_addresses.clone();
+            let said = provider::ask_for_a_word(allowed, base_url.as_deref(), &name, api_key).await;
+            said.map_err(|error| error.message().to_owned())
+        })
+    }
 }
 
 /// What tokens cost.
@@ -90,7 +140,7 @@ pub(crate) fn agent(config: &Config, store: &Store, warehouse: &Warehouse) -> an
         store: store.clone(),
         warehouse: warehouse.clone(),
         charts: chart::Pool::new(CHARTS_AT_ONCE),
-        model: model(config)?,
+        models: models(config)?,
         limits: Limits::default(),
         prices: prices(config),
         worker: format!("agent-{}", std::process::id()),

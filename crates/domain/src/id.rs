@@ -64,6 +64,8 @@ macro_rules! id {
 id! {
     /// A tenant.
     WorkspaceId,
+    /// A workspace's own model provider, as it was saved once: each change makes a new one.
+    WorkspaceModelId,
     /// A person. The same person may be a member of several workspaces.
     UserId,
     /// A named set of members.

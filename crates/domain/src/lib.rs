@@ -30,6 +30,6 @@ pub use credits::Credits;
 pub use id::{
     ChartId, ConnectionId, CreditEntryId, DeliveryId, DestinationId, GroupId, NoticeId, ResultId, RunId,
     SessionId, SlackInstallationId, TaskId, ThreadId, TokenId, UserId, WebhookEndpointId, WebhookMessageId,
-    WebhookSecretId, WorkspaceId,
+    WebhookSecretId, WorkspaceId, WorkspaceModelId,
 };
 pub use invalid::{Invalid, Issue};

@@ -3,6 +3,22 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::words;
+
+words! {
+    /// Which of the model providers that are set up gave a reply.
+    #[derive(Default)]
+    ModelProvider("model provider") {
+        /// The one that the server's operator set up, or the built-in analyst.
+        #[default]
+        Server = "server",
+        /// The one that the operator set up for when the first is down.
+        Fallback = "fallback",
+        /// The workspace's own.
+        Workspace = "workspace",
+    }
+}
+
 /// One call of a tool that a model asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -27,6 +43,9 @@ pub enum StepBody {
     Model {
         /// Provider and model, such as `builtin` or `openai:gpt-5`.
         model: String,
+        /// Whose provider that was. Absent in steps from before there were several: the server's.
+        #[serde(default)]
+        provider: ModelProvider,
         /// What it said beside its calls.
         text: String,
         /// The tools it called, to be run in this order.
@@ -35,7 +54,7 @@ pub enum StepBody {
         tokens_in: u64,
         /// Tokens received.
         tokens_out: u64,
-        /// Credits charged.
+        /// Credits charged. None for a reply of the workspace's own provider.
         credits: f64,
     },
     /// A tool's result.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use reqwest::{
-    Client, Request, Response, Url,
+    Client, ClientBuilder, Request, Response, Url,
     dns::{Addrs, Name, Resolve, Resolving},
 };
 
@@ -54,10 +54,19 @@ impl GuardedClient {
 
     /// A guarded client that also connects to these addresses, whatever they are: those that the operator named.
     pub fn allowing(allowed: Vec<IpAddr>) -> Self {
+        Self::built(allowed, builder().timeout(REQUEST_TIMEOUT))
+    }
+
+    /// As [`GuardedClient::allowing`], for replies that stream for minutes: there is no limit on the whole request, and
+    /// whoever uses it sets one.
+    pub fn streaming(allowed: Vec<IpAddr>) -> Self {
+        Self::built(allowed, builder())
+    }
+
+    fn built(allowed: Vec<IpAddr>, builder: ClientBuilder) -> Self {
         let allowed: Arc<[IpAddr]> = allowed.into();
-        let client = builder()
+        let client = builder
             .no_proxy()
-            .timeout(REQUEST_TIMEOUT)
             .dns_resolver(Arc::new(PublicOnly { allowed: Arc::clone(&allowed) }))
             .build()
             .expect("a client without special options can be built");

@@ -224,10 +224,12 @@ pub(crate) async fn debit(tx: &mut Tx, run_id: RunId, amount: Credits, model: &s
     Ok(())
 }
 
-/// Whether a limited workspace has nothing left.
+/// Whether a limited workspace has nothing left, and needs some: one that brings its own model provider pays that instead.
 pub(crate) async fn is_used_up(tx: &mut Tx, workspace_id: Uuid) -> Result<bool> {
     let is_used_up = sqlx::query_scalar!(
-        r#"SELECT coalesce(sum(amount_micro) <= 0, false) AS "is_used_up!" FROM credit_balance WHERE workspace_id = $1"#,
+        r#"SELECT coalesce(sum(amount_micro) <= 0, false)
+               AND NOT EXISTS (SELECT FROM workspace_model WHERE workspace_id = $1) AS "is_used_up!"
+           FROM credit_balance WHERE workspace_id = $1"#,
         workspace_id
     );
     Ok(is_used_up.fetch_one(tx.db()).await?)

@@ -27,10 +27,11 @@ pub(crate) async fn withhold(tx: &mut Tx, workspace_ids: Vec<Uuid>) -> Result<Ve
     Ok(spending)
 }
 
-/// Which of these workspaces have no credits left.
+/// Which of these workspaces have no credits left, and no model provider of their own that needs none.
 pub(crate) async fn used_up(tx: &mut Tx, workspace_ids: &[Uuid]) -> Result<Vec<Uuid>> {
     let used_up = sqlx::query_scalar!(
         "SELECT workspace_id FROM credit_balance WHERE workspace_id = ANY ($1)
+           AND NOT EXISTS (SELECT FROM workspace_model AS own WHERE own.workspace_id = credit_balance.workspace_id)
          GROUP BY workspace_id HAVING sum(amount_micro) <= 0",
         workspace_ids
     );

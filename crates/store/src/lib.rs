@@ -76,6 +76,7 @@ mod webhook;
 mod webhook_event;
 mod webhook_queue;
 mod workspace;
+mod workspace_model;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -113,7 +114,7 @@ pub use run::*;
 pub use run_check::{NewCheck, PastCheck, TaskTerms};
 use run_claim::ClaimMemory;
 pub use run_claim::ClaimedRun;
-pub use run_end::{AfterFailure, RunAnswer};
+pub use run_end::{AfterFailure, RunAnswer, RunFailure};
 pub use run_queue::*;
 pub use run_start::*;
 pub use run_wait::AfterHold;
@@ -149,6 +150,7 @@ pub use vault::Vault;
 pub use webhook::*;
 pub use webhook_queue::{ClaimedWebhook, WebhookAnswer, WebhookLease};
 pub use workspace::*;
+pub use workspace_model::*;
 
 /// How to reach the database, and what the store needs beside it.
 #[derive(Clone, Debug)]

@@ -1,6 +1,8 @@
 //! How runs end, are tried again, and are cancelled.
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     RunId, ThreadId,
     answer::Answer,
@@ -23,6 +25,9 @@ use crate::{
     webhook_event,
 };
 
+/// Longer than any window: who is to come back after that need not come back.
+const PUT_OFF_MAX: TimeDelta = TimeDelta::days(7);
+
 /// What became of a run that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterFailure {
@@ -32,6 +37,19 @@ pub enum AfterFailure {
     WaitsForCredits,
     /// It has ended.
     Ended,
+}
+
+/// How an attempt of a run failed.
+#[derive(Clone, Copy, Debug)]
+pub struct RunFailure<'a> {
+    /// The word for it.
+    pub reason: RunReason,
+    /// The sentence for it, without secrets.
+    pub message: &'a str,
+    /// What this attempt used.
+    pub usage: &'a Usage,
+    /// How long there is no use in trying again, where somebody said so: a model's provider by `Retry-After`.
+    pub retry_after: Option<Duration>,
 }
 
 /// The end of a run.
@@ -159,6 +177,21 @@ impl Store {
         message: &str,
         usage: &Usage,
     ) -> Result<AfterFailure> {
+        self.run_fail_until(scope, lease, RunFailure { reason, message, usage, retry_after: None }).await
+    }
+
+    /// As [`Store::run_fail`], where it may be known from when on trying again can help: the run is put off until then, and ends
+    /// at once where that is after its window's close.
+    pub async fn run_fail_until(
+        &self,
+        scope: &Scope,
+        lease: &RunLease,
+        failure: RunFailure<'_>,
+    ) -> Result<AfterFailure> {
+        let RunFailure { reason, message, usage, retry_after } = failure;
+        let put_off = retry_after.map_or(TimeDelta::zero(), |wait| {
+            TimeDelta::from_std(wait).map_or(PUT_OFF_MAX, |wait| wait.min(PUT_OFF_MAX))
+        });
         let mut tx = self.begin(scope).await?;
         match run_queue::hold(&mut tx, lease).await {
             // It was to stop anyway: it ends as that.
@@ -178,7 +211,8 @@ impl Store {
         )
         .fetch_one(tx.db())
         .await?;
-        let retries_until = run.deadline_at.filter(|deadline| reason.is_transient() && *deadline > tx.now);
+        let retries_until =
+            run.deadline_at.filter(|deadline| reason.is_transient() && *deadline > tx.now + put_off);
         let workspace_id = tx.workspace_id();
         if retries_until.is_none() {
             let mut end = RunEnd::without_answer(RunStatus::Failed, reason);
@@ -194,7 +228,7 @@ impl Store {
             (true, Some(close)) => close,
             // Credits came back in the meantime.
             _ if reason == RunReason::BlockedByCredits => tx.now,
-            _ => tx.now + retry_delay(run.attempt.unsigned_abs()),
+            _ => tx.now + retry_delay(run.attempt.unsigned_abs()).max(put_off),
         };
         sqlx::query!(
             "UPDATE run_queue SET lease_token = NULL, lease_until = NULL, worker = NULL, available_at = $3,

@@ -215,7 +215,8 @@ async fn insert(tx: &mut Tx, start: &Start, place: Option<Place>) -> Result<Made
                SELECT gen_random_uuid() AS token FROM workspace
                WHERE id = $1 AND $2::text IS NOT NULL
                  AND max_concurrent_runs > (SELECT count(*) FROM run_queue WHERE workspace_id = $1 AND lease_token IS NOT NULL)
-                 AND NOT coalesce((SELECT sum(amount_micro) <= 0 FROM credit_balance WHERE workspace_id = $1), false)
+                 AND (NOT coalesce((SELECT sum(amount_micro) <= 0 FROM credit_balance WHERE workspace_id = $1), false)
+                     OR EXISTS (SELECT FROM workspace_model WHERE workspace_id = $1))
            ), leased AS MATERIALIZED (
                SELECT (SELECT token FROM lease) AS token
            ), of_thread AS (

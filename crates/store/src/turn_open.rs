@@ -1,10 +1,11 @@
 //! What a worker needs to begin a turn, or to go on with one, read in one go: a person waits for it.
 
 use crate::{
-    ClaimedRun, Connection, Error, Result, Step, Store, StoredChart, StoredResult, TaskTerms, Turn, chart,
-    connection,
+    ClaimedRun, Connection, Error, Result, Step, Store, StoredChart, StoredResult, TaskTerms, Turn,
+    WorkspaceModel, chart, connection,
     error::{json, optional_word},
     result, step, thread,
+    vault::Sealed,
 };
 
 /// A turn and all that it goes on from, as of one moment.
@@ -14,6 +15,8 @@ pub struct TurnOpening {
     pub terms: TaskTerms,
     /// Whether there is something left to ask a model for.
     pub has_credits: bool,
+    /// The model provider that the workspace brings itself.
+    pub own_model: Option<WorkspaceModel>,
     /// Those that the run names, as far as they ever were, deleted ones included, with what its creator may do with each; where
     /// it names none, all that its creator may query.
     pub connections: Vec<Connection>,
@@ -34,10 +37,12 @@ impl Store {
         let (run_id, thread_id) = (run.lease.run_id, run.thread_id);
         let row = sqlx::query!(
             r#"SELECT queue.stop_reason, coalesce(thread.last_seq, 0) AS "last_seq!", task.condition AS "condition?", task.freshness AS "freshness?",
-                   coalesce((SELECT sum(amount_micro) <= 0 FROM credit_balance WHERE workspace_id = $1), false) AS "is_used_up!"
+                   coalesce((SELECT sum(amount_micro) <= 0 FROM credit_balance WHERE workspace_id = $1), false) AS "is_used_up!",
+                   own.id AS "own_id?", own.base_url, own.name AS "own_name?", own.secret, own.secret_key_id
                FROM run_queue AS queue
                LEFT JOIN thread ON thread.workspace_id = queue.workspace_id AND thread.id = $4
                LEFT JOIN task ON task.workspace_id = queue.workspace_id AND task.id = queue.task_id AND task.deleted_at IS NULL
+               LEFT JOIN workspace_model AS own ON own.workspace_id = queue.workspace_id
                WHERE queue.workspace_id = $1 AND queue.run_id = $2 AND queue.lease_token = $3
                FOR SHARE OF queue"#,
             tx.workspace_id(),
@@ -55,6 +60,14 @@ impl Store {
             condition: row.condition.map(|stored| json("task", "condition", run_id, stored)).transpose()?,
             freshness: row.freshness.map(|stored| json("task", "freshness", run_id, stored)).transpose()?,
         };
+        let own_model = match row.own_id.zip(row.own_name) {
+            Some((id, name)) => {
+                let sealed =
+                    row.secret.zip(row.secret_key_id).map(|(bytes, key_id)| Sealed { key_id, bytes });
+                Some(WorkspaceModel::open(&self.vault, &run.scope, id.into(), row.base_url, name, sealed)?)
+            }
+            None => None,
+        };
         let mut connections = Vec::new();
         if run.connection_ids.is_empty() {
             connections = connection::queryable(&mut tx, run.creator_id).await?;
@@ -64,7 +77,8 @@ impl Store {
         }
         let mut opening = TurnOpening {
             terms,
-            has_credits: !row.is_used_up,
+            has_credits: !row.is_used_up || own_model.is_some(),
+            own_model,
             connections,
             turns: vec![],
             steps: vec![],

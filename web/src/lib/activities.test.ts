@@ -2,12 +2,23 @@ import { describe, expect, it } from "vitest";
 
 import type { Step, ToolCall } from "@/api/types";
 
-import { activitiesOf } from "./activities";
+import { activitiesOf, providersOf } from "./activities";
 
 const AT = "2026-11-21T09:00:00Z";
 
 function model(seq: number, text: string, ...toolCalls: ToolCall[]): Step {
-  const body = { kind: "model", model: "builtin", text, toolCalls, tokensIn: 1, tokensOut: 1, credits: 0 } as const;
+  return replied(seq, "server", "builtin", text, toolCalls);
+}
+
+function replied(
+  seq: number,
+  provider: "server" | "fallback" | "workspace",
+  by: string,
+  text = "",
+  toolCalls: ToolCall[] = [],
+): Step {
+  const counts = { tokensIn: 1, tokensOut: 1, credits: 0 };
+  const body = { kind: "model", model: by, provider, text, toolCalls, ...counts } as const;
   return { seq, turnNo: 1, at: AT, elapsedMs: 5, body };
 }
 
@@ -59,5 +70,14 @@ describe("what the agent did", () => {
   it("knows no tool that it could not name", () => {
     const [line] = activitiesOf([model(1, "", { id: "a", name: "read_project", arguments: {} })]);
     expect(line?.words).toBe("Using read_project");
+  });
+});
+
+describe("who replied", () => {
+  it("is told where it was not the server's own model", () => {
+    expect(providersOf([replied(1, "server", "openai:gpt-5")])).toEqual([]);
+    const steps = [replied(1, "server", "openai:gpt-5"), replied(2, "fallback", "openai:llama3.3")];
+    expect(providersOf([...steps, replied(3, "fallback", "openai:llama3.3")])).toEqual(["fallback model llama3.3"]);
+    expect(providersOf([replied(1, "workspace", "openai:gpt-5")])).toEqual(["the workspace's own model"]);
   });
 });

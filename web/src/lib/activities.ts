@@ -52,6 +52,17 @@ export function activitiesOf(steps: Step[]): Activity[] {
   return activities;
 }
 
+/** Which providers replied besides the server's own: a fallback by its model's name, the workspace's own. */
+export function providersOf(steps: Step[]): string[] {
+  const words = new Set<string>();
+  for (const { body } of steps) {
+    if (body.kind !== "model") continue;
+    if (body.provider === "fallback") words.add(`fallback model ${body.model.replace(/^openai:/, "")}`);
+    if (body.provider === "workspace") words.add("the workspace's own model");
+  }
+  return [...words];
+}
+
 function blank(key: string, kind: ActivityKind): Activity {
   return { key, kind, words: "", detail: null, sql: null, error: null, isDone: true, elapsedMs: null };
 }

@@ -86,7 +86,7 @@ impl DatabaseJournal {
 
     pub(super) async fn open(&self) -> Result<Opening, Failure> {
         let turn_no = &self.run.turn_no;
-        let TurnOpening { terms, has_credits, connections, turns, steps, results, charts } =
+        let TurnOpening { terms, has_credits, own_model, connections, turns, steps, results, charts } =
             self.store.turn_open(&self.run).await?;
         let past = turns
             .into_iter()
@@ -113,6 +113,7 @@ impl DatabaseJournal {
             freshness: terms.freshness,
             is_cleared: has_credits,
             context: self.context(&connections, terms.condition)?,
+            own_model: own_model.map(|own| (self.run.lease.workspace_id, own)),
             past,
             turn_no: *turn_no,
             prompt: plain_prompt(&self.run.prompt),

@@ -43,6 +43,7 @@ impl MemoryJournal {
             freshness: None,
             is_cleared: true,
             context: self.context.clone(),
+            own_model: None,
             past: Vec::new(),
             turn_no: 1,
             prompt: self.prompt.clone(),

@@ -10,10 +10,11 @@ mod memory;
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    ChartId, ConnectionId, ResultId, answer::Answer, freshness::FreshnessGate, step::StepBody, table::Table,
+    ChartId, ConnectionId, ResultId, WorkspaceId, answer::Answer, freshness::FreshnessGate, step::StepBody,
+    table::Table,
 };
 use serde_json::Value;
-use store::ConnectionSlot;
+use store::{ConnectionSlot, WorkspaceModel};
 use tokio_util::sync::CancellationToken;
 use warehouse::{ConnectionSpec, QueryLimits};
 
@@ -40,6 +41,8 @@ pub(crate) struct Opening {
     /// That the turn may go on, and has something to spend, was found out with the rest.
     pub(crate) is_cleared: bool,
     pub(crate) context: TurnContext,
+    /// The model provider that the turn's workspace brings itself, and that workspace.
+    pub(crate) own_model: Option<(WorkspaceId, WorkspaceModel)>,
     /// Earlier turns of the thread, oldest first.
     pub(crate) past: Vec<PastTurn>,
     pub(crate) turn_no: u32,
@@ -262,7 +265,7 @@ impl Journal {
 fn without_nul(body: &StepBody) -> StepBody {
     let clean_text = |text: &str| text.replace('\0', "\u{fffd}");
     match body {
-        StepBody::Model { model, text, tool_calls, tokens_in, tokens_out, credits } => {
+        StepBody::Model { model, provider, text, tool_calls, tokens_in, tokens_out, credits } => {
             let mut tool_calls = tool_calls.clone();
             for call in &mut tool_calls {
                 call.id = clean_text(&call.id);
@@ -271,6 +274,7 @@ fn without_nul(body: &StepBody) -> StepBody {
             }
             StepBody::Model {
                 model: model.clone(),
+                provider: *provider,
                 text: clean_text(text),
                 tool_calls,
                 tokens_in: *tokens_in,

@@ -198,6 +198,7 @@ impl Trouble {
             Self::Failure(Failure::Failed {
                 reason: RunReason::ConnectionFailed | RunReason::ConnectionBusy,
                 message,
+                ..
             }) => Some(message),
             Self::Failure(_) => None,
         }

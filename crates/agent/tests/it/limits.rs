@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use agent::{
     Limits,
+    model::ModelReply,
     scripted::{Scripted, calling},
 };
 use domain::{run::RunStatus, step::StepBody};
@@ -34,6 +35,18 @@ async fn a_model_that_loops_is_told_to_answer_and_then_cut_short() {
     let answer = bench.answer(&started).await;
     assert_eq!(answer.headline, "There is no full answer: the limit of 8 steps was reached.");
     assert_eq!(answer.results[0].handle, "r3");
+}
+
+#[tokio::test]
+async fn a_model_that_says_nothing_is_cut_short_too() {
+    let bench = Bench::new().await;
+    let model = Arc::new(Scripted::by(|_, _| Ok(ModelReply::default())));
+    let started = bench.ask("How many?").await;
+    let limits = Limits { steps: 8, ..Limits::default() };
+    bench.agent_within(model.clone(), limits).run_once().await.expect("a run");
+    assert_eq!(model.calls(), 8);
+    let answer = bench.answer(&started).await;
+    assert_eq!(answer.headline, "There is no full answer: the limit of 8 steps was reached.");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::{fs, sync::Arc};
 
-use agent::{Agent, AgentOptions, Limits, model::Model, price::Prices, scripted::calling};
+use agent::{Agent, AgentOptions, Limits, model::Model, price::Prices, provider::Models, scripted::calling};
 use domain::{UserId, answer::Answer, step::StepBody, thread::ThreadSource};
 use serde_json::{Value, json};
 use store::{ConnectionChange, NewQuestion, Run, StartedRun, Store, Turn};
@@ -47,20 +47,29 @@ impl Bench {
     }
 
     pub(crate) fn agent_within(&self, model: Arc<dyn Model>, limits: Limits) -> Agent {
-        self.agent_of(self.world.store().clone(), model, limits)
+        self.agent_of(self.world.store().clone(), Models::of(model), limits)
+    }
+
+    /// An agent that asks these providers.
+    pub(crate) fn agent_asking(&self, models: Models) -> Agent {
+        self.agent_within_asking(models, Limits::default())
+    }
+
+    pub(crate) fn agent_within_asking(&self, models: Models, limits: Limits) -> Agent {
+        self.agent_of(self.world.store().clone(), models, limits)
     }
 
     /// An agent with a store of its own, as another process has.
     pub(crate) fn agent_on(&self, store: Store, model: Arc<dyn Model>) -> Agent {
-        self.agent_of(store, model, Limits::default())
+        self.agent_of(store, Models::of(model), Limits::default())
     }
 
-    fn agent_of(&self, store: Store, model: Arc<dyn Model>, limits: Limits) -> Agent {
+    fn agent_of(&self, store: Store, models: Models, limits: Limits) -> Agent {
         Agent::new(AgentOptions {
             store,
             warehouse: self.warehouse.clone(),
             charts: chart::Pool::new(1),
-            model,
+            models,
             limits,
             prices: Prices(vec![agent::price::Price {
                 model: "scripted".into(),

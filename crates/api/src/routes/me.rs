@@ -165,6 +165,7 @@ pub(crate) async fn notification_preferences_replace(
 /// A caller as `GET /me` shows them.
 pub(crate) async fn describe(state: &ApiState, caller: &store::Caller) -> Result<Me> {
     let workspace = state.store.workspace_get(&caller.scope).await.or_refused("workspace")?;
+    let own_model = state.store.workspace_model_view(&caller.scope).await.or_refused("workspace")?;
     Ok(Me {
         id: caller.user_id,
         name: caller.name.clone(),
@@ -175,7 +176,8 @@ pub(crate) async fn describe(state: &ApiState, caller: &store::Caller) -> Result
         features: Features {
             outbox: state.options.has_outbox,
             slack: state.store.slack_installation_get(&caller.scope).await.or_refused("workspace")?.is_some(),
-            model: state.options.model.clone(),
+            model: own_model
+                .map_or_else(|| state.options.model.clone(), |own| format!("openai:{}", own.name)),
             may_never_expire: workspace.may_never_expire,
         },
     })

@@ -11,6 +11,7 @@ pub(crate) mod grants;
 pub(crate) mod groups;
 pub(crate) mod mail;
 pub(crate) mod me;
+pub(crate) mod model;
 pub(crate) mod notices;
 pub(crate) mod outbox;
 pub(crate) mod oversight;
@@ -48,6 +49,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(grants::router())
         .merge(credits::router())
         .merge(mail::router())
+        .merge(model::router())
         .merge(audience::router())
         .merge(tasks::router())
         .merge(runs::router())

@@ -21,11 +21,10 @@ use crate::{
     auth::Caller,
     error::StoreResult,
     extract::{Json, Path, Query},
+    outbound,
     page::{ForwardQuery, List},
 };
 
-/// The longest address, in characters.
-const URL_MAX: usize = 2_000;
 /// The longest description, in characters.
 const DESCRIPTION_MAX: usize = 200;
 /// How long the old secret is used beside a new one unless said otherwise, in hours.
@@ -302,22 +301,8 @@ pub(crate) async fn webhook_resend(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What can be told about an address before it is connected to. What its name leads to is looked at on each connection.
 fn check_url(issues: &mut Issues, url: &str, allowed: &[IpAddr]) {
-    issues.require(url.chars().count() <= URL_MAX, "url", &format!("must have at most {URL_MAX} characters"));
-    let Ok(url) = url.parse::<axum::http::Uri>() else {
-        issues.require(false, "url", "is not an address such as `https://hooks.example.com/tidings`");
-        return;
-    };
-    let host = url.host().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
-    let is_allowed = address.is_some_and(|address| allowed.contains(&address));
-    let is_spoken = url.scheme_str() == Some("https") || url.scheme_str() == Some("http") && is_allowed;
-    issues.require(is_spoken && !host.is_empty(), "url", "must begin with `https://` and a host");
-    let has_credentials = url.authority().is_some_and(|authority| authority.as_str().contains('@'));
-    issues.require(!has_credentials, "url", "must not hold a user or password");
-    let is_private = address.is_some_and(|address| !net::is_public(address)) || host == "localhost";
-    issues.require(!is_private || is_allowed, "url", "must be reached from the open internet");
+    outbound::check_url(issues, "url", url, "https://hooks.example.com/tidings", allowed);
 }
 
 fn check_description(issues: &mut Issues, description: &str) {

@@ -62,6 +62,10 @@ const EXPECTED: &[(&str, u16, u16)] = &[
     ("credit_summary", 200, 200),
     ("mail_settings_get", 403, 403),
     ("mail_settings_replace", 403, 403),
+    ("model_get", 403, 403),
+    ("model_replace", 403, 403),
+    ("model_remove", 403, 403),
+    ("model_test", 403, 403),
     ("grant_list", 404, 404),
     ("grant_replace", 404, 404),
     ("audience_policy_get", 200, 200),
@@ -239,6 +243,9 @@ pub(crate) fn body(operation: &str) -> Option<Value> {
             "cadence": "monthly", "nthWeekday": {"n": -1, "weekday": "fri"}, "windowStart": "00:00", "timezone": "UTC",
         }}),
         "credit_grant" => json!({"amount": 10, "note": "x"}),
+        "model_replace" | "model_test" => {
+            json!({"baseUrl": "https://models.example.com/v1", "model": "x", "apiKey": "sk-x"})
+        }
         "mail_settings_replace" => json!({"domains": ["example.com"]}),
         "task_extend" => json!({"expiresAt": "2027-01-01T00:00:00Z"}),
         "task_run" => json!({"testToMe": true}),

@@ -1,7 +1,10 @@
 //! Credits as admins and others see them, and what a connection lets run at once.
 
 use axum::http::Method;
-use domain::{access::Role, step::StepBody};
+use domain::{
+    access::Role,
+    step::{ModelProvider, StepBody},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,6 +17,7 @@ async fn spend(api: &Api, credits: f64) {
     let run = api.world.claim_one().await;
     let reply = StepBody::Model {
         model: "openai:some-model".into(),
+        provider: ModelProvider::Server,
         text: String::new(),
         tool_calls: vec![],
         tokens_in: 1,

@@ -12,6 +12,7 @@ mod idempotency;
 mod limits;
 mod live;
 mod mail;
+mod model;
 mod openapi;
 mod outbox;
 mod overload;

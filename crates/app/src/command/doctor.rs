@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use crate::{
-    config::{Config, Provider},
+    config::{Config, Fallback, Provider},
     wiring,
 };
 
@@ -69,6 +69,7 @@ fn checks() -> Vec<Check> {
     check("mail", mail(&config));
     check("slack", slack(&config));
     check("model", model(&config));
+    check("fallback model", fallback(&config));
     checks
 }
 
@@ -161,13 +162,26 @@ fn model(config: &Config) -> anyhow::Result<String> {
         Provider::Builtin => {
             Ok("the built-in analyst (TIDINGS_MODEL_BASE_URL or OPENAI_API_KEY for another)".to_owned())
         }
-        Provider::OpenAi { base_url: None, name, .. } => Ok(format!("{name} of OpenAI")),
-        Provider::OpenAi { base_url: Some(base_url), name, .. } => {
-            let (host, port) = host_and_port(base_url).context("TIDINGS_MODEL_BASE_URL")?;
-            reach(&host, port).context("the server of TIDINGS_MODEL_BASE_URL cannot be reached")?;
-            Ok(format!("{name} at {host}:{port}"))
+        Provider::OpenAi { base_url, name, .. } => {
+            provider("TIDINGS_MODEL_BASE_URL", base_url.as_deref(), name)
         }
     }
+}
+
+fn fallback(config: &Config) -> anyhow::Result<String> {
+    match &config.model.fallback {
+        None => Ok("none: while the model is down nobody answers (TIDINGS_FALLBACK_NAME)".to_owned()),
+        Some(Fallback { base_url, name, .. }) => {
+            provider("TIDINGS_FALLBACK_BASE_URL", base_url.as_deref(), name)
+        }
+    }
+}
+
+fn provider(variable: &'static str, base_url: Option<&str>, name: &str) -> anyhow::Result<String> {
+    let Some(base_url) = base_url else { return Ok(format!("{name} of OpenAI")) };
+    let (host, port) = host_and_port(base_url).context(variable)?;
+    reach(&host, port).with_context(|| format!("the server of {variable} cannot be reached"))?;
+    Ok(format!("{name} at {host}:{port}"))
 }
 
 fn host_and_port(url: &str) -> anyhow::Result<(String, u16)> {

@@ -7,6 +7,7 @@ mod database;
 mod log;
 mod mail;
 mod model;
+mod provider;
 mod scheduler;
 mod server;
 mod slack;
@@ -14,7 +15,10 @@ mod slack;
 mod tests;
 mod webhooks;
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail, ensure};
 use figment::{
@@ -31,6 +35,7 @@ pub(crate) use self::{
     log::Log,
     mail::Mail,
     model::{Model, ModelPrice, Provider},
+    provider::{Breaker, Fallback},
     scheduler::Scheduler,
     server::Server,
     slack::Slack,
@@ -86,6 +91,14 @@ const VARIABLES: &[(&str, &str)] = &[
     ("OPENAI_API_KEY", "model.api_key"),
     ("OPENAI_API_KEY_FILE", "model.api_key_file"),
     ("TIDINGS_MODEL_PRICES", "model.prices"),
+    ("TIDINGS_MODEL_SILENCE_SECONDS", "model.silence_seconds"),
+    ("TIDINGS_MODEL_ADDRESSES", "model.allowed_addresses"),
+    ("TIDINGS_FALLBACK_BASE_URL", "model.fallback.base_url"),
+    ("TIDINGS_FALLBACK_NAME", "model.fallback.name"),
+    ("TIDINGS_FALLBACK_API_KEY", "model.fallback.api_key"),
+    ("TIDINGS_FALLBACK_API_KEY_FILE", "model.fallback.api_key_file"),
+    ("TIDINGS_BREAKER_FAILURES", "model.breaker.failures"),
+    ("TIDINGS_BREAKER_REST_SECONDS", "model.breaker.rest_seconds"),
     ("TIDINGS_TICK_MILLIS", "scheduler.tick_millis"),
     ("TIDINGS_SPREAD_MINUTES", "scheduler.spread_minutes"),
     ("TIDINGS_LEASE_SECONDS", "scheduler.lease_seconds"),
@@ -203,4 +216,13 @@ fn secret(name: &str, value: String, file: &str) -> anyhow::Result<Option<Secret
         }
         _ => bail!("give {name} or {name}_FILE, not both"),
     }
+}
+
+/// The addresses in a list that commas separate.
+fn addresses(variable: &'static str, written: &str) -> anyhow::Result<Vec<IpAddr>> {
+    let addresses = written.split(',').map(str::trim).filter(|address| !address.is_empty());
+    addresses
+        .map(|address| address.parse().with_context(|| format!("`{address}` is no IP address")))
+        .collect::<anyhow::Result<_>>()
+        .context(variable)
 }

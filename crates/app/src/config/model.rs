@@ -1,12 +1,16 @@
 //! The section `[model]`.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use anyhow::{bail, ensure};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::secret;
+use super::{
+    addresses,
+    provider::{self, Breaker, Fallback, WrittenBreaker, WrittenFallback},
+    secret,
+};
 
 /// The highest price of a million tokens, in credits.
 const PRICE_MAX: f64 = 1_000_000.0;
@@ -15,6 +19,15 @@ const PRICE_MAX: f64 = 1_000_000.0;
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) provider: Provider,
+    /// `None`: nobody stands in.
+    pub(crate) fallback: Option<Fallback>,
+    pub(crate) breaker: Breaker,
+    /// Certificates of a company's own authority, in PEM, which the provider and its fallback may have theirs from.
+    pub(crate) authority_file: Option<PathBuf>,
+    /// How long a provider may be silent before its reply counts as lost.
+    pub(crate) silence: Duration,
+    /// Where workspaces' own models may be besides the open internet.
+    pub(crate) allowed_addresses: Vec<IpAddr>,
     pub(crate) prices: Vec<ModelPrice>,
 }
 
@@ -38,8 +51,6 @@ pub(crate) enum Provider {
     OpenAi {
         base_url: Option<String>,
         name: String,
-        /// Certificates of a company's own authority, in PEM.
-        authority_file: Option<PathBuf>,
         api_key: Option<SecretString>,
     },
 }
@@ -53,7 +64,11 @@ pub(super) struct Written {
     authority_file: String,
     api_key: String,
     api_key_file: String,
+    silence_seconds: u64,
+    allowed_addresses: String,
     prices: Vec<ModelPrice>,
+    fallback: WrittenFallback,
+    breaker: WrittenBreaker,
 }
 
 impl Written {
@@ -71,13 +86,25 @@ impl Written {
                 !self.name.is_empty(),
                 "TIDINGS_MODEL_NAME: name the model, such as `gpt-5` or `llama3.3`"
             );
-            let authority_file = Some(self.authority_file).filter(|file| !file.is_empty()).map(PathBuf::from);
-            Provider::OpenAi { base_url, name: self.name, authority_file, api_key }
+            Provider::OpenAi { base_url, name: self.name, api_key }
         } else {
             Provider::Builtin
         };
+        let fallback = self.fallback.check()?;
+        ensure!(
+            fallback.is_none() || matches!(provider, Provider::OpenAi { .. }),
+            "TIDINGS_FALLBACK_NAME: the built-in analyst is never down and needs no fallback"
+        );
         check_prices(&self.prices)?;
-        Ok(Model { provider, prices: self.prices })
+        Ok(Model {
+            provider,
+            fallback,
+            breaker: self.breaker.check()?,
+            authority_file: Some(self.authority_file).filter(|file| !file.is_empty()).map(PathBuf::from),
+            silence: provider::silence(self.silence_seconds)?,
+            allowed_addresses: addresses("TIDINGS_MODEL_ADDRESSES", &self.allowed_addresses)?,
+            prices: self.prices,
+        })
     }
 }
 

@@ -40,6 +40,23 @@ fn a_key_or_a_base_url_chooses_the_openai_provider() {
 }
 
 #[test]
+fn a_fallback_is_whole_and_stands_behind_another_provider() {
+    let data = ("TIDINGS_DATA_DIR", "/data");
+    let first = [("OPENAI_API_KEY", "canary-one"), ("TIDINGS_MODEL_NAME", "some-model")];
+    let second = [("TIDINGS_FALLBACK_API_KEY", "canary-two"), ("TIDINGS_FALLBACK_NAME", "another")];
+    let config = load(&[data, first[0], first[1], second[0], second[1]]).expect("valid settings");
+    assert!(!format!("{config:?}").contains("canary"), "a secret shows when printed");
+    assert_eq!(config.model.fallback.map(|fallback| fallback.name), Some("another".to_owned()));
+    let alone = load(&[data, second[0], second[1]]).expect_err("a refusal");
+    assert!(format!("{alone:#}").contains("needs no fallback"), "{alone:#}");
+    assert!(load(&[data, first[0], first[1]]).expect("valid settings").model.fallback.is_none());
+    for (given, missing) in [(second[0], "TIDINGS_FALLBACK_NAME"), (second[1], "TIDINGS_FALLBACK_BASE_URL")] {
+        let error = load(&[data, first[0], first[1], given]).expect_err("a refusal");
+        assert!(format!("{error:#}").contains(missing), "{error:#}");
+    }
+}
+
+#[test]
 fn a_key_to_sign_with_needs_its_selector_and_shows_nowhere() {
     let key = ("TIDINGS_DKIM_KEY", "canary-key");
     let error = load(&[("TIDINGS_DATA_DIR", "/data"), key]).expect_err("a refusal");
@@ -112,6 +129,10 @@ fn what_is_wrong_names_its_variable() {
         ("TIDINGS_REQUEST_WAIT_MILLIS", "30001"),
         ("TIDINGS_DATABASE_WAIT_MILLIS", "99"),
         ("TIDINGS_DATABASE_MAX_CONNECTIONS", "7"),
+        ("TIDINGS_BREAKER_FAILURES", "0"),
+        ("TIDINGS_BREAKER_REST_SECONDS", "3601"),
+        ("TIDINGS_MODEL_SILENCE_SECONDS", "4"),
+        ("TIDINGS_MODEL_ADDRESSES", "10.0.0.1, intranet"),
         ("TIDINGS_MODEL_PRICES", "cheap"),
         ("TIDINGS_MODEL_PRICES", r#"[{ model = " ", in = 1, out = 1 }]"#),
         ("TIDINGS_MODEL_PRICES", r#"[{ model = "openai:", in = -1, out = 1 }]"#),

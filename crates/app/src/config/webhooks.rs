@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use anyhow::Context;
 use serde::Deserialize;
+
+use super::addresses;
 
 /// Where webhooks may lead.
 #[derive(Debug)]
@@ -20,12 +21,6 @@ pub(super) struct Written {
 
 impl Written {
     pub(super) fn check(self) -> anyhow::Result<Webhooks> {
-        let addresses =
-            self.allowed_addresses.split(',').map(str::trim).filter(|address| !address.is_empty());
-        let allowed_addresses = addresses
-            .map(|address| address.parse().with_context(|| format!("`{address}` is no IP address")))
-            .collect::<anyhow::Result<Vec<IpAddr>>>()
-            .context("TIDINGS_WEBHOOK_ADDRESSES")?;
-        Ok(Webhooks { allowed_addresses })
+        Ok(Webhooks { allowed_addresses: addresses("TIDINGS_WEBHOOK_ADDRESSES", &self.allowed_addresses)? })
     }
 }

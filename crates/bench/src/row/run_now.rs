@@ -7,6 +7,7 @@ use agent::{
     Agent, AgentOptions, Limits,
     model::{Model, ModelError, ModelReply, ModelRequest},
     price::Prices,
+    provider::Models,
 };
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -60,7 +61,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
             WorkerCommand::current_exe()?,
         )),
         charts: chart::Pool::new(1),
-        model: Arc::new(Prompt),
+        models: Models::of(Arc::new(Prompt)),
         limits: Limits::default(),
         prices: Prices(vec![]),
         worker: "bench".to_owned(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::{
     Credits,
     run::{RunReason, RunStatus, Usage},
-    step::StepBody,
+    step::{ModelProvider, StepBody},
     thread::ThreadSource,
 };
 use store::{AfterFailure, ClaimedRun, CreditSummary, NewQuestion, Page, Store, StoreOptions, Vault};
@@ -19,6 +19,7 @@ fn credits(text: &str) -> Credits {
 fn reply(credits: Credits) -> StepBody {
     StepBody::Model {
         model: "openai:some-model".into(),
+        provider: ModelProvider::Server,
         text: String::new(),
         tool_calls: vec![],
         tokens_in: 10,

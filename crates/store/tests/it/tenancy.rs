@@ -125,6 +125,7 @@ async fn no_table_shows_a_row_of_another_workspace() {
          INSERT INTO slack_lane (workspace_id, lane, free_at, line_ends_at, held_until) VALUES ('{ws}', 'l', now(), now(), now());
          INSERT INTO webhook_endpoint (workspace_id, id, url, description, events, created_by, created_at, updated_at)
              VALUES ('{ws}', '{ws}', 'u', '', '{{run.failed}}', '{ws}', now(), now());
+         INSERT INTO workspace_model VALUES ('{ws}', '{ws}', null, 'm', 's', 'k', '{ws}', now());
          INSERT INTO webhook_secret VALUES ('{ws}', '{ws}', '{ws}', 's', 'k', now(), null);
          INSERT INTO webhook_message (workspace_id, id, endpoint_id, event, payload, state, tries_until, available_at, created_at)
              VALUES ('{ws}', '{ws}', '{ws}', 'test', '{{}}', 'pending', now(), now(), now());

@@ -8,7 +8,7 @@ use warehouse::Error;
 use crate::support::{Place, rows};
 
 /// `{outside}` is a file that the connection may not read, `{inside}` one that is its own, `{new}` a name that is free.
-const ATTACKS: &[&str] = &[
+pub(crate) const ATTACKS: &[&str] = &[
     // Changing data.
     "DELETE FROM orders",
     "UPDATE orders SET total = 0",
@@ -197,7 +197,7 @@ const ATTACKS: &[&str] = &[
     "SELECT 1 FROM orders) AS q; DELETE FROM orders --",
 ];
 
-fn state(folder: &Path) -> BTreeMap<String, (u64, SystemTime)> {
+pub(crate) fn state(folder: &Path) -> BTreeMap<String, (u64, SystemTime)> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).expect("a folder").flatten() {
         let metadata = entry.metadata().expect("its state");
@@ -211,11 +211,20 @@ fn state(folder: &Path) -> BTreeMap<String, (u64, SystemTime)> {
     files
 }
 
-fn place() -> Place {
+pub(crate) fn place() -> Place {
     let place = Place::new();
     place.write("allowed/orders.csv", "id,total\n1,10\n2,20\n");
     place.write("outside/secret.csv", "word\nxyzzy\n");
     place
+}
+
+/// An attack with the paths of a place.
+pub(crate) fn placed(place: &Place, attack: &str) -> String {
+    let at = |path: &str| place.root().join(path).to_string_lossy().into_owned();
+    attack
+        .replace("{outside}", &at("outside/secret.csv"))
+        .replace("{inside}", &at("allowed/orders.csv"))
+        .replace("{new}", &at("outside/new"))
 }
 
 fn holds_secret(table: &Table) -> bool {
@@ -227,17 +236,9 @@ async fn no_attack_has_an_effect() {
     let place = place();
     place.warehouse.catalog(&place.files()).await.expect("copies are made");
     let before = state(&place.root());
-    let (outside, inside, new) = (
-        place.root().join("outside/secret.csv"),
-        place.allowed().join("orders.csv"),
-        place.root().join("outside/new"),
-    );
     assert!(ATTACKS.len() >= 150, "{}", ATTACKS.len());
     for attack in ATTACKS {
-        let sql = attack
-            .replace("{outside}", &outside.to_string_lossy())
-            .replace("{inside}", &inside.to_string_lossy())
-            .replace("{new}", &new.to_string_lossy());
+        let sql = placed(&place, attack);
         match place.query(&sql).await {
             Ok(table) => panic!("{sql} was answered: {:?} (secret: {})", rows(&table), holds_secret(&table)),
             Err(Error::Refused { .. } | Error::Sql { .. }) => {}

@@ -6,6 +6,7 @@ mod files_folder;
 mod postgres;
 mod postgres_attacks;
 mod support;
+mod torture;
 
 /// Not a test: what the engine workers of these tests run.
 #[test]

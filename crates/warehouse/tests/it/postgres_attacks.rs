@@ -7,7 +7,7 @@ use warehouse::{ConnectionSpec, Error};
 
 use crate::support::{postgres, query, rows, server};
 
-const ATTACKS: &[&str] = &[
+pub(crate) const ATTACKS: &[&str] = &[
     // Changing data.
     "DELETE FROM precious",
     "UPDATE precious SET name = 'x'",
@@ -251,6 +251,14 @@ const ATTACKS: &[&str] = &[
     "SELECT ARRAY[1]) AS q; DELETE FROM precious --",
 ];
 
+/// What attacks try to change, in one text.
+pub(crate) const STATE: &str = "SELECT (SELECT count(*) || md5(string_agg(p::text, ',' ORDER BY id)) FROM precious p)
+    || (SELECT last_value || is_called::text FROM counter)
+    || (SELECT string_agg(relname || relkind::text, ',' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+    || (SELECT count(*) FROM pg_largeobject_metadata) || (SELECT count(*) FROM pg_roles)
+    || (SELECT count(*) FROM pg_replication_slots) || (SELECT count(*) FROM pg_proc)
+    || (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_attack_has_an_effect() {
     let (warehouse, _) = postgres().await;
@@ -258,13 +266,7 @@ async fn no_attack_has_an_effect() {
     let spec = ConnectionSpec::Postgres(server.spec("tidings"));
     let owner = server.owner().await;
     assert!(ATTACKS.len() >= 150, "{}", ATTACKS.len());
-    let state = "SELECT (SELECT count(*) || md5(string_agg(p::text, ',' ORDER BY id)) FROM precious p)
-        || (SELECT last_value || is_called::text FROM counter)
-        || (SELECT string_agg(relname || relkind::text, ',' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace)
-        || (SELECT count(*) FROM pg_largeobject_metadata) || (SELECT count(*) FROM pg_roles)
-        || (SELECT count(*) FROM pg_replication_slots) || (SELECT count(*) FROM pg_proc)
-        || (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')";
-    let before: String = owner.query_one(state, &[]).await.expect("a state").get(0);
+    let before: String = owner.query_one(STATE, &[]).await.expect("a state").get(0);
     let started = Instant::now();
     for sql in ATTACKS {
         match query(&warehouse, &spec, sql).await {
@@ -274,7 +276,7 @@ async fn no_attack_has_an_effect() {
         }
     }
     assert!(started.elapsed().as_secs() < 50, "one of them slept");
-    let after: String = owner.query_one(state, &[]).await.expect("a state").get(0);
+    let after: String = owner.query_one(STATE, &[]).await.expect("a state").get(0);
     assert_eq!(after, before);
     assert!(!std::path::Path::new("/tmp/stolen").exists());
 }

@@ -44,12 +44,20 @@ function Workspace({ isAdmin }: { isAdmin: boolean }) {
           </p>
         </li>
         {isAdmin ? (
-          <li className="border-b py-2">
-            <Link to="/admin/webhooks" className="link font-medium">
-              Webhooks
-            </Link>
-            <p className="text-sm text-ink-3">Tell other systems of runs, deliveries and tasks.</p>
-          </li>
+          <>
+            <li className="border-b py-2">
+              <Link to="/admin/webhooks" className="link font-medium">
+                Webhooks
+              </Link>
+              <p className="text-sm text-ink-3">Tell other systems of runs, deliveries and tasks.</p>
+            </li>
+            <li className="border-b py-2">
+              <Link to="/admin/model" className="link font-medium">
+                Model
+              </Link>
+              <p className="text-sm text-ink-3">See who answers questions, or bring a model of your own.</p>
+            </li>
+          </>
         ) : null}
       </ul>
     </Section>

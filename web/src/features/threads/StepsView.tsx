@@ -16,7 +16,7 @@ import { useState, type ReactNode } from "react";
 
 import type { Step, Turn } from "@/api/types";
 import { Sql } from "@/components/sql";
-import { activitiesOf, type Activity, type ActivityKind } from "@/lib/activities";
+import { activitiesOf, providersOf, type Activity, type ActivityKind } from "@/lib/activities";
 import { counted } from "@/lib/number";
 import { isUnfinished } from "@/lib/thread-events";
 import { durationInWords } from "@/lib/time";
@@ -52,7 +52,7 @@ export function StepsView({ turn, steps, draft }: { turn: Turn; steps: Step[]; d
           className="-ml-1 inline-flex items-center gap-1 rounded-sm px-1 text-ink-3 transition-colors hover:text-ink"
         >
           <ChevronRight aria-hidden className={`size-4 transition-transform ${isUnfolded ? "rotate-90" : ""}`} />
-          {summary(turn, activities)}
+          {summary(turn, activities, steps)}
         </button>
       )}
       {isOpen ? (
@@ -67,13 +67,14 @@ export function StepsView({ turn, steps, draft }: { turn: Turn; steps: Step[]; d
   );
 }
 
-function summary(turn: Turn, activities: Activity[]): string {
+function summary(turn: Turn, activities: Activity[], steps: Step[]): string {
   const queries = activities.filter(({ kind }) => kind === "query").length;
   const worked =
     turn.startedAt && turn.finishedAt
       ? `Worked for ${durationInWords(Date.parse(turn.finishedAt) - Date.parse(turn.startedAt))}`
       : "Worked";
-  return [worked, counted(activities.length, "step"), counted(queries, "query", "queries")].join(" · ");
+  const words = [worked, counted(activities.length, "step"), counted(queries, "query", "queries")];
+  return [...words, ...providersOf(steps)].join(" · ");
 }
 
 function ActivityLine({ activity, isLive }: { activity: Activity; isLive: boolean }) {
