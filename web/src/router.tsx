@@ -3,6 +3,7 @@ import { createRouter } from "@tanstack/react-router";
 import { RouteError, RouteNotFound } from "@/components/route-states";
 import { queryClient, setOnSignedOut } from "@/query-client";
 import { appRoute } from "@/routes/app";
+import { capsRoute } from "@/routes/caps";
 import { connectionRoute, connectionsRoute, newConnectionRoute } from "@/routes/connections";
 import { deliveryRoute } from "@/routes/deliveries";
 import { homeRoute } from "@/routes/home";
@@ -34,6 +35,7 @@ const routeTree = rootRoute.addChildren([
     noticesRoute,
     settingsRoute,
     webhooksRoute,
+    capsRoute,
     slackRoute,
   ]),
 ]);

@@ -190,6 +190,7 @@ impl Evaluation {
             warehouse: self.warehouse.clone(),
             charts: chart::Pool::new(1),
             model: Arc::clone(&self.model),
+            cheaper: None,
             limits: self.limits,
             prices: Prices::default(),
         };

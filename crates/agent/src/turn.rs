@@ -7,6 +7,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use domain::{
     answer::{Answer, ShownResult},
+    credit_cap::CapSubject,
     run::{RunReason, Usage},
     step::{StepBody, ToolCall},
 };
@@ -21,7 +22,7 @@ use crate::{
     failure::Failure,
     figures::{self, Draft},
     journal::{FinishedStep, Journal, KnownChart, KnownResult, Opening},
-    limits::{Budget, Limit, Limits, Standing},
+    limits::{Allowance, Budget, Limit, Limits, Standing},
     model::{Model, ModelError, ModelReply, ModelRequest},
     price::Prices,
     prompt,
@@ -41,6 +42,8 @@ pub(crate) struct Runtime {
     pub(crate) warehouse: Warehouse,
     pub(crate) charts: chart::Pool,
     pub(crate) model: Arc<dyn Model>,
+    /// Who answers from 80% of a cap on.
+    pub(crate) cheaper: Option<Arc<dyn Model>>,
     pub(crate) limits: Limits,
     pub(crate) prices: Prices,
 }
@@ -85,7 +88,11 @@ struct Turn<'a> {
     runtime: &'a Runtime,
     signals: &'a Signals,
     opening: Opening,
+    /// Who gives the next reply.
+    model: Arc<dyn Model>,
     model_name: String,
+    /// The caps of which people were told in this turn, and whether they were reached.
+    told: Vec<(CapSubject, bool)>,
     steps: Vec<FinishedStep>,
     results: Vec<KnownResult>,
     charts: Vec<KnownChart>,
@@ -115,6 +122,9 @@ impl<'a> Turn<'a> {
         let results = std::mem::take(&mut opening.results);
         let charts = std::mem::take(&mut opening.charts);
         let mut budget = Budget::new(runtime.limits);
+        if let Some(clearance) = &opening.clearance {
+            budget.hold_to(&clearance.caps);
+        }
         for step in &steps {
             budget.count(&step.body, step.elapsed);
         }
@@ -126,7 +136,9 @@ impl<'a> Turn<'a> {
             runtime,
             signals,
             opening,
+            model: Arc::clone(&runtime.model),
             model_name: runtime.model.name(),
+            told: Vec::new(),
             steps,
             results,
             charts,
@@ -244,14 +256,33 @@ impl<'a> Turn<'a> {
         self.notices(prompt::LAST_CALL) > 0
     }
 
-    /// Demands that the turn may ask its model for a reply. What the opening has just found out is not asked again.
+    /// Demands that the turn may ask a model for a reply, and chooses which. What the opening has just found out is not asked
+    /// again.
     async fn demand_clearance(&mut self) -> Result<(), Failure> {
-        let is_cleared = std::mem::take(&mut self.opening.is_cleared);
-        if is_cleared && !self.signals.stop.is_cancelled() && !self.signals.drain.is_cancelled() {
-            return Ok(());
+        let is_asked_to_end = self.signals.stop.is_cancelled() || self.signals.drain.is_cancelled();
+        let clearance = match self.opening.clearance.take().filter(|_| !is_asked_to_end) {
+            Some(clearance) => clearance,
+            None => {
+                self.stop_if_asked().await?;
+                self.journal.clearance().await?
+            }
+        };
+        for cap in clearance.caps.iter().filter(|cap| cap.is_near()) {
+            let told = (cap.subject, cap.is_reached());
+            if !self.told.contains(&told) {
+                self.journal.tell_cap(cap).await;
+                self.told.push(told);
+            }
         }
-        self.stop_if_asked().await?;
-        self.journal.demand_credits().await
+        let model = match self.budget.allowance(&clearance)? {
+            Allowance::Full => &self.runtime.model,
+            Allowance::Thrifty => self.runtime.cheaper.as_ref().unwrap_or(&self.runtime.model),
+        };
+        if !Arc::ptr_eq(model, &self.model) {
+            self.model = Arc::clone(model);
+            self.model_name = model.name();
+        }
+        Ok(())
     }
 
     async fn stop_if_asked(&self) -> Result<(), Failure> {
@@ -277,7 +308,7 @@ impl<'a> Turn<'a> {
         let time_left = self.budget.time_left(self.since.elapsed());
         let (deltas, received) = mpsc::channel(64);
         let asked = async {
-            let reply = self.runtime.model.reply(&request, &deltas).await;
+            let reply = self.model.reply(&request, &deltas).await;
             // Lets the showing end.
             drop(deltas);
             reply

@@ -50,6 +50,8 @@ pub struct AgentOptions {
     pub charts: chart::Pool,
     /// Who answers.
     pub model: Arc<dyn Model>,
+    /// Who answers from 80% of a cap on credits on; none: the same.
+    pub cheaper: Option<Arc<dyn Model>>,
     /// What each turn may use.
     pub limits: Limits,
     /// What model tokens cost.
@@ -123,11 +125,12 @@ impl Hands {
 impl Agent {
     /// A worker. It does nothing before [`Agent::run`].
     pub fn new(options: AgentOptions) -> Self {
-        let AgentOptions { store, warehouse, charts, model, limits, prices, worker, concurrency } = options;
+        let AgentOptions { store, warehouse, charts, model, cheaper, limits, prices, worker, concurrency } =
+            options;
         Self {
             endings: Endings::new(store.clone()),
             store,
-            runtime: Runtime { warehouse, charts, model, limits, prices },
+            runtime: Runtime { warehouse, charts, model, cheaper, limits, prices },
             worker: worker.into(),
             concurrency: concurrency.max(1),
         }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use domain::Clock;
+use domain::{Clock, Credits};
 use metrics_exporter_prometheus::PrometheusHandle;
 use rand::rngs::StdRng;
 use secrecy::SecretString;
@@ -37,6 +37,8 @@ pub struct ApiOptions {
     pub has_outbox: bool,
     /// Who answers: `builtin`, or provider and model.
     pub model: String,
+    /// What a reply of it may cost, where nothing is known of its past.
+    pub reply_cost: Credits,
     /// Addresses that webhooks may lead to besides public ones.
     pub webhook_addresses: Vec<IpAddr>,
     /// Where uploads lie, each in a folder of its own: the warehouse's `uploads_folder`.
@@ -61,6 +63,7 @@ impl ApiOptions {
             runs_per_minute: 20,
             has_outbox: false,
             model: "builtin".to_owned(),
+            reply_cost: Credits::default(),
             uploads_folder: uploads_folder.into(),
             upload_bytes: 512 << 20,
             webhook_addresses: Vec::new(),

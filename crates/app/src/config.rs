@@ -64,6 +64,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("TIDINGS_MODEL_PROVIDER", "model.provider"),
     ("TIDINGS_MODEL_BASE_URL", "model.base_url"),
     ("TIDINGS_MODEL_NAME", "model.name"),
+    ("TIDINGS_MODEL_CHEAPER_NAME", "model.cheaper_name"),
     ("OPENAI_API_KEY", "model.api_key"),
     ("OPENAI_API_KEY_FILE", "model.api_key_file"),
     ("TIDINGS_MODEL_PRICES", "model.prices"),
@@ -165,6 +166,8 @@ pub(crate) struct Slack {
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) provider: Provider,
+    /// The model of the same provider that answers from 80% of a cap on.
+    pub(crate) cheaper_name: Option<String>,
     pub(crate) prices: Vec<ModelPrice>,
 }
 
@@ -300,6 +303,7 @@ struct WrittenModel {
     provider: String,
     base_url: String,
     name: String,
+    cheaper_name: String,
     api_key: String,
     api_key_file: String,
     prices: Vec<ModelPrice>,
@@ -588,7 +592,8 @@ impl WrittenModel {
             Provider::Builtin
         };
         check_prices(&self.prices)?;
-        Ok(Model { provider, prices: self.prices })
+        let cheaper_name = Some(self.cheaper_name).filter(|name| !name.is_empty());
+        Ok(Model { provider, cheaper_name, prices: self.prices })
     }
 }
 

@@ -183,6 +183,7 @@ fn api_state(config: &Config, store: &Store, warehouse: Warehouse, events: Event
     options.has_outbox = config.mail.smtp_url.is_none();
     options.webhook_addresses.clone_from(&config.webhooks.allowed_addresses);
     options.model = wiring::model(config).name();
+    options.reply_cost = wiring::prices(config).typical_reply(&options.model);
     options.slack = config.slack.as_ref().zip(wiring::slack(config)).map(|(app, (client, credentials))| {
         SlackOptions { client, app: credentials, signing_secret: app.signing_secret.clone() }
     });

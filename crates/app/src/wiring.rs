@@ -64,12 +64,21 @@ pub(crate) fn warehouse(config: &Config, folders: Vec<PathBuf>, own: &Own) -> an
 pub(crate) fn model(config: &Config) -> Arc<dyn Model> {
     match &config.model.provider {
         Provider::Builtin => Arc::new(Analyst),
-        Provider::OpenAi { base_url, name, api_key } => {
-            let base_url = base_url.as_deref().unwrap_or(OPENAI_BASE_URL);
-            let api_key = api_key.clone().unwrap_or_else(|| SecretString::from(String::new()));
-            Arc::new(OpenAi::new(OpenAiOptions::new(base_url, name, api_key)))
-        }
+        Provider::OpenAi { base_url, name, api_key } => open_ai(base_url.as_deref(), name, api_key.as_ref()),
     }
+}
+
+/// Who answers from 80% of a cap on credits on: another model of the same provider.
+fn cheaper_model(config: &Config) -> Option<Arc<dyn Model>> {
+    let Provider::OpenAi { base_url, api_key, .. } = &config.model.provider else { return None };
+    let name = config.model.cheaper_name.as_deref()?;
+    Some(open_ai(base_url.as_deref(), name, api_key.as_ref()))
+}
+
+fn open_ai(base_url: Option<&str>, name: &str, api_key: Option<&SecretString>) -> Arc<dyn Model> {
+    let api_key = api_key.cloned().unwrap_or_else(|| SecretString::from(String::new()));
+    let options = OpenAiOptions::new(base_url.unwrap_or(OPENAI_BASE_URL), name, api_key);
+    Arc::new(OpenAi::new(options))
 }
 
 /// What tokens cost.
@@ -85,6 +94,7 @@ pub(crate) fn agent(config: &Config, store: &Store, warehouse: &Warehouse) -> Ag
         warehouse: warehouse.clone(),
         charts: chart::Pool::new(CHARTS_AT_ONCE),
         model: model(config),
+        cheaper: cheaper_model(config),
         limits: Limits::default(),
         prices: prices(config),
         worker: format!("agent-{}", std::process::id()),

@@ -1,8 +1,8 @@
 //! What a worker needs to begin a turn, or to go on with one, read in one go: a person waits for it.
 
 use crate::{
-    ClaimedRun, Connection, Error, Result, Step, Store, StoredChart, StoredResult, TaskTerms, Turn, chart,
-    connection,
+    ClaimedRun, Clearance, Connection, Error, Result, Step, Store, StoredChart, StoredResult, TaskTerms,
+    Turn, chart, connection, credit_cap,
     error::{json, optional_word},
     result, step, thread,
 };
@@ -12,8 +12,8 @@ use crate::{
 pub struct TurnOpening {
     /// What the task's run is held to, as the task stands now; nothing for a question and for a deleted task.
     pub terms: TaskTerms,
-    /// Whether there is something left to ask a model for.
-    pub has_credits: bool,
+    /// How the run stands before it asks a model.
+    pub clearance: Clearance,
     /// Those that the run names, as far as they ever were, deleted ones included, with what its creator may do with each; where
     /// it names none, all that its creator may query.
     pub connections: Vec<Connection>,
@@ -64,7 +64,10 @@ impl Store {
         }
         let mut opening = TurnOpening {
             terms,
-            has_credits: !row.is_used_up,
+            clearance: Clearance {
+                is_left: !row.is_used_up,
+                caps: credit_cap::standings(&mut tx, run).await?,
+            },
             connections,
             turns: vec![],
             steps: vec![],

@@ -19,6 +19,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/credits/caps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caps of the workspace, and of its members: of all to admins, their own to others. */
+        get: operations["cap_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credits/caps/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set a member's caps, both; what is absent is no cap. They hold for all that runs for the member. For admins. */
+        put: operations["cap_user_set"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credits/caps/workspace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set the workspace's caps, both; what is absent is no cap. For admins. */
+        put: operations["cap_workspace_set"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credits/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a task will cost, without saving anything. */
+        post: operations["credit_estimate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/credits/usage": {
         parameters: {
             query?: never;
@@ -1774,6 +1842,22 @@ export interface components {
             policy: components["schemas"]["AudiencePolicy"];
             standing: components["schemas"]["Standing"] | null;
         };
+        /** @description Caps, and what is used of them. */
+        Cap: {
+            caps: components["schemas"]["CreditCaps"];
+            /**
+             * Format: double
+             * @description What was used since the month began, by UTC.
+             */
+            usedThisMonth: number;
+        };
+        /** @description The caps that an admin sets. A task's own are part of the task. */
+        CapList: {
+            /** @description Of members that have caps of their own, by name. */
+            users: components["schemas"]["UserCap"][];
+            /** @description Of all work of the workspace. */
+            workspace: components["schemas"]["Cap"];
+        };
         /** @description What is in a connection. */
         Catalog: {
             /** @description What is missing and why: files that could not be read. */
@@ -2145,6 +2229,21 @@ export interface components {
              */
             waitingRuns: number;
         };
+        /** @description The most that work may cost, in credits with at most six decimals. Absent or null: no cap. */
+        CreditCaps: {
+            /**
+             * Format: double
+             * @description A month, by UTC.
+             * @default null
+             */
+            perMonth: number | null;
+            /**
+             * Format: double
+             * @description One run, or one turn of a thread.
+             * @default null
+             */
+            perRun: number | null;
+        };
         /** @description Credits to give. */
         CreditGrant: {
             /**
@@ -2417,6 +2516,37 @@ export interface components {
             reason: string;
             /** @description The request's id, equal to the header `X-Request-Id`. */
             traceId: string;
+        };
+        /** @description What a task will cost, about. */
+        Estimate: {
+            basis: components["schemas"]["EstimateBasis"];
+            /**
+             * Format: double
+             * @description The runs of the next 30 days, in credits.
+             */
+            perMonth: number;
+            /**
+             * Format: double
+             * @description A run, in credits.
+             */
+            perRun: number;
+            /**
+             * Format: int32
+             * @description How many these are.
+             */
+            runsPerMonth: number;
+        };
+        /**
+         * @description What an estimate rests on.
+         * @enum {string}
+         */
+        EstimateBasis: "past_runs" | "plan";
+        /** @description A task whose cost is asked for. */
+        EstimateRequest: {
+            /** @description The question. */
+            prompt: string;
+            schedule: components["schemas"]["ScheduleSpec"];
+            taskId?: components["schemas"]["TaskId"] | null;
         };
         /** @description A later expiration. */
         ExtendRequest: {
@@ -2861,7 +2991,7 @@ export interface components {
          * @description What a notice is about.
          * @enum {string}
          */
-        NoticeKind: "failure" | "recovery" | "still_running" | "stale_data" | "expiring" | "expired" | "delivery_failure" | "delivery_recovery" | "destination_paused" | "group_without_members" | "webhook_off" | "slack_ended";
+        NoticeKind: "failure" | "recovery" | "still_running" | "stale_data" | "expiring" | "expired" | "delivery_failure" | "delivery_recovery" | "destination_paused" | "group_without_members" | "webhook_off" | "slack_ended" | "cap_near" | "cap_reached";
         /** @description How far the caller has read. */
         NoticesRead: {
             /** @description The newest notice that was read; all older ones were, too. */
@@ -3164,7 +3294,7 @@ export interface components {
          * @description Why a run failed, waits, was skipped or was missed.
          * @enum {string}
          */
-        RunReason: "reauthentication_required" | "blocked_by_credits" | "access_lost" | "connection_deleted" | "connection_failed" | "connection_busy" | "invalid_context" | "model_unavailable" | "limit_reached" | "deadline" | "still_running" | "paused" | "expired" | "creator_deactivated" | "downtime" | "superseded" | "stale_data" | "cancelled_by_user" | "task_deleted" | "delivery_failed" | "internal";
+        RunReason: "reauthentication_required" | "blocked_by_credits" | "cap_reached" | "access_lost" | "connection_deleted" | "connection_failed" | "connection_busy" | "invalid_context" | "model_unavailable" | "limit_reached" | "deadline" | "still_running" | "paused" | "expired" | "creator_deactivated" | "downtime" | "superseded" | "stale_data" | "cancelled_by_user" | "task_deleted" | "delivery_failed" | "internal";
         /** @description How to run a task now. */
         RunRequest: {
             /**
@@ -3462,6 +3592,8 @@ export interface components {
         };
         /** @description A saved question. Its ETag is its `version`. */
         Task: {
+            /** @description The most that its runs may cost. */
+            caps: components["schemas"]["CreditCaps"];
             condition: components["schemas"]["Condition"] | null;
             /** @description The condition as it goes on after "Only when": `revenue is below 500`. */
             conditionInWords: string | null;
@@ -3554,6 +3686,7 @@ export interface components {
         };
         /** @description Changes to a task. What is absent stays. */
         TaskPatch: {
+            caps?: components["schemas"]["CreditCaps"] | null;
             condition?: components["schemas"]["Condition"] | null;
             context?: components["schemas"]["Context"] | null;
             /**
@@ -3569,6 +3702,8 @@ export interface components {
         };
         /** @description A task to be saved. */
         TaskRequest: {
+            /** @description The most that its runs may cost. Absent: no caps of its own. */
+            caps?: components["schemas"]["CreditCaps"];
             condition?: components["schemas"]["Condition"] | null;
             context?: components["schemas"]["Context"];
             /**
@@ -3797,6 +3932,16 @@ export interface components {
             lastLoginDate: string | null;
             name: string;
             role: components["schemas"]["Role"];
+        };
+        /** @description A member's caps. */
+        UserCap: {
+            caps: components["schemas"]["CreditCaps"];
+            /**
+             * Format: double
+             * @description What was used for them since the month began, by UTC.
+             */
+            usedThisMonth: number;
+            user: components["schemas"]["Person"];
         };
         /**
          * Format: uuid
@@ -4125,6 +4270,424 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CreditBalance"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    cap_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CapList"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    cap_user_set: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreditCaps"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CapList"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    cap_workspace_set: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreditCaps"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CapList"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    credit_estimate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EstimateRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Estimate"];
                 };
             };
             /** @description The body or a header cannot be read. */

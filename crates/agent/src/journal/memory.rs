@@ -41,7 +41,7 @@ impl MemoryJournal {
         let held = self.held();
         Opening {
             freshness: None,
-            is_cleared: true,
+            clearance: None,
             context: self.context.clone(),
             past: Vec::new(),
             turn_no: 1,

@@ -18,6 +18,8 @@ pub(crate) struct Bench {
     pub(crate) world: World,
     pub(crate) warehouse: Warehouse,
     pub(crate) folder: TempDir,
+    /// Who answers from 80% of a cap on.
+    pub(crate) cheaper: Option<Arc<dyn Model>>,
 }
 
 impl Bench {
@@ -39,7 +41,7 @@ impl Bench {
             .connection_update(&world.scope, world.connection, &change, None)
             .await
             .expect("a change");
-        Self { world, warehouse, folder }
+        Self { world, warehouse, folder, cheaper: None }
     }
 
     pub(crate) fn agent(&self, model: Arc<dyn Model>) -> Agent {
@@ -61,6 +63,7 @@ impl Bench {
             warehouse: self.warehouse.clone(),
             charts: chart::Pool::new(1),
             model,
+            cheaper: self.cheaper.clone(),
             limits,
             prices: Prices(vec![agent::price::Price {
                 model: "scripted".into(),

@@ -61,6 +61,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
         )),
         charts: chart::Pool::new(1),
         model: Arc::new(Prompt),
+        cheaper: None,
         limits: Limits::default(),
         prices: Prices(vec![]),
         worker: "bench".to_owned(),
