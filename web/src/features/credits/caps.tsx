@@ -40,7 +40,12 @@ export function CapsPanel() {
     <div className="space-y-10">
       <Section title="Workspace">
         {isAdmin ? (
-          <CapForm key={JSON.stringify(data.workspace.caps)} caps={data.workspace.caps} save={setWorkspaceCaps} name="workspace" />
+          <CapForm
+            key={JSON.stringify(data.workspace.caps)}
+            caps={data.workspace.caps}
+            save={setWorkspaceCaps}
+            name="workspace"
+          />
         ) : (
           <CapsInWords caps={data.workspace.caps} />
         )}

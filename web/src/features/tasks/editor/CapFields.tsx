@@ -33,8 +33,8 @@ export function CapFields() {
         </Field>
       </div>
       <p className="max-w-[60ch] text-sm text-ink-3">
-        A run that reaches its cap is answered with what it has. From 80% of the month’s cap on you are told and a cheaper
-        model answers, where one is set up; at the cap the task waits for the next month.
+        A run that reaches its cap is answered with what it has. From 80% of the month’s cap on you are told and a
+        cheaper model answers, where one is set up; at the cap the task waits for the next month.
       </p>
     </div>
   );
