@@ -3,6 +3,7 @@ import { createRouter } from "@tanstack/react-router";
 import { RouteError, RouteNotFound } from "@/components/route-states";
 import { queryClient, setOnSignedOut } from "@/query-client";
 import { appRoute } from "@/routes/app";
+import { capsRoute } from "@/routes/caps";
 import { connectionRoute, connectionsRoute, newConnectionRoute } from "@/routes/connections";
 import { creditsRoute } from "@/routes/credits";
 import { deliveryRoute } from "@/routes/deliveries";
@@ -38,6 +39,7 @@ const routeTree = rootRoute.addChildren([
     settingsRoute,
     webhooksRoute,
     modelRoute,
+    capsRoute,
     slackRoute,
   ]),
 ]);

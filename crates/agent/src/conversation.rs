@@ -1,10 +1,12 @@
 //! A thread's stored steps as the messages that a model is given.
 
 use domain::{answer::Answer, step::StepBody};
+use serde_json::json;
 
 use crate::{
     journal::{FinishedStep, Opening, PastTurn},
     model::Message,
+    prompt,
 };
 
 /// Of so many of the latest turns a model sees every step; of those before only question and answer.
@@ -52,6 +54,8 @@ fn message(step: &StepBody) -> Message {
     }
 }
 
+/// An answer in words. They hold what came out of data, and so they are fenced.
 fn spoken(answer: &Answer) -> String {
-    format!("{}\n\n{}", answer.fill(&answer.headline), answer.fill(&answer.body))
+    let words = json!({ "headline": answer.fill(&answer.headline), "body": answer.fill(&answer.body) });
+    prompt::fence("earlier answer", &words)
 }

@@ -2,10 +2,16 @@
 
 use std::{fmt, time::Duration};
 
-use domain::{run::Usage, step::StepBody};
+use domain::{
+    Credits,
+    credit_cap::{self, CapStanding},
+    run::{RunReason, Usage},
+    step::StepBody,
+};
+use store::Clearance;
 use warehouse::QueryLimits;
 
-use crate::tools::PROVENANCE;
+use crate::{failure::Failure, tools::PROVENANCE};
 
 /// The most that one turn may use.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,6 +50,8 @@ pub enum Limit {
     Tokens(u64),
     /// On time.
     WallTime(Duration),
+    /// On what the run costs.
+    Credits(Credits),
 }
 
 impl fmt::Display for Limit {
@@ -55,6 +63,7 @@ impl fmt::Display for Limit {
                 write!(f, "the limit of {} minutes", time.as_secs() / 60)
             }
             Self::WallTime(time) => write!(f, "the limit of {} seconds", time.as_secs()),
+            Self::Credits(cap) => write!(f, "the cap of {cap} credits a run"),
         }
     }
 }
@@ -70,6 +79,15 @@ pub(crate) enum Standing {
     Exceeded(Limit),
 }
 
+/// How a turn may spend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Allowance {
+    /// As it likes.
+    Full,
+    /// On a cheaper model, where there is one: a cap is near.
+    Thrifty,
+}
+
 /// What a turn has used so far, gathered from its steps.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
@@ -77,12 +95,28 @@ pub(crate) struct Budget {
     steps: u32,
     worked: Duration,
     last_tokens_in: u64,
+    /// The most that the run may cost, by the lowest of the caps that hold for it.
+    run_cap: Option<Credits>,
+    last_credits: f64,
     usage: Usage,
 }
 
 impl Budget {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, steps: 0, worked: Duration::ZERO, last_tokens_in: 0, usage: Usage::default() }
+        Self {
+            limits,
+            steps: 0,
+            worked: Duration::ZERO,
+            last_tokens_in: 0,
+            run_cap: None,
+            last_credits: 0.0,
+            usage: Usage::default(),
+        }
+    }
+
+    /// Holds the turn to the caps of a run.
+    pub(crate) fn hold_to(&mut self, caps: &[CapStanding]) {
+        self.run_cap = caps.iter().filter_map(|cap| cap.per_run).min();
     }
 
     /// Counts a step, also one of an earlier attempt.
@@ -95,6 +129,7 @@ impl Budget {
                 self.usage.tokens_in += tokens_in;
                 self.usage.tokens_out += tokens_out;
                 self.usage.credits += credits;
+                self.last_credits = *credits;
             }
             StepBody::Tool { .. } => self.steps += 1,
             StepBody::Notice { .. } => {}
@@ -131,16 +166,39 @@ impl Budget {
         if self.time_left(working).is_zero() {
             return Standing::Exceeded(Limit::WallTime(wall_time));
         }
+        let spent = |more: f64| Credits::nearest(self.usage.credits + more);
+        if let Some(cap) = self.run_cap.filter(|cap| spent(0.0) >= *cap) {
+            return Standing::Exceeded(Limit::Credits(cap));
+        }
         // Two more requests, each at least as long as the last, must fit; else the next is the last.
+        let is_dear = self.run_cap.is_some_and(|cap| spent(2.0 * self.last_credits) >= cap);
         let next_two = 2 * (self.last_tokens_in + u64::from(reply_tokens) / 4);
         let worked = self.worked + working;
-        if self.steps + 2 >= steps || used + next_two >= tokens || worked >= wall_time.mul_f64(0.9) {
+        if self.steps + 2 >= steps || used + next_two >= tokens || worked >= wall_time.mul_f64(0.9) || is_dear
+        {
             return Standing::LastCall;
         }
         Standing::Room
     }
 
-    /// The limit that stands in the way of one more tool call. Tokens do not: those of the reply that asked for it are paid.
+    /// How the turn may spend on its next reply, given what its workspace has left and how it stands against its caps; or why
+    /// it may not.
+    pub(crate) fn allowance(&self, clearance: &Clearance) -> Result<Allowance, Failure> {
+        if !clearance.is_left {
+            let reason = RunReason::BlockedByCredits;
+            return Err(Failure::new(reason, reason.sentence()));
+        }
+        if let Some(reached) = clearance.caps.iter().find(|cap| cap.is_reached()) {
+            return Err(Failure::new(RunReason::CapReached, reached.sentence()));
+        }
+        let spent = Credits::nearest(self.usage.credits);
+        let is_near = clearance.caps.iter().any(CapStanding::is_near)
+            || self.run_cap.is_some_and(|cap| credit_cap::is_near(spent, cap));
+        Ok(if is_near { Allowance::Thrifty } else { Allowance::Full })
+    }
+
+    /// The limit that stands in the way of one more tool call. Neither tokens nor credits do: those of the reply that asked for
+    /// it are paid.
     pub(crate) fn exceeded(&self, working: Duration) -> Option<Limit> {
         if self.steps >= self.limits.steps {
             return Some(Limit::Steps(self.limits.steps));
@@ -190,6 +248,51 @@ mod tests {
         assert_eq!(budget.standing(Duration::ZERO), Standing::Exceeded(Limit::Steps(4)));
         assert_eq!(budget.exceeded(Duration::ZERO), Some(Limit::Steps(4)));
         assert!((budget.usage().credits - 2.0).abs() < 1e-9);
+    }
+
+    fn cap(per_run: Option<i64>, per_month: Option<i64>, used: i64) -> CapStanding {
+        let credits = |tenths: Option<i64>| tenths.map(|tenths| Credits::from_micros(tenths * 100_000));
+        CapStanding {
+            subject: domain::credit_cap::CapSubject::Task,
+            per_run: credits(per_run),
+            per_month: credits(per_month),
+            used: Credits::from_micros(used * 100_000),
+        }
+    }
+
+    #[test]
+    fn the_lowest_cap_of_a_run_ends_it_and_leaves_room_for_an_answer() {
+        let mut budget = Budget::new(Limits::default());
+        budget.hold_to(&[cap(Some(50), None, 0), cap(Some(20), None, 0)]);
+        let clearance = Clearance { is_left: true, caps: vec![] };
+        budget.count(&model(1), Duration::ZERO);
+        assert_eq!(budget.standing(Duration::ZERO), Standing::Room, "0.5 of 2, and two more are 1.5");
+        budget.count(&model(1), Duration::ZERO);
+        assert_eq!(budget.standing(Duration::ZERO), Standing::LastCall);
+        assert_eq!(budget.allowance(&clearance).expect("room"), Allowance::Full);
+        budget.count(&model(1), Duration::ZERO);
+        budget.count(&model(1), Duration::ZERO);
+        assert_eq!(budget.allowance(&clearance).expect("room"), Allowance::Thrifty);
+        let limit = Limit::Credits(Credits::from_micros(2_000_000));
+        assert_eq!(budget.standing(Duration::ZERO), Standing::Exceeded(limit));
+        assert_eq!(limit.to_string(), "the cap of 2 credits a run");
+        assert_eq!(budget.exceeded(Duration::ZERO), None, "what was paid for is run");
+    }
+
+    #[test]
+    fn a_month_goes_from_full_to_thrifty_to_nothing() {
+        let budget = Budget::new(Limits::default());
+        let allowance = |used: i64| {
+            let caps = vec![cap(None, Some(100), used), cap(None, None, 999)];
+            budget.allowance(&Clearance { is_left: true, caps })
+        };
+        assert_eq!(allowance(79).expect("room"), Allowance::Full);
+        assert_eq!(allowance(80).expect("room"), Allowance::Thrifty);
+        assert_eq!(allowance(99).expect("room"), Allowance::Thrifty);
+        assert!(matches!(allowance(100), Err(Failure::Failed { reason: RunReason::CapReached, .. })));
+        let used_up = Clearance { is_left: false, caps: vec![] };
+        let refused = budget.allowance(&used_up);
+        assert!(matches!(refused, Err(Failure::Failed { reason: RunReason::BlockedByCredits, .. })));
     }
 
     #[test]

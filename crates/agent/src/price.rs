@@ -2,6 +2,10 @@
 
 use domain::Credits;
 
+/// The tokens of a reply in the middle of a turn: what is sent grows with each step.
+const TYPICAL_SENT: u64 = 6_000;
+const TYPICAL_RECEIVED: u64 = 400;
+
 /// Credits per million tokens of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Price {
@@ -29,6 +33,11 @@ impl Prices {
         let micros =
             price.map_or(0.0, |price| tokens_in as f64 * price.sent + tokens_out as f64 * price.received);
         Credits::from_micros(micros.ceil() as i64)
+    }
+
+    /// What a reply of `model` may cost, where nothing is known of its past.
+    pub fn typical_reply(&self, model: &str) -> Credits {
+        self.credits(model, TYPICAL_SENT, TYPICAL_RECEIVED)
     }
 }
 

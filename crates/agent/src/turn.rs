@@ -7,6 +7,7 @@ use std::{collections::HashSet, time::Duration};
 
 use domain::{
     answer::{Answer, ShownResult},
+    credit_cap::CapSubject,
     run::{RunReason, Usage},
     step::{ModelProvider, StepBody, ToolCall},
 };
@@ -21,7 +22,7 @@ use crate::{
     failure::Failure,
     figures::{self, Draft},
     journal::{FinishedStep, Journal, KnownChart, KnownResult, Opening},
-    limits::{Budget, Limit, Limits, Standing},
+    limits::{Allowance, Budget, Limit, Limits, Standing},
     model::{ModelError, ModelReply, ModelRequest},
     price::Prices,
     prompt,
@@ -86,10 +87,12 @@ struct Turn<'a> {
     runtime: &'a Runtime,
     signals: &'a Signals,
     opening: Opening,
-    /// Whom this turn asks.
+    /// Who is asked for the next reply.
     chain: Chain,
     /// Who replied last; before the first reply, who is asked first.
     model_name: String,
+    /// The caps of which people were told in this turn, and whether they were reached.
+    told: Vec<(CapSubject, bool)>,
     steps: Vec<FinishedStep>,
     results: Vec<KnownResult>,
     charts: Vec<KnownChart>,
@@ -119,6 +122,9 @@ impl<'a> Turn<'a> {
         let results = std::mem::take(&mut opening.results);
         let charts = std::mem::take(&mut opening.charts);
         let mut budget = Budget::new(runtime.limits);
+        if let Some(clearance) = &opening.clearance {
+            budget.hold_to(&clearance.caps);
+        }
         for step in &steps {
             budget.count(&step.body, step.elapsed);
         }
@@ -127,7 +133,7 @@ impl<'a> Turn<'a> {
         }
         let chain = match &opening.own_model {
             Some((workspace_id, own)) => runtime.models.own(*workspace_id, own),
-            None => runtime.models.server(),
+            None => runtime.models.server(Allowance::Full),
         };
         let replied_last = steps.iter().rev().find_map(|step| match &step.body {
             StepBody::Model { model, .. } => Some(model.clone()),
@@ -140,6 +146,7 @@ impl<'a> Turn<'a> {
             opening,
             model_name: replied_last.unwrap_or_else(|| chain.name()),
             chain,
+            told: Vec::new(),
             steps,
             results,
             charts,
@@ -257,14 +264,30 @@ impl<'a> Turn<'a> {
         self.notices(prompt::LAST_CALL) > 0
     }
 
-    /// Demands that the turn may ask its model for a reply. What the opening has just found out is not asked again.
+    /// Demands that the turn may ask a model for a reply, and chooses which. What the opening has just found out is not asked
+    /// again.
     async fn demand_clearance(&mut self) -> Result<(), Failure> {
-        let is_cleared = std::mem::take(&mut self.opening.is_cleared);
-        if is_cleared && !self.signals.stop.is_cancelled() && !self.signals.drain.is_cancelled() {
-            return Ok(());
+        let is_asked_to_end = self.signals.stop.is_cancelled() || self.signals.drain.is_cancelled();
+        let clearance = match self.opening.clearance.take().filter(|_| !is_asked_to_end) {
+            Some(clearance) => clearance,
+            None => {
+                self.stop_if_asked().await?;
+                self.journal.clearance().await?
+            }
+        };
+        for cap in clearance.caps.iter().filter(|cap| cap.is_near()) {
+            let told = (cap.subject, cap.is_reached());
+            if !self.told.contains(&told) {
+                self.journal.tell_cap(cap).await;
+                self.told.push(told);
+            }
         }
-        self.stop_if_asked().await?;
-        self.journal.demand_credits().await
+        let allowance = self.budget.allowance(&clearance)?;
+        // A workspace's own provider costs no credits, so there is nothing to be thrifty with.
+        if self.opening.own_model.is_none() {
+            self.chain = self.runtime.models.server(allowance);
+        }
+        Ok(())
     }
 
     async fn stop_if_asked(&self) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use domain::Clock;
+use domain::{Clock, Credits};
 use metrics_exporter_prometheus::PrometheusHandle;
 use rand::rngs::StdRng;
 use secrecy::SecretString;
@@ -42,6 +42,8 @@ pub struct ApiOptions {
     pub fallback_model: Option<String>,
     /// Addresses that workspaces' own models may be at besides public ones.
     pub model_addresses: Vec<IpAddr>,
+    /// What a reply of it may cost, where nothing is known of its past.
+    pub reply_cost: Credits,
     /// Addresses that webhooks may lead to besides public ones.
     pub webhook_addresses: Vec<IpAddr>,
     /// Where uploads lie, each in a folder of its own: the warehouse's `uploads_folder`.
@@ -68,6 +70,7 @@ impl ApiOptions {
             model: "builtin".to_owned(),
             fallback_model: None,
             model_addresses: Vec::new(),
+            reply_cost: Credits::default(),
             uploads_folder: uploads_folder.into(),
             upload_bytes: 512 << 20,
             webhook_addresses: Vec::new(),

@@ -188,6 +188,7 @@ fn api_state(
     options.has_outbox = config.mail.smtp_url.is_none();
     options.webhook_addresses.clone_from(&config.webhooks.allowed_addresses);
     options.model = wiring::model(config)?.name();
+    options.reply_cost = wiring::prices(config).typical_reply(&options.model);
     options.fallback_model = wiring::fallback(config)?.map(|model| model.name());
     options.model_addresses.clone_from(&config.model.allowed_addresses);
     options.slack = config.slack.as_ref().zip(wiring::slack(config)).map(|(app, (client, credentials))| {

@@ -72,6 +72,13 @@ pub(crate) fn model(config: &Config) -> anyhow::Result<Arc<dyn Model>> {
     }
 }
 
+/// Who answers from 80% of a cap on credits on: another model of the same provider.
+fn cheaper(config: &Config) -> anyhow::Result<Option<Arc<dyn Model>>> {
+    let Provider::OpenAi { base_url, api_key, .. } = &config.model.provider else { return Ok(None) };
+    let Some(name) = &config.model.cheaper_name else { return Ok(None) };
+    Ok(Some(open_ai(config, base_url.as_deref(), name, api_key.as_ref())?))
+}
+
 /// Who answers while that one is down.
 pub(crate) fn fallback(config: &Config) -> anyhow::Result<Option<Arc<dyn Model>>> {
     let Some(Fallback { base_url, name, api_key }) = &config.model.fallback else { return Ok(None) };
@@ -98,6 +105,7 @@ fn open_ai(
 /// Everybody who may be asked.
 fn models(config: &Config) -> anyhow::Result<Models> {
     let mut options = ModelsOptions::new(model(config)?);
+    options.cheaper = cheaper(config)?;
     options.fallback = fallback(config)?;
     let Breaker { failures, rest } = config.model.breaker;
     options.breaker = BreakerOptions { failures, rest };

@@ -9,6 +9,7 @@ pub mod audience;
 pub mod check;
 pub mod clock;
 pub mod condition;
+pub mod credit_cap;
 pub mod credits;
 pub mod delivery;
 pub mod destination;

@@ -3,7 +3,13 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
-use crate::{delivery::Channel, destination, run::RunReason, words};
+use crate::{
+    credit_cap::{CapStanding, CapSubject},
+    delivery::Channel,
+    destination,
+    run::RunReason,
+    words,
+};
 
 words! {
     /// What a notice is about.
@@ -32,6 +38,10 @@ words! {
         WebhookOff = "webhook_off",
         /// Slack is no longer connected. To admins.
         SlackEnded = "slack_ended",
+        /// 80% of a cap on credits is used. To the person whose it is, or to admins.
+        CapNear = "cap_near",
+        /// A cap on credits is reached, and work stops. To the person whose it is, or to admins.
+        CapReached = "cap_reached",
     }
 }
 
@@ -194,5 +204,32 @@ pub fn webhook_words(host: &str, is_gone: bool) -> Words {
              one by one."
                 .to_owned()
         },
+    }
+}
+
+/// A cap that is near or reached; `task` is the title of the task whose it is.
+pub fn cap_words(standing: &CapStanding, task: Option<&str>) -> Words {
+    let cap = standing.per_month.unwrap_or_default();
+    let whose = match (standing.subject, task) {
+        (CapSubject::Workspace, _) => "the workspace".to_owned(),
+        (CapSubject::User, _) => "you".to_owned(),
+        (CapSubject::Task, title) => title.map_or_else(|| "a task".to_owned(), |title| format!("“{title}”")),
+    };
+    let raise = match standing.subject {
+        CapSubject::Workspace => "An admin can raise it on the page “Caps”.",
+        CapSubject::User => "An admin can raise it.",
+        CapSubject::Task => "You can raise it in the task.",
+    };
+    if standing.is_reached() {
+        return Words {
+            headline: format!("The cap of {cap} credits a month for {whose} is reached."),
+            advice: format!("No model is asked for more before the month ends. {raise}"),
+        };
+    }
+    Words {
+        headline: format!("80% of the {cap} credits a month for {whose} are used."),
+        advice: format!(
+            "Work goes on, by a cheaper model where one is set up, and stops at the cap. {raise}"
+        ),
     }
 }

@@ -58,6 +58,8 @@ words! {
         ReauthenticationRequired = "reauthentication_required",
         /// The workspace has no credits left.
         BlockedByCredits = "blocked_by_credits",
+        /// A cap on what a month may cost is reached: the workspace's, the creator's or the task's.
+        CapReached = "cap_reached",
         /// The creator may no longer query a connection of the task.
         AccessLost = "access_lost",
         /// A connection of the task was deleted.
@@ -105,6 +107,7 @@ impl RunReason {
         match self {
             Self::ReauthenticationRequired => "A data source asks you to sign in again.",
             Self::BlockedByCredits => "The workspace has no credits left.",
+            Self::CapReached => "A cap on credits is reached.",
             Self::AccessLost => "You may no longer query one of the task's connections.",
             Self::ConnectionDeleted => "One of the task's connections was deleted.",
             Self::ConnectionFailed => "A data source could not be reached.",
@@ -134,6 +137,7 @@ impl RunReason {
             Self::BlockedByCredits => {
                 "Its window closed without any. An admin can grant some; it runs again as planned."
             }
+            Self::CapReached => "It runs again next month, or once the cap is raised.",
             Self::AccessLost => "Ask whoever manages it, or remove it from the task.",
             Self::ConnectionDeleted => "Choose another one in the task.",
             Self::ConnectionFailed => "Test it on the page “Data”.",

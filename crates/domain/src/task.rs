@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     condition::Condition,
+    credit_cap::CreditCaps,
     freshness::FreshnessGate,
     id::{ConnectionId, GroupId, UserId},
     invalid::{Invalid, Issues},
@@ -107,6 +108,9 @@ pub struct TaskSpec {
     /// Whether it waits for fresh data. Absent or null: it does not.
     #[serde(default)]
     pub freshness: Option<FreshnessGate>,
+    /// The most that its runs may cost. Absent: no caps of its own.
+    #[serde(default)]
+    pub caps: CreditCaps,
     /// When it stops firing. Absent in a request: six months ahead. `null`: never, where the workspace allows it.
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -179,6 +183,7 @@ impl TaskSpec {
         if let Some(condition) = &self.condition {
             condition.check("condition", &mut issues);
         }
+        self.caps.check("caps", &mut issues);
         if let Some(gate) = &mut self.freshness {
             check_gate(gate, &self.context, &mut issues);
         }

@@ -10,6 +10,7 @@ use domain::{
     audience::Decision,
     condition::Condition,
     delivery::{Audience, DeliveryKind},
+    notice::NoticeKind,
     run::RunReason,
 };
 use store::{ClaimedDelivery, DeliveryUser, Store, StoredResult, Thread, Turn};
@@ -383,8 +384,10 @@ impl Composer<'_> {
         let found =
             self.store.notice_of_delivery(&self.delivery.scope, self.delivery.lease.delivery_id).await?;
         let kept = found.ok_or(Error::Gone("the notice is gone"))?;
+        let is_of_cap = matches!(kept.kind, NoticeKind::CapNear | NoticeKind::CapReached);
         let (label, page) = match kept.task_id {
             Some(task_id) => ("Open the task", format!("tasks/{task_id}")),
+            None if is_of_cap => ("Open the caps", "admin/caps".to_owned()),
             None => ("Open the webhooks", "admin/webhooks".to_owned()),
         };
         let message = KeptNotice {
@@ -394,6 +397,7 @@ impl Composer<'_> {
             action: (label, format!("{}/{page}", self.public_url)),
             because: match kept.task_id {
                 Some(_) => "You get this because the task is yours.",
+                None if is_of_cap => "You get this because the cap is yours, or you are an admin.",
                 None => "You get this because you are an admin.",
             },
             at: kept.created_at,

@@ -16,6 +16,7 @@ It speaks TLS with `--certificate FILE` (PEM, certificate and key): after STARTT
 or after they are accepted, or slow.
 
 With `--log FILE` it tells of mails that it accepted in that file instead, one JSON object a line, on disk before it answers. Each `nobody*` that somebody wants to write to is a line in `FILE.refused`.
+With `--whole` the line holds all of a mail, under `whole`: its headers, and its parts.
 """
 
 import argparse
@@ -72,20 +73,24 @@ def read(source):
     return {"headers": headers, "parts": parts, "defects": defects, "source": source.decode("utf-8", "replace")}
 
 
-def keep(log, sender, recipient, source):
+def keep(log, sender, recipient, source, is_whole):
     """Writes down what tells one mail from another, for good."""
     mail = email.message_from_bytes(source, policy=email.policy.compat32)
     text = next((part for part in mail.walk() if part.get_content_type() == "text/plain"), None)
     words = text.get_payload(decode=True).decode("utf-8", "replace").split() if text else []
     line = {"at": time.time(), "from": sender, "to": recipient, "messageId": mail["Message-ID"].strip(), "text": " ".join(words)}
+    if is_whole:
+        mail = read(source)
+        line["whole"] = {"headers": mail["headers"], "parts": mail["parts"]}
     log.write(json.dumps(line) + "\n")
     log.flush()
     os.fsync(log.fileno())
 
 
 class Handler:
-    def __init__(self, log, refused, pause, faults, pipelining, hangs_up):
+    def __init__(self, log, refused, pause, faults, pipelining, hangs_up, whole):
         self.log = log
+        self.whole = whole
         self.refused = refused
         self.faults = faults
         self.fault = None
@@ -148,7 +153,7 @@ class Handler:
             server.transport.abort()
             return "451 never read"
         if self.log:
-            keep(self.log, envelope.mail_from, recipient, envelope.content)
+            keep(self.log, envelope.mail_from, recipient, envelope.content, self.whole)
         else:
             is_encrypted = session.ssl is not None or server.transport.get_extra_info("ssl_object") is not None
             mail = read(envelope.content)
@@ -170,6 +175,7 @@ async def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--auth", action="store_true", help="asks for a user and password, also without TLS")
     arguments.add_argument("--log", metavar="FILE", help="keeps accepted mails in this file")
+    arguments.add_argument("--whole", action="store_true", help="with `--log`: keeps all of each mail")
     arguments.add_argument("--pause", type=float, default=0, help="seconds before it answers to RCPT, and to the mail")
     arguments.add_argument("--certificate", metavar="FILE", help="PEM with a certificate and its key, for TLS")
     arguments.add_argument("--wrapped", action="store_true", help="TLS from the first byte")
@@ -189,7 +195,7 @@ async def main():
         if not log:
             tell(event="connected")
         starttls = {"tls_context": tls, "require_starttls": True} if tls and not wanted.wrapped else {}
-        handler = Handler(log, refused, wanted.pause, wanted.faults, wanted.pipelining, wanted.hangs_up)
+        handler = Handler(log, refused, wanted.pause, wanted.faults, wanted.pipelining, wanted.hangs_up, wanted.whole)
         return SMTP(handler, enable_SMTPUTF8=True, **starttls, **auth)
 
     loop = asyncio.get_running_loop()

@@ -103,13 +103,6 @@ impl Store {
         Ok(woken)
     }
 
-    /// Whether a model may be asked for this workspace: it is unlimited, or there are credits left.
-    pub async fn credit_is_left(&self, scope: &Scope) -> Result<bool> {
-        let mut tx = self.begin(scope).await?;
-        let workspace_id = tx.workspace_id();
-        Ok(!is_used_up(&mut tx, workspace_id).await?)
-    }
-
     /// How the workspace stands.
     pub async fn credit_overview(&self, scope: &Scope) -> Result<CreditOverview> {
         let mut tx = self.begin(scope).await?;
@@ -197,7 +190,7 @@ impl Store {
     }
 }
 
-/// Writes what a reply cost into the ledger and takes it from the balance. The last statement of its transaction, so that the
+/// Writes what a reply cost into the ledger, takes it from the balance, and adds it to what the month has used. The last statement of its transaction, so that the
 /// shard is held no longer than the commit takes.
 pub(crate) async fn debit(tx: &mut Tx, run_id: RunId, amount: Credits, model: &str) -> Result<()> {
     let (actor_kind, actor_id) = audit::words(Actor::System);
@@ -206,6 +199,13 @@ pub(crate) async fn debit(tx: &mut Tx, run_id: RunId, amount: Credits, model: &s
         "WITH moved AS (
              UPDATE credit_balance SET amount_micro = amount_micro - $3 WHERE workspace_id = $1 AND shard = $8
              RETURNING shard
+         ), of_month AS (
+             INSERT INTO credit_month (workspace_id, month, user_id, task_id, shard, amount_micro)
+             SELECT $1, (date_trunc('month', $9::timestamptz, 'UTC') AT TIME ZONE 'UTC')::date, creator_id, coalesce(task_id, $10),
+                 $8, $3
+             FROM run WHERE workspace_id = $1 AND id = $4
+             ON CONFLICT ON CONSTRAINT credit_month_pk DO UPDATE
+             SET amount_micro = credit_month.amount_micro + excluded.amount_micro
          )
          INSERT INTO credit_entry (workspace_id, id, at, kind, amount_micro, moves_balance, run_id, purpose, actor_kind, actor_id)
          VALUES ($1, $2, $9, 'debit', $3, EXISTS (SELECT FROM moved), $4, $5, $6, $7)",
@@ -217,7 +217,8 @@ pub(crate) async fn debit(tx: &mut Tx, run_id: RunId, amount: Credits, model: &s
         actor_kind,
         actor_id,
         shard(run_id),
-        tx.now
+        tx.now,
+        Uuid::nil()
     )
     .execute(tx.db())
     .await?;

@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     ConnectionId, RunId, TaskId, ThreadId, UserId,
     condition::Condition,
+    credit_cap::CreditCaps,
     freshness::FreshnessGate,
     invalid::Issues,
     run::RunStatus,
@@ -15,7 +16,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    Conflict, Error, Result, Scope, Store, Tx, audit, due,
+    Conflict, Error, Result, Scope, Store, Tx, audit,
+    credit_cap::{self, CapOf},
+    due,
     error::{json, one_row, optional_word, to_json, word},
     page::{Page, Paged},
     people,
@@ -44,6 +47,8 @@ pub struct Task {
     pub condition: Option<Condition>,
     /// Whether it waits for fresh data.
     pub freshness: Option<FreshnessGate>,
+    /// The most that its runs may cost.
+    pub caps: CreditCaps,
     /// Whether it fires.
     pub status: TaskStatus,
     /// Why it does not, where there is more to say.
@@ -75,6 +80,7 @@ impl Task {
             notification: self.notification.clone(),
             condition: self.condition.clone(),
             freshness: self.freshness.clone(),
+            caps: self.caps,
             expires_at: self.expires_at,
         }
     }
@@ -170,6 +176,8 @@ struct TaskRow {
     missing_connections: Value,
     condition: Option<Value>,
     freshness: Option<Value>,
+    per_run_micro: Option<i64>,
+    per_month_micro: Option<i64>,
     sort_key: String,
 }
 
@@ -207,6 +215,7 @@ impl TryFrom<TaskRow> for Task {
             notification: json("task", "notification", row.id, row.notification)?,
             condition: row.condition.map(|stored| json("task", "condition", row.id, stored)).transpose()?,
             freshness: row.freshness.map(|stored| json("task", "freshness", row.id, stored)).transpose()?,
+            caps: credit_cap::caps(row.per_run_micro, row.per_month_micro),
             status: word("task", "status", row.id, &row.status)?,
             status_reason: row.status_reason,
             title: row.title,
@@ -255,6 +264,7 @@ impl Store {
         .execute(tx.db())
         .await?;
         connections_put(&mut tx, id, &spec.context.connection_ids).await?;
+        credit_cap::put(&mut tx, CapOf::Task(id), &spec.caps).await?;
         due::restart(&mut tx, self.spread, id, schedule, spec.expires_at).await?;
         audit::record(&mut tx, scope.actor(), "task.create", id.as_uuid(), json!({ "title": spec.title }))
             .await?;
@@ -286,13 +296,16 @@ impl Store {
                    expires_at, version AS "version!", created_at AS "created_at!", updated_at AS "updated_at!", due_at,
                    occurrence_date, opens_at, closes_at, last_run_id, last_run_status, last_run_finished_at,
                    last_run_thread_id, latest_thread_id, connection_ids AS "connection_ids!",
-                   missing_connections AS "missing_connections!", condition, freshness, sort_key AS "sort_key!"
+                   missing_connections AS "missing_connections!", condition, freshness, per_run_micro AS "per_run_micro?",
+                   per_month_micro AS "per_month_micro?", sort_key AS "sort_key!"
                FROM (
-                   SELECT *, CASE $5::text
+                   SELECT task_overview.*, per_run_micro, per_month_micro, CASE $5::text
                        WHEN 'title' THEN lower(title)
                        WHEN 'next_run_at' THEN coalesce(to_char(due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '~')
                        ELSE '' END AS sort_key
                    FROM task_overview
+                   LEFT JOIN (SELECT subject_id, per_run_micro, per_month_micro FROM credit_cap
+                       WHERE credit_cap.workspace_id = $1 AND subject = 'task') AS cap ON cap.subject_id = id
                    WHERE workspace_id = $1 AND ($2::uuid IS NULL OR creator_id = $2)
                      AND ($3::text IS NULL OR status = $3)
                      AND ($4::text IS NULL OR title ILIKE $4 OR prompt ILIKE $4)
@@ -358,6 +371,9 @@ impl Store {
             }
         }
         connections_put(&mut tx, id, &spec.context.connection_ids).await?;
+        if before.caps != spec.caps {
+            credit_cap::put(&mut tx, CapOf::Task(id), &spec.caps).await?;
+        }
         let done = sqlx::query!(
             "UPDATE task SET title = $3, prompt = $4, schedule = $5, notification = $6, expires_at = $7, status = $8,
                  status_reason = CASE WHEN status = $8 THEN status_reason END,
@@ -400,8 +416,12 @@ pub(crate) async fn find(tx: &mut Tx, id: TaskId) -> Result<Option<Task>> {
                expires_at, version AS "version!", created_at AS "created_at!", updated_at AS "updated_at!", due_at,
                occurrence_date, opens_at, closes_at, last_run_id, last_run_status, last_run_finished_at,
                last_run_thread_id, latest_thread_id, connection_ids AS "connection_ids!",
-               missing_connections AS "missing_connections!", condition, freshness, '' AS "sort_key!"
-           FROM task_overview WHERE workspace_id = $1 AND id = $2"#,
+               missing_connections AS "missing_connections!", condition, freshness, per_run_micro AS "per_run_micro?", per_month_micro AS "per_month_micro?",
+               '' AS "sort_key!"
+           FROM task_overview
+           LEFT JOIN (SELECT subject_id, per_run_micro, per_month_micro FROM credit_cap
+               WHERE credit_cap.workspace_id = $1 AND subject = 'task') AS cap ON cap.subject_id = id
+           WHERE workspace_id = $1 AND id = $2"#,
         tx.workspace_id(),
         id.as_uuid()
     )

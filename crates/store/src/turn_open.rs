@@ -1,8 +1,8 @@
 //! What a worker needs to begin a turn, or to go on with one, read in one go: a person waits for it.
 
 use crate::{
-    ClaimedRun, Connection, Error, Result, Step, Store, StoredChart, StoredResult, TaskTerms, Turn,
-    WorkspaceModel, chart, connection,
+    ClaimedRun, Clearance, Connection, Error, Result, Step, Store, StoredChart, StoredResult, TaskTerms,
+    Turn, WorkspaceModel, chart, connection, credit_cap,
     error::{json, optional_word},
     result, step, thread,
     vault::Sealed,
@@ -13,8 +13,8 @@ use crate::{
 pub struct TurnOpening {
     /// What the task's run is held to, as the task stands now; nothing for a question and for a deleted task.
     pub terms: TaskTerms,
-    /// Whether there is something left to ask a model for.
-    pub has_credits: bool,
+    /// How the run stands before it asks a model.
+    pub clearance: Clearance,
     /// The model provider that the workspace brings itself.
     pub own_model: Option<WorkspaceModel>,
     /// Those that the run names, as far as they ever were, deleted ones included, with what its creator may do with each; where
@@ -77,7 +77,10 @@ impl Store {
         }
         let mut opening = TurnOpening {
             terms,
-            has_credits: !row.is_used_up || own_model.is_some(),
+            clearance: Clearance {
+                is_left: !row.is_used_up || own_model.is_some(),
+                caps: credit_cap::standings(&mut tx, run).await?,
+            },
             own_model,
             connections,
             turns: vec![],

@@ -12,13 +12,14 @@ use domain::{
     ConnectionId, ResultId,
     access::ConnectionAccess,
     condition::Condition,
+    credit_cap::CapStanding,
     run::{RunReason, RunTrigger, Usage},
     step::StepBody,
     table::Table,
     task::plain_prompt,
 };
 use serde::Deserialize;
-use store::{ClaimedRun, Connection, ConnectionSlot, SlotAnswer, Store, TurnOpening};
+use store::{ClaimedRun, Clearance, Connection, ConnectionSlot, SlotAnswer, Store, TurnOpening};
 use tokio_util::sync::CancellationToken;
 use warehouse::{ConnectionSpec, QueryLimits};
 
@@ -86,7 +87,7 @@ impl DatabaseJournal {
 
     pub(super) async fn open(&self) -> Result<Opening, Failure> {
         let turn_no = &self.run.turn_no;
-        let TurnOpening { terms, has_credits, own_model, connections, turns, steps, results, charts } =
+        let TurnOpening { terms, clearance, own_model, connections, turns, steps, results, charts } =
             self.store.turn_open(&self.run).await?;
         let past = turns
             .into_iter()
@@ -111,7 +112,7 @@ impl DatabaseJournal {
             .collect();
         Ok(Opening {
             freshness: terms.freshness,
-            is_cleared: has_credits,
+            clearance: Some(clearance),
             context: self.context(&connections, terms.condition)?,
             own_model: own_model.map(|own| (self.run.lease.workspace_id, own)),
             past,
@@ -245,12 +246,14 @@ impl DatabaseJournal {
         Ok(Some(Reachable { id, name: connection.name, spec, limits, concurrent_queries }))
     }
 
-    pub(super) async fn demand_credits(&self) -> Result<(), Failure> {
-        if self.store.credit_is_left(&self.run.scope).await? {
-            return Ok(());
+    pub(super) async fn clearance(&self) -> Result<Clearance, Failure> {
+        Ok(self.store.credit_clearance(&self.run).await?)
+    }
+
+    pub(super) async fn tell_cap(&self, standing: &CapStanding) {
+        if let Err(error) = self.store.credit_cap_tell(&self.run, standing).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "nobody was told of a cap");
         }
-        let reason = RunReason::BlockedByCredits;
-        Err(Failure::new(reason, reason.sentence()))
     }
 
     pub(super) async fn slot(

@@ -41,7 +41,7 @@ impl MemoryJournal {
         let held = self.held();
         Opening {
             freshness: None,
-            is_cleared: true,
+            clearance: None,
             context: self.context.clone(),
             own_model: None,
             past: Vec::new(),

@@ -10,11 +10,11 @@ mod memory;
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    ChartId, ConnectionId, ResultId, WorkspaceId, answer::Answer, freshness::FreshnessGate, step::StepBody,
-    table::Table,
+    ChartId, ConnectionId, ResultId, WorkspaceId, answer::Answer, credit_cap::CapStanding,
+    freshness::FreshnessGate, step::StepBody, table::Table,
 };
 use serde_json::Value;
-use store::{ConnectionSlot, WorkspaceModel};
+use store::{Clearance, ConnectionSlot, WorkspaceModel};
 use tokio_util::sync::CancellationToken;
 use warehouse::{ConnectionSpec, QueryLimits};
 
@@ -38,8 +38,8 @@ pub(crate) enum Journal {
 pub(crate) struct Opening {
     /// Whether its task's run waits for fresh data.
     pub(crate) freshness: Option<FreshnessGate>,
-    /// That the turn may go on, and has something to spend, was found out with the rest.
-    pub(crate) is_cleared: bool,
+    /// How the run stands before it asks a model, found out with the rest; none once that is old.
+    pub(crate) clearance: Option<Clearance>,
     pub(crate) context: TurnContext,
     /// The model provider that the turn's workspace brings itself, and that workspace.
     pub(crate) own_model: Option<(WorkspaceId, WorkspaceModel)>,
@@ -151,11 +151,19 @@ impl Journal {
         }
     }
 
-    /// Demands that there is something left to ask a model for.
-    pub(crate) async fn demand_credits(&self) -> Result<(), Failure> {
+    /// How the run stands before it asks a model for more.
+    pub(crate) async fn clearance(&self) -> Result<Clearance, Failure> {
         match self {
-            Self::Database(journal) => journal.demand_credits().await,
-            Self::Memory(_) => Ok(()),
+            Self::Database(journal) => journal.clearance().await,
+            Self::Memory(_) => Ok(Clearance { is_left: true, caps: vec![] }),
+        }
+    }
+
+    /// Tells people that a cap is near or reached. Lost without harm: the next turn tells it, too.
+    pub(crate) async fn tell_cap(&self, standing: &CapStanding) {
+        match self {
+            Self::Database(journal) => journal.tell_cap(standing).await,
+            Self::Memory(_) => {}
         }
     }
 

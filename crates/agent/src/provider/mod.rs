@@ -17,7 +17,10 @@ pub use own::ask_for_a_word;
 use store::WorkspaceModel;
 use tokio::{sync::mpsc, time::Instant};
 
-use crate::model::{Model, ModelError, ModelReply, ModelRequest};
+use crate::{
+    limits::Allowance,
+    model::{Model, ModelError, ModelReply, ModelRequest},
+};
 
 /// How often a provider is asked for one reply, and how long it is waited for in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +57,8 @@ impl Patience {
 pub struct ModelsOptions {
     /// Who answers, unless a workspace has its own.
     pub first: Arc<dyn Model>,
+    /// Who answers in the first's place from 80% of a cap on credits on: another model of the same provider.
+    pub cheaper: Option<Arc<dyn Model>>,
     /// Who answers while the first is down.
     pub fallback: Option<Arc<dyn Model>>,
     /// When a provider is left alone.
@@ -73,6 +78,7 @@ impl ModelsOptions {
     pub fn new(first: Arc<dyn Model>) -> Self {
         Self {
             first,
+            cheaper: None,
             fallback: None,
             breaker: BreakerOptions::default(),
             patience: Patience::default(),
@@ -87,6 +93,7 @@ impl ModelsOptions {
 #[derive(Clone)]
 pub struct Models {
     server: Chain,
+    cheaper: Option<Chain>,
     own: Arc<OwnModels>,
 }
 
@@ -95,13 +102,17 @@ impl Models {
     pub fn new(options: ModelsOptions) -> Self {
         let patience =
             if options.fallback.is_some() { options.patience.before_another() } else { options.patience };
-        let provider = |role, model, patience| {
-            let breaker = Breaker::new(options.breaker);
+        let breaker = || Arc::new(Breaker::new(options.breaker));
+        let provider = |role, model, breaker, patience| {
             Arc::new(Provider { role, model, breaker, patience, clock: Arc::clone(&options.clock) })
         };
-        let first = provider(ModelProvider::Server, options.first, patience);
+        let first = provider(ModelProvider::Server, options.first, breaker(), patience);
+        // The same server: what is known of the one holds for the other.
+        let cheaper = options
+            .cheaper
+            .map(|model| provider(ModelProvider::Server, model, Arc::clone(&first.breaker), patience));
         let fallback =
-            options.fallback.map(|model| provider(ModelProvider::Fallback, model, options.patience));
+            options.fallback.map(|model| provider(ModelProvider::Fallback, model, breaker(), options.patience));
         for provider in [Some(&first), fallback.as_ref()].into_iter().flatten() {
             provider.show_breaker();
         }
@@ -112,7 +123,8 @@ impl Models {
             options.patience,
             options.clock,
         );
-        Self { server: Chain { first, fallback }, own: Arc::new(own) }
+        let cheaper = cheaper.map(|first| Chain { first, fallback: fallback.clone() });
+        Self { server: Chain { first, fallback }, cheaper, own: Arc::new(own) }
     }
 
     /// One model, without a fallback.
@@ -126,8 +138,11 @@ impl Models {
     }
 
     /// Whom every other turn asks.
-    pub(crate) fn server(&self) -> Chain {
-        self.server.clone()
+    pub(crate) fn server(&self, allowance: Allowance) -> Chain {
+        match allowance {
+            Allowance::Full => self.server.clone(),
+            Allowance::Thrifty => self.cheaper.as_ref().unwrap_or(&self.server).clone(),
+        }
     }
 }
 
@@ -197,7 +212,7 @@ fn both(first: ModelError, second: ModelError) -> ModelError {
 pub(crate) struct Provider {
     role: ModelProvider,
     model: Arc<dyn Model>,
-    breaker: Breaker,
+    breaker: Arc<Breaker>,
     patience: Patience,
     clock: Arc<dyn Clock>,
 }

@@ -59,7 +59,7 @@ impl OwnModels {
         let provider = Arc::new(Provider {
             role: ModelProvider::Workspace,
             model: Arc::new(model),
-            breaker: Breaker::new(self.breaker),
+            breaker: Arc::new(Breaker::new(self.breaker)),
             patience: self.patience,
             clock: Arc::clone(&self.clock),
         });

@@ -107,7 +107,7 @@ impl Bench {
     async fn ask_within(&self, time_left: Duration) -> Result<Replied, ModelError> {
         let request = ModelRequest { system: "", messages: vec![], tools: &[], max_tokens_out: 1 };
         let (deltas, _) = mpsc::channel(1);
-        self.models.server().reply(&request, time_left, &deltas).await
+        self.models.server(Allowance::Full).reply(&request, time_left, &deltas).await
     }
 
     fn asked(&self) -> (usize, usize) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::step::ToolCall;
+use fail::fail_point;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -49,6 +50,7 @@ pub(super) async fn call(desk: &Desk<'_>, call: &ToolCall) -> Result<Outcome, Tr
     let drawn = desk.charts.render(Arc::clone(&prepared)).await.map_err(|error| told(&error))?;
     let new = NewChart { result_id: result.id, title, spec, prepared, drawn };
     let chart = desk.journal.store_chart(&call.id, &new).await?;
+    fail_point!("agent::chart_stored");
     let output = json!({ "chart": chart.handle, "alt": chart.alt });
     Ok(Outcome { chart: Some(chart), ..Outcome::told(output) })
 }

@@ -39,7 +39,7 @@ fn looping(bench: &Bench) -> Arc<Scripted> {
 
 /// G16, first half: a question whose model loops stops within one step of the workspace's last credit.
 ///
-/// Seen to fail: without `demand_credits` before a model call, the model was called 12 times, to the turn's own limit of steps.
+/// Seen to fail: without asking for clearance before a model call, the model was called 12 times, to the turn's own limit of steps.
 #[tokio::test]
 async fn a_model_that_loops_stops_within_one_step_of_the_last_credit() {
     let bench = Bench::new().await;

@@ -3,6 +3,7 @@
 mod access;
 mod analyst;
 mod answers;
+mod caps;
 mod comparisons;
 mod conditions;
 mod credits;

@@ -1,6 +1,7 @@
 //! One file per resource: its request and response types, its handlers and its `router()`.
 
 pub(crate) mod audience;
+pub(crate) mod caps;
 pub(crate) mod charts;
 pub(crate) mod connections;
 pub(crate) mod credits;
@@ -48,6 +49,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(connections::router())
         .merge(grants::router())
         .merge(credits::router())
+        .merge(caps::router())
         .merge(mail::router())
         .merge(model::router())
         .merge(audience::router())

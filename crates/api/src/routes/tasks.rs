@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     ConnectionId, Invalid, RunId, TaskId, ThreadId,
     condition::Condition,
+    credit_cap::CreditCaps,
     freshness::FreshnessGate,
     run::RunStatus,
     schedule::{Schedule, ScheduleSpec},
@@ -56,6 +57,8 @@ pub(crate) struct Task {
     /// Whether its scheduled runs wait for fresh data. Null: they do not.
     #[schema(required)]
     freshness: Option<FreshnessGate>,
+    /// The most that its runs may cost.
+    caps: CreditCaps,
     /// Null: never.
     #[schema(required)]
     expires_at: Option<DateTime<Utc>>,
@@ -119,6 +122,9 @@ pub(crate) struct TaskRequest {
     /// Whether its scheduled runs wait for fresh data. Absent or null: they do not.
     #[serde(default)]
     freshness: Option<FreshnessGate>,
+    /// The most that its runs may cost. Absent: no caps of its own.
+    #[serde(default)]
+    caps: CreditCaps,
     /// When it stops firing. Absent: six months ahead. Null: never, where the workspace allows it.
     #[serde(default)]
     #[schema(value_type = Option<DateTime<Utc>>)]
@@ -142,6 +148,8 @@ pub(crate) struct TaskPatch {
     #[serde(default)]
     #[schema(value_type = Option<FreshnessGate>)]
     freshness: Given<FreshnessGate>,
+    /// Both caps: what is absent in them is no cap.
+    caps: Option<CreditCaps>,
     /// Null: never.
     #[serde(default)]
     #[schema(value_type = Option<DateTime<Utc>>)]
@@ -284,6 +292,7 @@ pub(crate) async fn task_create(
         notification: request.notification,
         condition: request.condition,
         freshness: request.freshness,
+        caps: request.caps,
         expires_at: request.expires_at.or_else(|| Some(task::default_expiration(now))),
     };
     let schedule = check(&state, &caller, &mut spec, now).await?;
@@ -351,6 +360,7 @@ pub(crate) async fn task_update(
     spec.notification = patch.notification.unwrap_or(spec.notification);
     spec.condition = patch.condition.or_else(|| spec.condition);
     spec.freshness = patch.freshness.or_else(|| spec.freshness);
+    spec.caps = patch.caps.unwrap_or(spec.caps);
     spec.expires_at = patch.expires_at.or_else(|| spec.expires_at);
     let schedule = check(&state, &caller, &mut spec, now).await?;
     // The version that was read: two changes at once do not mix.
@@ -513,6 +523,7 @@ impl Task {
             condition_in_words: task.condition.as_ref().map(Condition::in_words),
             condition: task.condition,
             freshness: task.freshness,
+            caps: task.caps,
             expires_at: task.expires_at,
             status: task.status,
             status_reason: task.status_reason,

@@ -58,6 +58,10 @@ const EXPECTED: &[(&str, u16, u16)] = &[
     ("data_connection_catalog", 404, 404),
     ("credit_get", 200, 200),
     ("credit_grant", 403, 403),
+    ("cap_list", 200, 200),
+    ("cap_workspace_set", 403, 403),
+    ("cap_user_set", 403, 403),
+    ("credit_estimate", 200, 200),
     ("credit_usage_list", 200, 200),
     ("credit_summary", 200, 200),
     ("mail_settings_get", 403, 403),
@@ -246,6 +250,10 @@ pub(crate) fn body(operation: &str) -> Option<Value> {
         "model_replace" | "model_test" => {
             json!({"baseUrl": "https://models.example.com/v1", "model": "x", "apiKey": "sk-x"})
         }
+        "cap_workspace_set" | "cap_user_set" => json!({"perRun": 2, "perMonth": 10}),
+        "credit_estimate" => json!({"prompt": "How many flights?", "schedule": {
+            "cadence": "daily", "windowStart": "09:00", "timezone": "UTC",
+        }}),
         "mail_settings_replace" => json!({"domains": ["example.com"]}),
         "task_extend" => json!({"expiresAt": "2027-01-01T00:00:00Z"}),
         "task_run" => json!({"testToMe": true}),

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Runs the next claimed run to its end at this cost.
-async fn spend(api: &Api, credits: f64) {
+pub(crate) async fn spend(api: &Api, credits: f64) {
     let run = api.world.claim_one().await;
     let reply = StepBody::Model {
         model: "openai:some-model".into(),

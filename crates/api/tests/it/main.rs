@@ -2,6 +2,7 @@
 
 mod audience;
 mod authorization;
+mod caps;
 mod conditions;
 mod connections;
 mod credits;

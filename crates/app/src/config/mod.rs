@@ -87,6 +87,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("TIDINGS_MODEL_PROVIDER", "model.provider"),
     ("TIDINGS_MODEL_BASE_URL", "model.base_url"),
     ("TIDINGS_MODEL_NAME", "model.name"),
+    ("TIDINGS_MODEL_CHEAPER_NAME", "model.cheaper_name"),
     ("TIDINGS_MODEL_AUTHORITY_FILE", "model.authority_file"),
     ("OPENAI_API_KEY", "model.api_key"),
     ("OPENAI_API_KEY_FILE", "model.api_key_file"),

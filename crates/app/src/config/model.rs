@@ -19,6 +19,8 @@ const PRICE_MAX: f64 = 1_000_000.0;
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) provider: Provider,
+    /// Who answers from 80% of a cap on credits on; `None`: the same model.
+    pub(crate) cheaper_name: Option<String>,
     /// `None`: nobody stands in.
     pub(crate) fallback: Option<Fallback>,
     pub(crate) breaker: Breaker,
@@ -61,6 +63,7 @@ pub(super) struct Written {
     provider: String,
     base_url: String,
     name: String,
+    cheaper_name: String,
     authority_file: String,
     api_key: String,
     api_key_file: String,
@@ -98,6 +101,7 @@ impl Written {
         check_prices(&self.prices)?;
         Ok(Model {
             provider,
+            cheaper_name: Some(self.cheaper_name).filter(|name| !name.is_empty()),
             fallback,
             breaker: self.breaker.check()?,
             authority_file: Some(self.authority_file).filter(|file| !file.is_empty()).map(PathBuf::from),

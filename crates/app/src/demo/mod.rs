@@ -12,6 +12,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     ConnectionId, TaskId, ThreadId, UserId,
     access::Role,
+    credit_cap::CreditCaps,
     schedule::ScheduleSpec,
     task::{Context as TaskContext, Notification, TaskSpec, default_expiration},
 };
@@ -125,6 +126,7 @@ fn tasks(connection: ConnectionId, user_id: UserId, now: DateTime<Utc>) -> [Task
         notification: Notification { user_ids: vec![user_id], ..Notification::default() },
         condition: None,
         freshness: None,
+        caps: CreditCaps::default(),
         expires_at: Some(default_expiration(now)),
     };
     [

@@ -9,6 +9,7 @@ mod checker;
 mod g10_forgeries;
 mod g11_email;
 mod g12_idempotency;
+mod g15_hostile;
 mod g1_one_run;
 mod g21_deactivation;
 mod g25_endurance;

@@ -11,7 +11,7 @@ pub(crate) fn inert(text: &str) -> String {
     let mut before: Option<char> = None;
     while let Some(character) = characters.next() {
         let after = characters.peek().copied();
-        let joins_a_host = character == '.'
+        let joins_a_host = is_dot(character)
             && before.is_some_and(char::is_alphanumeric)
             && after.is_some_and(|next| next.is_alphabetic() || next == BREAK);
         if joins_a_host || character == '@' {
@@ -27,6 +27,37 @@ pub(crate) fn inert(text: &str) -> String {
         before = Some(character);
     }
     safe
+}
+
+/// The end of a line so far, of which the next part may make an address: each part is harmless only by itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seam {
+    /// The last two characters, the last one second.
+    last: [Option<char>; 2],
+}
+
+impl Seam {
+    /// Goes on with `part`, which has passed through [`inert`], and breaks it off the line before where the two would join.
+    pub(crate) fn join(&mut self, part: &mut String) {
+        let mut characters = part.chars();
+        let (Some(first), second) = (characters.next(), characters.next()) else { return };
+        let is_word = |character: Option<char>| character.is_some_and(char::is_alphanumeric);
+        let joins = match (self.last, first) {
+            ([before, Some(dot)], first) if is_dot(dot) => is_word(before) && first.is_alphabetic(),
+            ([before, Some(':')], first) => before.is_some_and(char::is_alphabetic) && !first.is_whitespace(),
+            ([_, before], dot) if is_dot(dot) => is_word(before) && second.is_some_and(char::is_alphabetic),
+            ([_, before], ':') => {
+                before.is_some_and(char::is_alphabetic) && second.is_some_and(|next| !next.is_whitespace())
+            }
+            _ => false,
+        };
+        if joins {
+            part.insert(0, BREAK);
+        }
+        for character in part.chars() {
+            self.last = [self.last[1], Some(character)];
+        }
+    }
 }
 
 /// `text` on one line: as [`inert`], with every run of white space a single space.
@@ -74,6 +105,11 @@ pub(crate) fn clip(text: &str, limit: usize) -> String {
     clipped
 }
 
+/// What parts the names of a host: the full stop, and those of East Asian scripts that browsers take for it.
+const fn is_dot(character: char) -> bool {
+    matches!(character, '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}')
+}
+
 /// Control characters other than line breaks and tabs; characters that turn the direction of reading around; tags and
 /// other invisible carriers of text.
 fn is_hidden(character: char) -> bool {
@@ -84,6 +120,9 @@ fn is_hidden(character: char) -> bool {
         | '\u{200e}'
         | '\u{200f}'
         | '\u{061c}'
+        | '\u{ad}'
+        | '\u{180e}'
+        | '\u{2060}'..='\u{2064}'
         | '\u{feff}'
         | '\u{fff9}'..='\u{fffb}'
         | '\u{e0000}'..='\u{e007f}' => true,
@@ -119,6 +158,11 @@ mod tests {
     fn hidden_characters_are_dropped() {
         assert_eq!(inert("a\u{202e}b\u{0}c\u{7}\rd"), "abcd");
         assert_eq!(inert_line(" a\r\n b\tc "), "a b c");
+        for hidden in
+            ["evil.\u{2060}example", "evil\u{ad}.example", "evil\u{3002}example", "evil\u{ff0e}example"]
+        {
+            assert!(inert(hidden).contains(BREAK), "{hidden:?}");
+        }
     }
 
     #[test]

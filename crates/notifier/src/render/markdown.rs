@@ -3,7 +3,7 @@
 use domain::answer::{Answer, Piece};
 use pulldown_cmark::{Alignment, Event, Options, Parser, Tag, TextMergeStream};
 
-use super::inert::inert;
+use super::inert::{Seam, inert};
 
 /// How deep lists and quotes may nest, and how deep bold, italic and crossed out; what is deeper joins the level above.
 const DEPTH_MAX: usize = 6;
@@ -277,7 +277,9 @@ impl Builder<'_> {
         }
         let root = self.top();
         root.wrap_inlines();
-        std::mem::take(&mut root.blocks)
+        let mut blocks = std::mem::take(&mut root.blocks);
+        blocks.iter_mut().for_each(seal_block);
+        blocks
     }
 
     fn filled(&self, text: &str) -> Vec<Inline> {
@@ -299,6 +301,34 @@ impl Builder<'_> {
         }
         let last = self.open.len() - 1;
         &mut self.open[last]
+    }
+}
+
+/// Breaks up addresses that only come about where parts of a line meet: `[https:](x)//evil.example`, `evil**.**example`.
+fn seal_block(block: &mut Block) {
+    match block {
+        Block::Paragraph(inlines) | Block::Heading(_, inlines) | Block::Code(inlines) => {
+            seal(inlines, &mut Seam::default());
+        }
+        Block::List { items, .. } => items.iter_mut().flatten().for_each(seal_block),
+        Block::Quote(blocks) => blocks.iter_mut().for_each(seal_block),
+        Block::Table { head, rows, .. } => {
+            let cells = head.iter_mut().chain(rows.iter_mut().flatten());
+            cells.for_each(|cell| seal(cell, &mut Seam::default()));
+        }
+        Block::Rule => {}
+    }
+}
+
+fn seal(inlines: &mut [Inline], seam: &mut Seam) {
+    for inline in inlines {
+        match inline {
+            Inline::Text(text) | Inline::Figure { text, .. } => seam.join(text),
+            Inline::Strong(inner) | Inline::Emphasis(inner) | Inline::Struck(inner) | Inline::Code(inner) => {
+                seal(inner, seam);
+            }
+            Inline::Break => *seam = Seam::default(),
+        }
     }
 }
 
@@ -348,6 +378,29 @@ mod tests {
         assert_eq!(words(&line(&answer(), "[click](https://evil.example/x)")), "click");
         let [Block::Paragraph(inlines)] = &read[..] else { panic!("{read:?}") };
         assert_eq!(words(inlines), "click pic <b onclick=x>hi</b>");
+    }
+
+    /// Seen to fail without `seal_block`: each read as an address again.
+    #[test]
+    fn parts_of_a_line_make_no_address_where_they_meet() {
+        for text in [
+            "[https:](x)//evil",
+            "[evil](x).example",
+            "evil**.**example",
+            "evil.*example*",
+            "h**ttps:**//evil",
+            "javascript`:`alert",
+            "![mailto](x):me",
+        ] {
+            let words = words(&line(&answer(), text));
+            for address in ["://", ":/", "evil.example", "evil.e", "l.example", "t:alert", "o:me"] {
+                assert!(!words.contains(address), "{text:?} became {words:?}");
+            }
+        }
+        assert_eq!(
+            words(&line(&answer(), "**Note:** it fell **3**.5 at **12**:30.")),
+            "Note: it fell 3.5 at 12:30."
+        );
     }
 
     #[test]

@@ -133,13 +133,13 @@ async fn an_unlimited_workspace_is_metered_and_never_stopped() {
     spend(world.store(), &run, credits("2.5")).await;
     let overview = world.store().credit_overview(&world.scope).await.expect("an overview");
     assert_eq!((overview.pool, overview.used_this_month), (None, credits("2.5")));
-    assert!(world.store().credit_is_left(&world.scope).await.expect("an answer"));
+    assert!(world.store().credit_clearance(&run).await.expect("an answer").is_left);
     // What was used before there was a limit does not count against it.
     grant(&world, "1").await;
     assert_eq!(balance(&world).await, credits("1"));
     spend(world.store(), &run, credits("1.5")).await;
     assert_eq!(balance(&world).await, credits("-0.5"));
-    assert!(!world.store().credit_is_left(&world.scope).await.expect("an answer"));
+    assert!(!world.store().credit_clearance(&run).await.expect("an answer").is_left);
     world.set("2026-04-01T00:00:00Z");
     let overview = world.store().credit_overview(&world.scope).await.expect("an overview");
     assert_eq!(overview.used_this_month, Credits::default(), "a new month");

@@ -75,6 +75,11 @@ function NoticeLine({ notice }: { notice: NoticeToPerson }) {
               Open the webhooks
             </Link>
           ) : null}
+          {(kind === "cap_near" || kind === "cap_reached") && !taskId ? (
+            <Link to="/admin/caps" className="link">
+              Open the caps
+            </Link>
+          ) : null}
         </p>
       </div>
     </li>

@@ -52,6 +52,12 @@ function Workspace({ isAdmin }: { isAdmin: boolean }) {
               <p className="text-sm text-ink-3">Tell other systems of runs, deliveries and tasks.</p>
             </li>
             <li className="border-b py-2">
+              <Link to="/admin/caps" className="link font-medium">
+                Caps
+              </Link>
+              <p className="text-sm text-ink-3">The most that work may cost, for the workspace and for people.</p>
+            </li>
+            <li className="border-b py-2">
               <Link to="/admin/model" className="link font-medium">
                 Model
               </Link>

@@ -25,6 +25,30 @@ pub(crate) struct Mail {
     pub(crate) message_id: String,
     /// Its text, with single spaces between words.
     pub(crate) text: String,
+    /// Its headers and parts, where the server keeps mails whole.
+    #[serde(default)]
+    pub(crate) whole: Option<WholeMail>,
+}
+
+/// All of a mail, as a parser that is not ours reads it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct WholeMail {
+    /// Names and values.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) parts: Vec<Part>,
+}
+
+/// A part of a mail.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Part {
+    /// `text/html`.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    /// What it is called where it is attached.
+    pub(crate) file_name: Option<String>,
+    /// What it says, where it is a text.
+    pub(crate) text: Option<String>,
 }
 
 /// A running mail server. Killed when dropped.
@@ -42,8 +66,17 @@ impl MailServer {
         Self::start_with(folder, pause, 0)
     }
 
+    /// Starts one that keeps mails whole.
+    pub(crate) fn start_whole(folder: &Path) -> Self {
+        Self::launch(folder, &["--whole"])
+    }
+
     /// The same, which treats `faults` of a hundred mails badly.
     pub(crate) fn start_with(folder: &Path, pause: Duration, faults: u32) -> Self {
+        Self::launch(folder, &["--pause", &pause.as_secs_f64().to_string(), "--faults", &faults.to_string()])
+    }
+
+    fn launch(folder: &Path, arguments: &[&str]) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let python = root.join(".tools/smtp/bin/python");
         assert!(python.exists(), "{} is missing: run `make tools-test`", python.display());
@@ -54,13 +87,8 @@ impl MailServer {
             .arg(root.join("crates/notifier/tests/smtp_server.py"))
             .arg("--log")
             .arg(&log)
-            .args([
-                "--pause",
-                &pause.as_secs_f64().to_string(),
-                "--faults",
-                &faults.to_string(),
-                "--pipelining",
-            ])
+            .arg("--pipelining")
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -94,7 +122,9 @@ impl MailServer {
     /// All mails that it has accepted, in order.
     pub(crate) fn mails(&self) -> Vec<Mail> {
         let log = fs::read_to_string(&self.log).expect("the log");
-        log.lines().map(|line| serde_json::from_str(line).expect("a mail")).collect()
+        // The last line may still be being written.
+        let whole = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        whole.map(|line| serde_json::from_str(line).expect("a mail")).collect()
     }
 }
 

@@ -29,7 +29,7 @@ use tokio::runtime::Runtime;
 
 use self::{
     mail::MailServer,
-    model::{Model, Script},
+    model::{Mind, Model, Script},
     population::{Plan, Population},
     postgres::Postgres,
     process::{Process, Slot},
@@ -111,6 +111,18 @@ impl Stage {
     /// With a mail server that treats `faults` of a hundred mails badly.
     pub(crate) fn with_faulty_mail(mut self, faults: u32) -> Self {
         self.mail = MailServer::start_with(self.folder.path(), Duration::ZERO, faults);
+        self
+    }
+
+    /// With a model that reads whole requests instead of playing the script.
+    pub(crate) fn with_mind(mut self, mind: Box<Mind>) -> Self {
+        self.model = Model::start_with(self.runtime.handle(), mind);
+        self
+    }
+
+    /// With a mail server that keeps mails whole: their headers and all of their parts.
+    pub(crate) fn with_whole_mails(mut self) -> Self {
+        self.mail = MailServer::start_whole(self.folder.path());
         self
     }
 

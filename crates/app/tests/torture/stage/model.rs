@@ -38,6 +38,9 @@ pub(crate) struct Asked {
 /// What the model does when it is asked: a tool and its arguments.
 pub(crate) type Script = dyn Fn(&Asked) -> (&'static str, Value) + Send + Sync;
 
+/// A model that reads its whole request: the tools that it calls, each with its arguments.
+pub(crate) type Mind = dyn Fn(&Asked, &Value) -> Vec<(String, Value)> + Send + Sync;
+
 /// A running model server. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Model {
@@ -46,7 +49,7 @@ pub(crate) struct Model {
 }
 
 struct Inner {
-    script: Box<Script>,
+    mind: Box<Mind>,
     log: Mutex<Vec<Asked>>,
     /// How long it thinks, at most; each request its own share.
     thinks: Mutex<Duration>,
@@ -55,7 +58,16 @@ struct Inner {
 impl Model {
     /// Starts one that plays `script`.
     pub(crate) fn start(runtime: &Handle, script: Box<Script>) -> Self {
-        let inner = Arc::new(Inner { script, log: Mutex::default(), thinks: Mutex::default() });
+        let mind = move |asked: &Asked, _: &Value| {
+            let (tool, arguments) = script(asked);
+            vec![(tool.to_owned(), arguments)]
+        };
+        Self::start_with(runtime, Box::new(mind))
+    }
+
+    /// Starts one that thinks for itself.
+    pub(crate) fn start_with(runtime: &Handle, mind: Box<Mind>) -> Self {
+        let inner = Arc::new(Inner { mind, log: Mutex::default(), thinks: Mutex::default() });
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let port = listener.local_addr().expect("its address").port();
         let routes = Router::new()
@@ -122,13 +134,18 @@ async fn complete(
         // Spread without a random number: consecutive requests take shares of a third, two thirds, all.
         tokio::time::sleep(longest * (asked.number as u32 % 3 + 1) / 3).await;
     }
-    let (tool, arguments) = (model.script)(&asked);
-    let call = json!({
-        "index": 0, "id": format!("call_{}", asked.replies_seen + 1), "type": "function",
-        "function": { "name": tool, "arguments": arguments.to_string() },
-    });
+    let calls: Vec<Value> = (model.mind)(&asked, &request)
+        .into_iter()
+        .enumerate()
+        .map(|(index, (tool, arguments))| {
+            json!({
+                "index": index, "id": format!("call_{}_{index}", asked.replies_seen + 1), "type": "function",
+                "function": { "name": tool, "arguments": arguments.to_string() },
+            })
+        })
+        .collect();
     let chunks = [
-        json!({ "choices": [{ "index": 0, "delta": { "role": "assistant", "tool_calls": [call] }, "finish_reason": null }] }),
+        json!({ "choices": [{ "index": 0, "delta": { "role": "assistant", "tool_calls": calls }, "finish_reason": null }] }),
         json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "tool_calls" }] }),
         json!({ "choices": [], "usage": { "prompt_tokens": 100, "completion_tokens": 10 } }),
     ];

@@ -16,7 +16,9 @@ import { asSentence, placeIssues } from "@/lib/form";
 import { mentionsOf } from "@/lib/mention";
 import { fromScheduleForm, joinWords } from "@/lib/schedule";
 
+import { CapFields } from "./CapFields";
 import { ConditionFields } from "./ConditionFields";
+import { Estimate } from "./Estimate";
 import { ExpirationField } from "./ExpirationField";
 import { FreshnessFields } from "./FreshnessFields";
 import { NextWindows } from "./NextWindows";
@@ -76,7 +78,7 @@ export function TaskEditor({ me, initial, task, save, onSaved, onCancel }: TaskE
         <Part title="Schedule">
           <ScheduleFields />
         </Part>
-        <aside className="xl:sticky xl:top-9 xl:col-start-2 xl:row-span-8 xl:row-start-1 xl:self-start">
+        <aside className="xl:sticky xl:top-9 xl:col-start-2 xl:row-span-9 xl:row-start-1 xl:self-start">
           <Preview form={form} task={task} />
         </aside>
         <Part title="Notification">
@@ -87,6 +89,9 @@ export function TaskEditor({ me, initial, task, save, onSaved, onCancel }: TaskE
         </Part>
         <Part title="Fresh data">
           <FreshnessFields />
+        </Part>
+        <Part title="Caps">
+          <CapFields />
         </Part>
         <Part title="Expiration">
           <ExpirationField mayNeverExpire={me.features.mayNeverExpire} />
@@ -213,7 +218,13 @@ function QuestionField({ task, onSubmit }: { task: Task | undefined; onSubmit: (
 function Preview({ form, task }: { form: UseFormReturn<TaskFormValues>; task: Task | undefined }) {
   const values = useWatch({ control: form.control }) as TaskFormValues;
   const { expiresAt } = fromTaskForm({ ...values, expiresOn: values.expiresOn || "9999-12-31" }, task);
-  return <NextWindows schedule={fromScheduleForm(values.schedule)} expiresAt={expiresAt ?? null} />;
+  const schedule = fromScheduleForm(values.schedule);
+  return (
+    <>
+      <NextWindows schedule={schedule} expiresAt={expiresAt ?? null} />
+      <Estimate prompt={values.prompt} schedule={schedule} taskId={task?.id} />
+    </>
+  );
 }
 
 /** Asks before what was written is lost. */

@@ -20,6 +20,7 @@ const TASK: Task = {
   condition: null,
   conditionInWords: null,
   freshness: null,
+  caps: { perRun: null, perMonth: 20 },
   expiresAt: "2027-05-22T03:12:45Z",
   status: "active",
   statusReason: null,
@@ -73,6 +74,12 @@ describe("the task editor", () => {
 
   it("sends null for no condition and for nothing to wait for, so that both can be taken away", () => {
     expect(fromTaskForm(toTaskForm(TASK), TASK)).toMatchObject({ condition: null, freshness: null });
+  });
+
+  it("keeps caps, and refuses what is none at its field", () => {
+    expect(fromTaskForm(toTaskForm(TASK), TASK).caps).toEqual({ perRun: null, perMonth: 20 });
+    const result = v.safeParse(TaskForm, { ...toTaskForm(TASK), caps: { perRun: "much", perMonth: "" } });
+    expect(result.issues?.map((issue) => v.getDotPath(issue))).toEqual(["caps.perRun"]);
   });
 
   it("knows where the API's names stand", () => {

@@ -3,6 +3,7 @@
 import * as v from "valibot";
 
 import type { Task, TaskBody } from "@/api/types";
+import { CAP_PROBLEM, fromCapTexts, isCap, toCapTexts } from "@/lib/caps";
 import { mentionsOf } from "@/lib/mention";
 import { fromScheduleForm, newScheduleForm, toScheduleForm, WEEKDAYS } from "@/lib/schedule";
 import { addMonths, endOfDay, localDate } from "@/lib/time";
@@ -16,6 +17,7 @@ import {
   waitsForSomething,
 } from "./freshness-form";
 
+const CapText = v.pipe(v.string(), v.check(isCap, CAP_PROBLEM));
 const Weekday = v.picklist(WEEKDAYS);
 
 export const TaskForm = v.pipe(
@@ -55,6 +57,7 @@ export const TaskForm = v.pipe(
     }),
     condition: ConditionForm,
     freshness: FreshnessForm,
+    caps: v.object({ perRun: CapText, perMonth: CapText }),
     /** A local date in the task's zone: the last day on which it may fire. */
     expiresOn: v.string(),
     neverExpires: v.boolean(),
@@ -94,6 +97,8 @@ export const FIELDS = [
   "condition.column",
   "freshness.policy",
   "freshness.exceptIds",
+  "caps.perRun",
+  "caps.perMonth",
   "expiresOn",
 ] as const;
 
@@ -116,6 +121,7 @@ export function newTaskForm(zone: string, now: Date, userId: string): TaskFormVa
     notification: { userIds: [userId], groupIds: [], slackChannels: [], attachCsv: false },
     condition: newConditionForm(),
     freshness: newFreshnessForm(),
+    caps: { perRun: "", perMonth: "" },
     expiresOn: addMonths(now, 6, zone),
     neverExpires: false,
   };
@@ -130,6 +136,7 @@ export function toTaskForm(task: Task): TaskFormValues {
     notification: { userIds, groupIds, slackChannels, attachCsv },
     condition: toConditionForm(task.condition),
     freshness: toFreshnessForm(task.freshness, task.context.connectionIds),
+    caps: toCapTexts(task.caps),
     expiresOn: task.expiresAt ? localDate(new Date(task.expiresAt), task.schedule.timezone) : "",
     neverExpires: task.expiresAt === null,
   };
@@ -150,6 +157,7 @@ export function fromTaskForm(form: TaskFormValues, before?: Task): TaskBody {
     notification: form.notification,
     condition: fromConditionForm(form.condition),
     freshness: fromFreshnessForm(form.freshness, connectionIds),
+    caps: fromCapTexts(form.caps),
     expiresAt: expiresAt(form, before),
   };
 }
