@@ -14,6 +14,7 @@ import { signInRoute } from "@/routes/sign-in";
 import { slackRoute } from "@/routes/slack";
 import { editTaskRoute, newTaskRoute, taskRoute, tasksRoute } from "@/routes/tasks";
 import { threadRoute, threadsRoute } from "@/routes/threads";
+import { verifiedRoute } from "@/routes/verified";
 import { webhooksRoute } from "@/routes/webhooks";
 
 const routeTree = rootRoute.addChildren([
@@ -33,6 +34,7 @@ const routeTree = rootRoute.addChildren([
     outboxRoute.addChildren([outboxMailRoute]),
     noticesRoute,
     settingsRoute,
+    verifiedRoute,
     webhooksRoute,
     slackRoute,
   ]),

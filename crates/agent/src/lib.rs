@@ -15,6 +15,7 @@ pub mod figures;
 mod gate;
 mod journal;
 pub mod limits;
+mod method;
 pub mod model;
 pub mod openai;
 pub mod price;
@@ -23,6 +24,7 @@ mod prompt;
 pub mod scripted;
 mod tools;
 mod turn;
+mod verified;
 mod worker;
 
 pub use builtin::Analyst;

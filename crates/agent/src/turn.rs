@@ -26,6 +26,7 @@ use crate::{
     price::Prices,
     prompt,
     tools::{self, ANSWER, Desk, Outcome, Repair, Tables, Told, Trouble},
+    verified::Verified,
 };
 
 /// The most tool calls of one reply that are run.
@@ -90,6 +91,7 @@ struct Turn<'a> {
     results: Vec<KnownResult>,
     charts: Vec<KnownChart>,
     tables: Tables,
+    verified: Verified,
     budget: Budget,
     /// When the last step was recorded, or this attempt began.
     since: Instant,
@@ -114,6 +116,7 @@ impl<'a> Turn<'a> {
         let steps = std::mem::take(&mut opening.steps);
         let results = std::mem::take(&mut opening.results);
         let charts = std::mem::take(&mut opening.charts);
+        let verified = Verified::new(opening.has_verified);
         let mut budget = Budget::new(runtime.limits);
         for step in &steps {
             budget.count(&step.body, step.elapsed);
@@ -131,6 +134,7 @@ impl<'a> Turn<'a> {
             results,
             charts,
             tables: Tables::default(),
+            verified,
             budget,
             since: Instant::now(),
         }
@@ -271,7 +275,7 @@ impl<'a> Turn<'a> {
         let request = ModelRequest {
             system: prompt::SYSTEM,
             messages: conversation::messages(&self.opening, &self.steps),
-            tools: tools::specs(is_last),
+            tools: tools::specs(is_last, self.opening.context.is_task),
             max_tokens_out: self.runtime.limits.reply_tokens,
         };
         let time_left = self.budget.time_left(self.since.elapsed());
@@ -405,6 +409,8 @@ impl<'a> Turn<'a> {
             results: &self.results,
             known_charts: &self.charts,
             tables: &self.tables,
+            verified: &self.verified,
+            has_method: self.opening.has_method,
             query_limits: self.budget.query_limits(self.since.elapsed()),
             time_left: self.budget.time_left(self.since.elapsed()),
             cancel: &self.signals.stop,
@@ -497,6 +503,8 @@ impl<'a> Turn<'a> {
             checked: None,
             why: None,
             stale: None,
+            verified: None,
+            method: None,
         }
     }
 

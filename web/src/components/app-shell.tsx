@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import {
+  BadgeCheck,
   Bell,
   CalendarClock,
   ChevronsUpDown,
@@ -29,7 +30,7 @@ const CommandPalette = lazy(() =>
 const isMac = /mac|iphone|ipad/i.test(navigator.userAgent);
 
 interface Destination {
-  to: "/tasks" | "/threads" | "/data" | "/outbox" | "/notices" | "/admin/slack" | "/settings";
+  to: "/tasks" | "/threads" | "/data" | "/verified" | "/outbox" | "/notices" | "/admin/slack" | "/settings";
   label: string;
   icon: ReactNode;
 }
@@ -38,6 +39,7 @@ const DESTINATIONS: Destination[] = [
   { to: "/tasks", label: "Tasks", icon: <CalendarClock /> },
   { to: "/threads", label: "Threads", icon: <MessageSquareText /> },
   { to: "/data", label: "Data", icon: <Database /> },
+  { to: "/verified", label: "Verified", icon: <BadgeCheck /> },
   { to: "/outbox", label: "Outbox", icon: <Mail /> },
   { to: "/notices", label: "Notices", icon: <Bell /> },
   { to: "/admin/slack", label: "Slack", icon: <Hash /> },
@@ -82,6 +84,7 @@ function useDestinations(): Destination[] {
   const { data: me } = useQuery(meQuery);
   return DESTINATIONS.filter(({ to }) => {
     if (to === "/outbox") return me?.features.outbox;
+    if (to === "/verified") return me?.role === "admin" || me?.role === "manager";
     if (to === "/admin/slack") return me?.role === "admin";
     return true;
   });

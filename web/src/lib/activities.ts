@@ -4,7 +4,7 @@ import type { Step, ToolCall } from "@/api/types";
 import { counted } from "@/lib/number";
 
 export type ActivityKind =
-  "search" | "describe" | "query" | "chart" | "earlier" | "answer" | "thought" | "notice" | "other";
+  "search" | "describe" | "query" | "chart" | "earlier" | "draft" | "answer" | "thought" | "notice" | "other";
 
 export interface Activity {
   key: string;
@@ -32,6 +32,7 @@ const PHRASES: Record<string, Phrase> = {
   run_sql: { kind: "query", done: "Ran a query", doing: "Running a query" },
   create_chart: { kind: "chart", done: "Drew a chart", doing: "Drawing a chart" },
   previous_threads: { kind: "earlier", done: "Read earlier answers", doing: "Reading earlier answers" },
+  create_task_draft: { kind: "draft", done: "Drafted a task", doing: "Drafting a task" },
   answer: { kind: "answer", done: "Wrote the answer", doing: "Writing the answer" },
 };
 
@@ -87,6 +88,7 @@ function detailOf(call: ToolCall, output: unknown): string | null {
       return typeof rows === "number" ? counted(rows, "row") : null;
     }
     case "create_chart":
+    case "create_task_draft":
       return text(call.arguments, "title");
     case "previous_threads": {
       const threads = field(output, "threads");

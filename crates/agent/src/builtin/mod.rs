@@ -7,6 +7,9 @@
 //! ([`reader`] and its parts: [`filters`], [`times`], [`groups`], [`measures`], [`superlatives`], [`compare`], [`listing`]),
 //! and the best reading ([`understand`]) is a typed [`plan`]. It is written as SQL ([`sql`]), and its rows become an answer
 //! ([`reply`], [`change`], [`phrase`], [`refusal`]) and a chart ([`chart`]). [`turn`] takes these steps one by one.
+//! A wish to have a question asked again and again ([`draft_phrase`]) becomes a task's draft ([`draft`]).
+//! A question that somebody verified the SQL of is not planned at all ([`verified`]); [`period`] moves such SQL to the day on
+//! which it is asked again.
 
 mod calendar;
 mod catalog;
@@ -15,6 +18,8 @@ mod chart;
 mod compare;
 mod conversation;
 mod cues;
+mod draft;
+mod draft_phrase;
 mod filters;
 mod groups;
 mod lexicon;
@@ -22,6 +27,7 @@ mod links;
 mod listing;
 mod measures;
 mod mention;
+pub(crate) mod period;
 mod phrase;
 mod plan;
 mod probe;
@@ -35,6 +41,7 @@ mod tests;
 mod times;
 mod turn;
 mod understand;
+mod verified;
 mod view;
 mod words;
 

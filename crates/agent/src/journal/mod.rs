@@ -13,7 +13,7 @@ use domain::{
     ChartId, ConnectionId, ResultId, answer::Answer, freshness::FreshnessGate, step::StepBody, table::Table,
 };
 use serde_json::Value;
-use store::ConnectionSlot;
+use store::{ConnectionSlot, NamedRecipient, TaskMethod, VerifiedQuestion};
 use tokio_util::sync::CancellationToken;
 use warehouse::{ConnectionSpec, QueryLimits};
 
@@ -40,6 +40,10 @@ pub(crate) struct Opening {
     /// That the turn may go on, and has something to spend, was found out with the rest.
     pub(crate) is_cleared: bool,
     pub(crate) context: TurnContext,
+    /// Whether a query is pinned for its task.
+    pub(crate) has_method: bool,
+    /// Whether there are verified questions at all.
+    pub(crate) has_verified: bool,
     /// Earlier turns of the thread, oldest first.
     pub(crate) past: Vec<PastTurn>,
     pub(crate) turn_no: u32,
@@ -74,6 +78,7 @@ pub(crate) struct KnownResult {
     pub(crate) id: ResultId,
     pub(crate) handle: String,
     pub(crate) turn_no: u32,
+    pub(crate) connection_id: ConnectionId,
     pub(crate) sql: String,
     pub(crate) row_count: u64,
     pub(crate) elapsed: Duration,
@@ -237,6 +242,41 @@ impl Journal {
         match self {
             Self::Database(journal) => journal.past_answers(text).await,
             Self::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The verified questions on these connections, as far as the turn's creator may query them now.
+    pub(crate) async fn verified_questions(
+        &self,
+        connection_ids: &[ConnectionId],
+    ) -> Result<Vec<VerifiedQuestion>, Failure> {
+        match self {
+            Self::Database(journal) => journal.verified_questions(connection_ids).await,
+            Self::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Who goes by a name, or is the turn's creator by the name of "me".
+    pub(crate) async fn recipients_named(&self, name: &str) -> Result<Vec<NamedRecipient>, Failure> {
+        match self {
+            Self::Database(journal) => journal.recipients_named(name).await,
+            Self::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The id and name of the Slack channel of this name that the app may post in.
+    pub(crate) async fn channel_named(&self, name: &str) -> Result<Option<(String, String)>, Failure> {
+        match self {
+            Self::Database(journal) => journal.channel_named(name).await,
+            Self::Memory(_) => Ok(None),
+        }
+    }
+
+    /// The query pinned for the turn's task.
+    pub(crate) async fn task_method(&self) -> Result<Option<TaskMethod>, Failure> {
+        match self {
+            Self::Database(journal) => journal.task_method().await,
+            Self::Memory(_) => Ok(None),
         }
     }
 

@@ -5,12 +5,15 @@ mod analyst;
 mod answers;
 mod conditions;
 mod credits;
+mod drafts;
 mod freshness;
 mod lease;
 mod limits;
+mod method;
 mod provider;
 mod resume;
 mod support;
+mod verified;
 
 /// Not a test: what the engine workers of these tests run.
 #[test]

@@ -1,5 +1,6 @@
 import {
   BookOpen,
+  CalendarPlus,
   ChartColumn,
   ChevronRight,
   Database,
@@ -26,6 +27,7 @@ const ICONS: Record<ActivityKind, ReactNode> = {
   query: <Database />,
   chart: <ChartColumn />,
   earlier: <History />,
+  draft: <CalendarPlus />,
   answer: <PenLine />,
   thought: <MessageSquareText />,
   notice: <TriangleAlert />,

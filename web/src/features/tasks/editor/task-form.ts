@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 
-import type { Task, TaskBody } from "@/api/types";
+import type { Task, TaskBody, TaskDraft } from "@/api/types";
 import { mentionsOf } from "@/lib/mention";
 import { fromScheduleForm, newScheduleForm, toScheduleForm, WEEKDAYS } from "@/lib/schedule";
 import { addMonths, endOfDay, localDate } from "@/lib/time";
@@ -118,6 +118,18 @@ export function newTaskForm(zone: string, now: Date, userId: string): TaskFormVa
     freshness: newFreshnessForm(),
     expiresOn: addMonths(now, 6, zone),
     neverExpires: false,
+  };
+}
+
+/** What was drafted in a conversation, to be looked over. */
+export function draftTaskForm(draft: TaskDraft, now: Date): TaskFormValues {
+  const { userIds, groupIds, slackChannels, attachCsv } = draft.notification;
+  return {
+    ...newTaskForm(draft.schedule.timezone, now, ""),
+    title: draft.title,
+    prompt: draft.prompt,
+    schedule: toScheduleForm(draft.schedule),
+    notification: { userIds, groupIds, slackChannels, attachCsv },
   };
 }
 
