@@ -17,6 +17,7 @@ import { signInRoute } from "@/routes/sign-in";
 import { slackRoute } from "@/routes/slack";
 import { editTaskRoute, newTaskRoute, taskRoute, tasksRoute } from "@/routes/tasks";
 import { threadRoute, threadsRoute } from "@/routes/threads";
+import { verifiedRoute } from "@/routes/verified";
 import { webhooksRoute } from "@/routes/webhooks";
 
 const routeTree = rootRoute.addChildren([
@@ -37,6 +38,7 @@ const routeTree = rootRoute.addChildren([
     noticesRoute,
     creditsRoute,
     settingsRoute,
+    verifiedRoute,
     webhooksRoute,
     modelRoute,
     capsRoute,

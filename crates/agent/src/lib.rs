@@ -16,6 +16,7 @@ pub mod figures;
 mod gate;
 mod journal;
 pub mod limits;
+mod method;
 pub mod model;
 pub mod openai;
 pub mod price;
@@ -25,6 +26,7 @@ pub mod provider;
 pub mod scripted;
 mod tools;
 mod turn;
+mod verified;
 mod worker;
 
 pub use builtin::Analyst;

@@ -28,6 +28,7 @@ use crate::{
     prompt,
     provider::{self, Chain, Models, Replied},
     tools::{self, ANSWER, Desk, Outcome, Repair, Tables, Told, Trouble},
+    verified::Verified,
 };
 
 /// The most tool calls of one reply that are run.
@@ -97,6 +98,7 @@ struct Turn<'a> {
     results: Vec<KnownResult>,
     charts: Vec<KnownChart>,
     tables: Tables,
+    verified: Verified,
     budget: Budget,
     /// When the last step was recorded, or this attempt began.
     since: Instant,
@@ -121,6 +123,7 @@ impl<'a> Turn<'a> {
         let steps = std::mem::take(&mut opening.steps);
         let results = std::mem::take(&mut opening.results);
         let charts = std::mem::take(&mut opening.charts);
+        let verified = Verified::new(opening.has_verified);
         let mut budget = Budget::new(runtime.limits);
         if let Some(clearance) = &opening.clearance {
             budget.hold_to(&clearance.caps);
@@ -151,6 +154,7 @@ impl<'a> Turn<'a> {
             results,
             charts,
             tables: Tables::default(),
+            verified,
             budget,
             since: Instant::now(),
         }
@@ -268,12 +272,12 @@ impl<'a> Turn<'a> {
     /// again.
     async fn demand_clearance(&mut self) -> Result<(), Failure> {
         let is_asked_to_end = self.signals.stop.is_cancelled() || self.signals.drain.is_cancelled();
-        let clearance = match self.opening.clearance.take().filter(|_| !is_asked_to_end) {
-            Some(clearance) => clearance,
-            None => {
-                self.stop_if_asked().await?;
-                self.journal.clearance().await?
-            }
+        let known = self.opening.clearance.take().filter(|_| !is_asked_to_end);
+        let clearance = if let Some(clearance) = known {
+            clearance
+        } else {
+            self.stop_if_asked().await?;
+            self.journal.clearance().await?
         };
         for cap in clearance.caps.iter().filter(|cap| cap.is_near()) {
             let told = (cap.subject, cap.is_reached());
@@ -307,7 +311,7 @@ impl<'a> Turn<'a> {
         let request = ModelRequest {
             system: prompt::SYSTEM,
             messages: conversation::messages(&self.opening, &self.steps),
-            tools: tools::specs(is_last),
+            tools: tools::specs(is_last, self.opening.context.is_task),
             max_tokens_out: self.runtime.limits.reply_tokens,
         };
         let time_left = self.budget.time_left(self.since.elapsed());
@@ -449,6 +453,8 @@ impl<'a> Turn<'a> {
             results: &self.results,
             known_charts: &self.charts,
             tables: &self.tables,
+            verified: &self.verified,
+            has_method: self.opening.has_method,
             query_limits: self.budget.query_limits(self.since.elapsed()),
             time_left: self.budget.time_left(self.since.elapsed()),
             cancel: &self.signals.stop,
@@ -542,6 +548,8 @@ impl<'a> Turn<'a> {
             why: None,
             choices: vec![],
             stale: None,
+            verified: None,
+            method: None,
         }
     }
 

@@ -6,8 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{ChartId, ResultId},
+    id::{ChartId, ResultId, VerifiedQuestionId},
     table::Cell,
+    words,
 };
 
 /// The end of a turn.
@@ -40,6 +41,52 @@ pub struct Answer {
     pub choices: Vec<String>,
     /// What is to be said at its top where the data was not fresh. It is the first caveat, too.
     pub stale: Option<String>,
+    /// The verified question whose query it rests on, found by code. Its sentence is a caveat, too.
+    pub verified: Option<VerifiedUse>,
+    /// What came of the query that is pinned for the task, where one is.
+    pub method: Option<MethodCheck>,
+}
+
+words! {
+    /// How a task's pinned query and the agent's own agree.
+    MethodOutcome("method outcome") {
+        /// They come to the same rows.
+        Same = "same",
+        /// They do not.
+        Changed = "changed",
+        /// The pinned one could not be replayed.
+        NotReplayed = "not_replayed",
+    }
+}
+
+/// A task's pinned query, held against the query behind the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct MethodCheck {
+    /// How they agree.
+    pub outcome: MethodOutcome,
+    /// The same in words, with the reason where it was not replayed. A caveat, too, unless they agree.
+    pub sentence: String,
+    /// The result of the pinned query; absent where it was not replayed.
+    pub pinned: Option<ResultId>,
+    /// The result behind the answer that it was held against; absent where the answer shows none.
+    pub own: Option<ResultId>,
+}
+
+/// A verified question whose query an answer shows the result of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct VerifiedUse {
+    /// The verified question.
+    pub id: VerifiedQuestionId,
+    /// As it was verified.
+    pub question: String,
+    /// Who verified it, by name.
+    pub by: String,
+    /// `Uses the verified query of Ann Example for “How many flights?”.`
+    pub sentence: String,
 }
 
 /// A number, date or name in an answer.

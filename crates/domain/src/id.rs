@@ -102,4 +102,8 @@ id! {
     WebhookMessageId,
     /// What an endpoint's messages are signed with.
     WebhookSecretId,
+    /// What a reader thinks of an answer.
+    FeedbackId,
+    /// A question whose SQL was found right.
+    VerifiedQuestionId,
 }

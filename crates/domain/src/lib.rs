@@ -13,24 +13,27 @@ pub mod credit_cap;
 pub mod credits;
 pub mod delivery;
 pub mod destination;
+pub mod feedback;
 pub mod freshness;
 pub mod id;
 pub mod invalid;
 pub mod notice;
+pub mod question;
 pub mod run;
 pub mod schedule;
 pub mod slack;
 pub mod step;
 pub mod table;
 pub mod task;
+pub mod task_draft;
 pub mod thread;
 pub mod webhook;
 
 pub use clock::Clock;
 pub use credits::Credits;
 pub use id::{
-    ChartId, ConnectionId, CreditEntryId, DeliveryId, DestinationId, GroupId, NoticeId, ResultId, RunId,
-    SessionId, SlackInstallationId, TaskId, ThreadId, TokenId, UserId, WebhookEndpointId, WebhookMessageId,
-    WebhookSecretId, WorkspaceId, WorkspaceModelId,
+    ChartId, ConnectionId, CreditEntryId, DeliveryId, DestinationId, FeedbackId, GroupId, NoticeId, ResultId,
+    RunId, SessionId, SlackInstallationId, TaskId, ThreadId, TokenId, UserId, VerifiedQuestionId,
+    WebhookEndpointId, WebhookMessageId, WebhookSecretId, WorkspaceId, WorkspaceModelId,
 };
 pub use invalid::{Invalid, Issue};

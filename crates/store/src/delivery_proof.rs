@@ -384,7 +384,11 @@ async fn repeat_refusal(tx: &mut Tx, id: DeliveryId) -> Result<Option<Conflict>>
         DeliveryKind::Notice => match optional_word("notice", "kind", id, found.notice_kind.as_deref())? {
             // Whoever has read it may have mended what it tells of.
             Some(
-                NoticeKind::DestinationPaused | NoticeKind::GroupWithoutMembers | NoticeKind::WebhookOff,
+                NoticeKind::DestinationPaused
+                | NoticeKind::GroupWithoutMembers
+                | NoticeKind::WebhookOff
+                | NoticeKind::CapNear
+                | NoticeKind::CapReached,
             ) => !found.is_notice_read,
             Some(
                 NoticeKind::Failure

@@ -20,6 +20,10 @@ pub struct TurnOpening {
     /// Those that the run names, as far as they ever were, deleted ones included, with what its creator may do with each; where
     /// it names none, all that its creator may query.
     pub connections: Vec<Connection>,
+    /// Whether a query is pinned for its task.
+    pub has_method: bool,
+    /// Whether there are verified questions in the workspace.
+    pub has_verified: bool,
     /// The thread's turns, this one included.
     pub turns: Vec<Turn>,
     /// The steps of all of them.
@@ -38,7 +42,9 @@ impl Store {
         let row = sqlx::query!(
             r#"SELECT queue.stop_reason, coalesce(thread.last_seq, 0) AS "last_seq!", task.condition AS "condition?", task.freshness AS "freshness?",
                    coalesce((SELECT sum(amount_micro) <= 0 FROM credit_balance WHERE workspace_id = $1), false) AS "is_used_up!",
-                   own.id AS "own_id?", own.base_url, own.name AS "own_name?", own.secret, own.secret_key_id
+                   own.id AS "own_id?", own.base_url, own.name AS "own_name?", own.secret, own.secret_key_id,
+                   EXISTS (SELECT FROM task_method AS method WHERE method.workspace_id = $1 AND method.task_id = queue.task_id) AS "has_method!",
+                   EXISTS (SELECT FROM verified_question AS verified WHERE verified.workspace_id = $1) AS "has_verified!"
                FROM run_queue AS queue
                LEFT JOIN thread ON thread.workspace_id = queue.workspace_id AND thread.id = $4
                LEFT JOIN task ON task.workspace_id = queue.workspace_id AND task.id = queue.task_id AND task.deleted_at IS NULL
@@ -83,6 +89,8 @@ impl Store {
             },
             own_model,
             connections,
+            has_method: row.has_method,
+            has_verified: row.has_verified,
             turns: vec![],
             steps: vec![],
             results: vec![],

@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import {
+  BadgeCheck,
   Bell,
   CalendarClock,
   ChevronsUpDown,
@@ -30,7 +31,16 @@ const CommandPalette = lazy(() =>
 const isMac = /mac|iphone|ipad/i.test(navigator.userAgent);
 
 interface Destination {
-  to: "/tasks" | "/threads" | "/data" | "/outbox" | "/notices" | "/admin/slack" | "/credits" | "/settings";
+  to:
+    | "/tasks"
+    | "/threads"
+    | "/data"
+    | "/verified"
+    | "/outbox"
+    | "/notices"
+    | "/admin/slack"
+    | "/credits"
+    | "/settings";
   label: string;
   icon: ReactNode;
 }
@@ -39,6 +49,7 @@ const DESTINATIONS: Destination[] = [
   { to: "/tasks", label: "Tasks", icon: <CalendarClock /> },
   { to: "/threads", label: "Threads", icon: <MessageSquareText /> },
   { to: "/data", label: "Data", icon: <Database /> },
+  { to: "/verified", label: "Verified", icon: <BadgeCheck /> },
   { to: "/outbox", label: "Outbox", icon: <Mail /> },
   { to: "/notices", label: "Notices", icon: <Bell /> },
   { to: "/admin/slack", label: "Slack", icon: <Hash /> },
@@ -84,6 +95,7 @@ function useDestinations(): Destination[] {
   const { data: me } = useQuery(meQuery);
   return DESTINATIONS.filter(({ to }) => {
     if (to === "/outbox") return me?.features.outbox;
+    if (to === "/verified") return me?.role === "admin" || me?.role === "manager";
     if (to === "/admin/slack" || to === "/credits") return me?.role === "admin";
     return true;
   });

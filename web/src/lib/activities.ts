@@ -4,7 +4,17 @@ import type { Step, ToolCall } from "@/api/types";
 import { count, counted } from "@/lib/number";
 
 export type ActivityKind =
-  "search" | "describe" | "query" | "chart" | "earlier" | "compare" | "answer" | "thought" | "notice" | "other";
+  | "search"
+  | "describe"
+  | "query"
+  | "chart"
+  | "earlier"
+  | "compare"
+  | "draft"
+  | "answer"
+  | "thought"
+  | "notice"
+  | "other";
 
 export interface Activity {
   key: string;
@@ -33,6 +43,7 @@ const PHRASES: Record<string, Phrase> = {
   create_chart: { kind: "chart", done: "Drew a chart", doing: "Drawing a chart" },
   previous_threads: { kind: "earlier", done: "Read earlier answers", doing: "Reading earlier answers" },
   compare_results: { kind: "compare", done: "Compared two results", doing: "Comparing two results" },
+  create_task_draft: { kind: "draft", done: "Drafted a task", doing: "Drafting a task" },
   answer: { kind: "answer", done: "Wrote the answer", doing: "Writing the answer" },
 };
 
@@ -99,6 +110,7 @@ function detailOf(call: ToolCall, output: unknown): string | null {
       return typeof rows === "number" ? counted(rows, "row") : null;
     }
     case "create_chart":
+    case "create_task_draft":
       return text(call.arguments, "title");
     case "previous_threads": {
       const threads = field(output, "threads");

@@ -27,9 +27,16 @@ export const tasksRoute = createRoute({
   component: TasksPage,
 });
 
+/** The draft to begin with: the thread and turn that it was made in. */
+const NewTaskSearch = v.object({
+  draft: v.optional(v.fallback(v.optional(v.string()), undefined)),
+  turn: v.optional(v.fallback(v.optional(v.number()), undefined)),
+});
+
 export const newTaskRoute = createRoute({
   getParentRoute: () => appRoute,
   path: "/tasks/new",
+  validateSearch: NewTaskSearch,
   component: lazyRouteComponent(() => import("@/features/tasks/NewTaskPage"), "NewTaskPage"),
 });
 

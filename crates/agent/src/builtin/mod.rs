@@ -5,8 +5,11 @@
 //! question is cut into words ([`words`], [`lexicon`]), cues ([`cues`]) and time phrases ([`calendar`]); words are matched
 //! to tables, columns and values ([`catalog`], [`mention`], [`probe`], [`links`]). From each table the question is then read
 //! ([`reader`] and its parts: [`filters`], [`times`], [`groups`], [`measures`], [`superlatives`], [`compare`], [`listing`]),
-//! and the best reading ([`understand`]) is a typed [`plan`], or, where words fit several columns alike, a question back ([`clarify`]). It is written as SQL ([`sql`]), and its rows become an answer
-//! ([`reply`], [`change`], [`since`], [`phrase`], [`refusal`]) and a chart ([`chart`]). [`turn`] takes these steps one by one.
+//! and the best reading ([`understand`]) is a typed [`plan`], or, where words fit several columns alike, a question back
+//! ([`clarify`]). It is written as SQL ([`sql`]), and its rows become an answer ([`reply`], [`change`], [`since`], [`phrase`],
+//! [`refusal`]) and a chart ([`chart`]). [`turn`] takes these steps one by one. A wish to have a question asked again and again
+//! ([`draft_phrase`]) becomes a task's draft ([`draft`]). A question that somebody verified the SQL of is not planned at all
+//! ([`verified`]); [`period`] moves such SQL to the day on which it is asked again.
 
 mod calendar;
 mod catalog;
@@ -16,6 +19,8 @@ mod clarify;
 mod compare;
 mod conversation;
 mod cues;
+mod draft;
+mod draft_phrase;
 mod filters;
 mod groups;
 mod lexicon;
@@ -23,6 +28,7 @@ mod links;
 mod listing;
 mod measures;
 mod mention;
+pub(crate) mod period;
 mod phrase;
 mod plan;
 mod probe;
@@ -37,6 +43,7 @@ mod tests;
 mod times;
 mod turn;
 mod understand;
+mod verified;
 mod view;
 mod words;
 

@@ -9,7 +9,7 @@ use super::{
     catalog::{Catalog, Dialect, TableInfo, bare_name},
     chart, clarify,
     conversation::{Conversation, failure},
-    links,
+    draft, links,
     mention::{Scores, ValueMatch},
     plan::{Filter, Shape},
     probe::{self, Span},
@@ -18,7 +18,7 @@ use super::{
     reply::{self, Draft, Outcome},
     since,
     sql::{self, Statement},
-    understand,
+    understand, verified,
     view::View,
     words,
 };
@@ -40,7 +40,7 @@ impl Step {
         Self { text: text.into(), calls }
     }
 
-    fn answer(draft: Draft) -> Self {
+    pub(super) fn answer(draft: Draft) -> Self {
         Self::new("", vec![("answer", draft.into_arguments())])
     }
 }
@@ -50,8 +50,11 @@ pub(super) fn reply(messages: &[Message], tools: &[ToolSpec]) -> ModelReply {
     // On the last step nothing but an answer is taken.
     let is_last = !tools.is_empty() && tools.iter().all(|tool| tool.name == "answer");
     let conversation = Conversation::read(messages, is_last);
-    let mut step = match work(&conversation) {
-        Ok(step) | Err(step) => step,
+    let mut step = match draft::step(&conversation, tools) {
+        Some(step) => step,
+        None => match work(&conversation) {
+            Ok(step) | Err(step) => step,
+        },
     };
     if is_last && step.calls.iter().any(|(name, _)| *name != "answer") {
         step = Step::answer(Draft::refusal("I ran out of steps before I had an answer.", ""));
@@ -75,7 +78,7 @@ fn work(conversation: &Conversation<'_>) -> Result<Step, Step> {
     let Some(context) = conversation.context else {
         return Err(Step::answer(Draft::refusal("I was given no connection to ask.", "")));
     };
-    let text = effective_question(&conversation.questions, context);
+    let text = effective_question(&draft::asked(&conversation.questions), context);
     let offered = offered(context);
     if offered.is_empty() {
         return Err(Step::answer(Draft::refusal(
@@ -83,7 +86,11 @@ fn work(conversation: &Conversation<'_>) -> Result<Step, Step> {
             "Add a connection under Data, or name one in the question with @.",
         )));
     }
-    let catalog = catalog(conversation, &text, &offered)?;
+    let search = search(conversation, &text, &offered)?;
+    if let Some(draft) = verified::answer(conversation, search, &offered)? {
+        return Ok(Step::answer(draft));
+    }
+    let catalog = catalog(conversation, search, &text, &offered)?;
     let timezone: Tz = context.timezone.parse().unwrap_or(Tz::UTC);
     let today = context.now.with_timezone(&timezone).date_naive();
     let question = Question::new(&text, today);
@@ -137,6 +144,7 @@ fn work(conversation: &Conversation<'_>) -> Result<Step, Step> {
     let charts = draw(conversation, &outcome)?;
     let mut draft = reply::compose(&outcome);
     draft.charts = charts;
+    draft.caveats.extend(verified::caveats(search));
     draft.check = context.condition.as_ref().and_then(|condition| reply::checked(&outcome, condition));
     // An answer that was not accepted is said more plainly: first without the comment, then without the finding.
     draft.simplify(conversation.rejected_answers());
@@ -151,7 +159,7 @@ fn offered(context: &TurnContext) -> Vec<&crate::model::ContextConnection> {
 
 /// The question to answer: the last one, put behind the one before where it only goes on from it. Names of connections are
 /// left out.
-fn effective_question(questions: &[String], context: &TurnContext) -> String {
+pub(super) fn effective_question(questions: &[String], context: &TurnContext) -> String {
     let mut text = String::new();
     for question in questions {
         let stripped = without_connections(question, context);
@@ -200,12 +208,12 @@ fn without_connections(question: &str, context: &TurnContext) -> String {
     text.trim().to_owned()
 }
 
-/// The tables of the connection that fits the question best.
-fn catalog(
-    conversation: &Conversation<'_>,
+/// What the search of the catalog found.
+fn search<'a>(
+    conversation: &Conversation<'a>,
     text: &str,
     offered: &[&crate::model::ContextConnection],
-) -> Result<Catalog, Step> {
+) -> Result<&'a Value, Step> {
     let mut arguments = json!({ "query": text });
     if let [only] = offered {
         arguments["connectionId"] = json!(only.id);
@@ -219,6 +227,16 @@ fn catalog(
     if let Some(reason) = failure(found) {
         return Err(Step::answer(Draft::refusal("I could not read the catalog of the data.", reason)));
     }
+    Ok(found)
+}
+
+/// The tables of the connection that fits the question best.
+fn catalog(
+    conversation: &Conversation<'_>,
+    found: &Value,
+    text: &str,
+    offered: &[&crate::model::ContextConnection],
+) -> Result<Catalog, Step> {
     let tables: Vec<Found> = found
         .get("tables")
         .and_then(Value::as_array)

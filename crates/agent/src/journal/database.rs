@@ -19,7 +19,10 @@ use domain::{
     task::plain_prompt,
 };
 use serde::Deserialize;
-use store::{ClaimedRun, Clearance, Connection, ConnectionSlot, SlotAnswer, Store, TurnOpening};
+use store::{
+    ClaimedRun, Clearance, Connection, ConnectionSlot, NamedRecipient, Recipient, SlotAnswer, Store,
+    TaskMethod, TurnOpening, VerifiedQuestion,
+};
 use tokio_util::sync::CancellationToken;
 use warehouse::{ConnectionSpec, QueryLimits};
 
@@ -35,6 +38,8 @@ use crate::{
 const PREVIOUS_ROWS: u32 = 20;
 /// How many past answers a search finds.
 const PAST_ANSWERS: u32 = 5;
+/// How many channels whose names begin alike are looked at for one name.
+const CHANNELS_LOOKED_AT: u32 = 100;
 
 #[derive(Clone)]
 pub(crate) struct DatabaseJournal {
@@ -87,8 +92,18 @@ impl DatabaseJournal {
 
     pub(super) async fn open(&self) -> Result<Opening, Failure> {
         let turn_no = &self.run.turn_no;
-        let TurnOpening { terms, clearance, own_model, connections, turns, steps, results, charts } =
-            self.store.turn_open(&self.run).await?;
+        let TurnOpening {
+            terms,
+            clearance,
+            own_model,
+            connections,
+            has_method,
+            has_verified,
+            turns,
+            steps,
+            results,
+            charts,
+        } = self.store.turn_open(&self.run).await?;
         let past = turns
             .into_iter()
             .filter(|turn| turn.turn_no < *turn_no)
@@ -115,6 +130,8 @@ impl DatabaseJournal {
             clearance: Some(clearance),
             context: self.context(&connections, terms.condition)?,
             own_model: own_model.map(|own| (self.run.lease.workspace_id, own)),
+            has_method,
+            has_verified,
             past,
             turn_no: *turn_no,
             prompt: plain_prompt(&self.run.prompt),
@@ -327,6 +344,35 @@ impl DatabaseJournal {
             }
         }
         Ok(told)
+    }
+
+    pub(super) async fn verified_questions(
+        &self,
+        connection_ids: &[ConnectionId],
+    ) -> Result<Vec<VerifiedQuestion>, Failure> {
+        let ClaimedRun { scope, creator_id, .. } = &*self.run;
+        Ok(self.store.verified_question_list(scope, *creator_id, Some(connection_ids)).await?)
+    }
+
+    pub(super) async fn recipients_named(&self, name: &str) -> Result<Vec<NamedRecipient>, Failure> {
+        let ClaimedRun { scope, creator_id, .. } = &*self.run;
+        if name.eq_ignore_ascii_case("me") {
+            let me = self.store.member_get(scope, *creator_id).await?;
+            let recipient = Recipient::User(*creator_id);
+            return Ok(me.map(|me| NamedRecipient { recipient, name: me.name }).into_iter().collect());
+        }
+        Ok(self.store.recipients_named(scope, name).await?)
+    }
+
+    pub(super) async fn channel_named(&self, name: &str) -> Result<Option<(String, String)>, Failure> {
+        let found = self.store.slack_channel_search(&self.run.scope, name, CHANNELS_LOOKED_AT).await?;
+        let found = found.into_iter().find(|channel| channel.name.eq_ignore_ascii_case(name));
+        Ok(found.map(|channel| (channel.id, channel.name)))
+    }
+
+    pub(super) async fn task_method(&self) -> Result<Option<TaskMethod>, Failure> {
+        let Some(task_id) = self.run.task_id else { return Ok(None) };
+        Ok(self.store.task_method_get(&self.run.scope, task_id).await?)
     }
 
     pub(super) async fn show(&self, text: &str) {

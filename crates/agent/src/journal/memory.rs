@@ -44,6 +44,8 @@ impl MemoryJournal {
             clearance: None,
             context: self.context.clone(),
             own_model: None,
+            has_method: false,
+            has_verified: false,
             past: Vec::new(),
             turn_no: 1,
             prompt: self.prompt.clone(),

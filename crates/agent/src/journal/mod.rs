@@ -14,7 +14,7 @@ use domain::{
     freshness::FreshnessGate, step::StepBody, table::Table,
 };
 use serde_json::Value;
-use store::{Clearance, ConnectionSlot, WorkspaceModel};
+use store::{Clearance, ConnectionSlot, NamedRecipient, TaskMethod, VerifiedQuestion, WorkspaceModel};
 use tokio_util::sync::CancellationToken;
 use warehouse::{ConnectionSpec, QueryLimits};
 
@@ -43,6 +43,10 @@ pub(crate) struct Opening {
     pub(crate) context: TurnContext,
     /// The model provider that the turn's workspace brings itself, and that workspace.
     pub(crate) own_model: Option<(WorkspaceId, WorkspaceModel)>,
+    /// Whether a query is pinned for its task.
+    pub(crate) has_method: bool,
+    /// Whether there are verified questions at all.
+    pub(crate) has_verified: bool,
     /// Earlier turns of the thread, oldest first.
     pub(crate) past: Vec<PastTurn>,
     pub(crate) turn_no: u32,
@@ -257,6 +261,41 @@ impl Journal {
         match self {
             Self::Database(journal) => journal.past_answers(text).await,
             Self::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The verified questions on these connections, as far as the turn's creator may query them now.
+    pub(crate) async fn verified_questions(
+        &self,
+        connection_ids: &[ConnectionId],
+    ) -> Result<Vec<VerifiedQuestion>, Failure> {
+        match self {
+            Self::Database(journal) => journal.verified_questions(connection_ids).await,
+            Self::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Who goes by a name, or is the turn's creator by the name of "me".
+    pub(crate) async fn recipients_named(&self, name: &str) -> Result<Vec<NamedRecipient>, Failure> {
+        match self {
+            Self::Database(journal) => journal.recipients_named(name).await,
+            Self::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The id and name of the Slack channel of this name that the app may post in.
+    pub(crate) async fn channel_named(&self, name: &str) -> Result<Option<(String, String)>, Failure> {
+        match self {
+            Self::Database(journal) => journal.channel_named(name).await,
+            Self::Memory(_) => Ok(None),
+        }
+    }
+
+    /// The query pinned for the turn's task.
+    pub(crate) async fn task_method(&self) -> Result<Option<TaskMethod>, Failure> {
+        match self {
+            Self::Database(journal) => journal.task_method().await,
+            Self::Memory(_) => Ok(None),
         }
     }
 

@@ -125,7 +125,7 @@ mod tests {
         let request = ModelRequest {
             system: prompt::SYSTEM,
             messages,
-            tools: crate::tools::specs(false),
+            tools: crate::tools::specs(false, false),
             max_tokens_out: 99,
         };
         body(&request, &OpenAiOptions::new("http://localhost/v1/", "m", SecretString::default()))

@@ -111,8 +111,9 @@ impl Models {
         let cheaper = options
             .cheaper
             .map(|model| provider(ModelProvider::Server, model, Arc::clone(&first.breaker), patience));
-        let fallback =
-            options.fallback.map(|model| provider(ModelProvider::Fallback, model, breaker(), options.patience));
+        let fallback = options
+            .fallback
+            .map(|model| provider(ModelProvider::Fallback, model, breaker(), options.patience));
         for provider in [Some(&first), fallback.as_ref()].into_iter().flatten() {
             provider.show_breaker();
         }
@@ -188,19 +189,19 @@ impl Chain {
         tracing::info!(error = %error, fallback = fallback.model.name(), "the fallback is asked");
         match fallback.reply(request, until, deltas).await {
             Ok(reply) => Ok(fallback.gave(reply)),
-            Err(second) => Err(both(error, second)),
+            Err(second) => Err(both(&error, &second)),
         }
     }
 }
 
 /// What to say, and when to come back, where neither replied.
-fn both(first: ModelError, second: ModelError) -> ModelError {
+fn both(first: &ModelError, second: &ModelError) -> ModelError {
     let message = format!("{}; the fallback: {}", first.message(), second.message());
     let come_back = |error: &ModelError| match error {
         ModelError::Unavailable { retry_after, .. } => Some(retry_after.unwrap_or_default()),
         ModelError::Refused { .. } | ModelError::Denied { .. } => None,
     };
-    match come_back(&first).into_iter().chain(come_back(&second)).min() {
+    match come_back(first).into_iter().chain(come_back(second)).min() {
         Some(soonest) => {
             ModelError::Unavailable { message, retry_after: Some(soonest).filter(|wait| !wait.is_zero()) }
         }

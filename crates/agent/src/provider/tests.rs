@@ -55,6 +55,7 @@ impl Clock for StoppedClock {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an outcome like the others")]
 fn replies() -> Result<ModelReply, ModelError> {
     Ok(ModelReply { text: "Blue.".into(), ..ModelReply::default() })
 }

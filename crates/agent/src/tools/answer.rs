@@ -13,7 +13,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{ANSWER, Desk, Outcome, Told, Trouble, arguments, checked};
-use crate::figures::{self, Draft, Question, Source};
+use crate::{
+    figures::{self, Draft, Question, Source},
+    journal::KnownResult,
+    method, verified,
+};
 
 pub(super) const DESCRIPTION: &str = "End the turn. Headline: the finding in one sentence. Body: short markdown. Every \
 number, date or name from the data is written as a figure, {{r1[0].column|format}}, which code fills in and checks. Name the \
@@ -63,15 +67,20 @@ pub(crate) enum Repair {
 }
 
 pub(super) async fn call(desk: &Desk<'_>, call: &ToolCall) -> Result<Outcome, Trouble> {
-    let answer = read_answer(desk, call).await?;
+    let (answer, replayed) = read(desk, call).await?;
     let unchecked: Vec<_> =
         answer.figures.iter().filter(|figure| !figure.checked).map(|figure| figure.text.clone()).collect();
     let output = json!({ "accepted": true, "figures": answer.figures.len(), "unchecked": unchecked });
-    Ok(Outcome { answer: Some(answer), ..Outcome::told(output) })
+    Ok(Outcome { answer: Some(answer), result: replayed, ..Outcome::told(output) })
 }
 
 /// Reads and checks an `answer` call. The same call over the same results gives the same answer.
 pub(crate) async fn read_answer(desk: &Desk<'_>, call: &ToolCall) -> Result<Answer, Trouble> {
+    Ok(read(desk, call).await?.0)
+}
+
+/// The answer, and the result of the pinned query, where that was replayed for it.
+async fn read(desk: &Desk<'_>, call: &ToolCall) -> Result<(Answer, Option<KnownResult>), Trouble> {
     let mut arguments: Arguments = arguments(call)?;
     arguments.headline = arguments.headline.split_whitespace().collect::<Vec<_>>().join(" ");
     check_lengths(&arguments)?;
@@ -89,7 +98,9 @@ pub(crate) async fn read_answer(desk: &Desk<'_>, call: &ToolCall) -> Result<Answ
     answer.charts = charts;
     answer.checked = checked;
     answer.choices = choices;
-    Ok(answer)
+    verified::note(desk, &mut answer).await?;
+    let replayed = method::check(desk, call, &mut answer).await?;
+    Ok((answer, replayed))
 }
 
 fn check_lengths(arguments: &Arguments) -> Result<(), Told> {
@@ -246,6 +257,8 @@ async fn resolve(desk: &Desk<'_>, draft: &Draft, shown: &[ShownResult]) -> Resul
         why: None,
         choices: Vec::new(),
         stale: None,
+        verified: None,
+        method: None,
     })
 }
 

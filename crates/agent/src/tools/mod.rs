@@ -1,12 +1,14 @@
 //! The tools that a model has: their schemas, and one door through which every call goes.
 //!
-//! No tool sends, shares or names a recipient, and no argument reaches a network address. What a tool answers is data for
+//! No tool sends or shares, and no argument reaches a network address. Recipients stand only in a draft that a person reviews,
+//! and only those whom the person named. What a tool answers is data for
 //! the model; a failure that the model can mend is data too ([`Told`]), and any other ends the turn ([`Failure`]).
 
 mod answer;
 mod checked;
 mod compare_results;
 mod create_chart;
+mod create_task_draft;
 mod describe_table;
 mod previous_threads;
 mod run_sql;
@@ -29,6 +31,7 @@ use warehouse::{QueryLimits, Warehouse};
 pub(crate) use answer::{Repair, read_answer};
 pub(crate) use compare_results::PROVENANCE;
 pub(crate) use previous_threads::{PreviousResult, PreviousThread, THREADS_MAX};
+pub(crate) use run_sql::replay;
 pub(crate) use search_catalog::PastAnswer;
 
 use crate::{
@@ -36,10 +39,13 @@ use crate::{
     failure::Failure,
     journal::{Journal, KnownChart, KnownResult, Reachable},
     model::{ToolSpec, TurnContext},
+    verified::Verified,
 };
 
 /// The name of the tool that ends a turn.
 pub(crate) const ANSWER: &str = "answer";
+/// The name of the tool that drafts a task.
+pub(crate) const CREATE_TASK_DRAFT: &str = "create_task_draft";
 
 /// What stands on the desk while tools run: everything that they may touch.
 pub(crate) struct Desk<'a> {
@@ -53,6 +59,9 @@ pub(crate) struct Desk<'a> {
     pub(crate) results: &'a [KnownResult],
     pub(crate) known_charts: &'a [KnownChart],
     pub(crate) tables: &'a Tables,
+    pub(crate) verified: &'a Verified,
+    /// Whether a query is pinned for the turn's task.
+    pub(crate) has_method: bool,
     pub(crate) query_limits: QueryLimits,
     /// How long the turn may still take.
     pub(crate) time_left: Duration,
@@ -90,8 +99,13 @@ impl Desk<'_> {
         Admission::of(self.journal, reachable, self.time_left, self.cancel).await
     }
 
+    /// A result by its handle.
+    pub(crate) fn known_result(&self, handle: &str) -> Option<&KnownResult> {
+        self.results.iter().find(|result| result.handle == handle)
+    }
+
     fn result(&self, handle: &str) -> Result<&KnownResult, Told> {
-        self.results.iter().find(|result| result.handle == handle).ok_or_else(|| {
+        self.known_result(handle).ok_or_else(|| {
             let known: Vec<_> = self.results.iter().map(|result| result.handle.as_str()).collect();
             let hint = if known.is_empty() {
                 "Run a query with run_sql first.".to_owned()
@@ -241,11 +255,12 @@ fn sentence(error: &warehouse::Error) -> String {
     text
 }
 
-/// The tools as a model is told of them. On a last call there is only `answer`.
-pub(crate) fn specs(is_last_call: bool) -> &'static [ToolSpec] {
+/// The tools as a model is told of them. A task's run drafts no tasks; on a last call there is only `answer`.
+pub(crate) fn specs(is_last_call: bool, is_task: bool) -> &'static [ToolSpec] {
     // Their schemas are the same for every turn.
-    static SPECS: LazyLock<[ToolSpec; 7]> = LazyLock::new(|| {
+    static SPECS: LazyLock<[ToolSpec; 8]> = LazyLock::new(|| {
         [
+            spec::<create_task_draft::Arguments>(CREATE_TASK_DRAFT, create_task_draft::DESCRIPTION),
             spec::<search_catalog::Arguments>("search_catalog", search_catalog::DESCRIPTION),
             spec::<describe_table::Arguments>("describe_table", describe_table::DESCRIPTION),
             spec::<run_sql::Arguments>("run_sql", run_sql::DESCRIPTION),
@@ -255,8 +270,13 @@ pub(crate) fn specs(is_last_call: bool) -> &'static [ToolSpec] {
             spec::<answer::Arguments>(ANSWER, answer::DESCRIPTION),
         ]
     });
-    let [.., answer] = &*SPECS;
-    if is_last_call { slice::from_ref(answer) } else { &*SPECS }
+    let [_draft, of_task @ ..] = &*SPECS;
+    let [.., answer] = of_task;
+    match (is_last_call, is_task) {
+        (true, _) => slice::from_ref(answer),
+        (false, true) => of_task,
+        (false, false) => &*SPECS,
+    }
 }
 
 fn spec<T: JsonSchema>(name: &'static str, description: &'static str) -> ToolSpec {
@@ -282,13 +302,18 @@ pub(crate) async fn call(desk: &Desk<'_>, call: &ToolCall) -> Result<Outcome, Fa
         "create_chart" => create_chart::call(desk, call).await,
         "previous_threads" => previous_threads::call(desk, call).await,
         "compare_results" => compare_results::call(desk, call).await,
+        CREATE_TASK_DRAFT => create_task_draft::call(desk, call).await,
         ANSWER => answer::call(desk, call).await,
         other => Err(Told::new(
             "unknown_tool",
             format!("there is no tool `{}`", other.chars().take(60).collect::<String>()),
             format!(
                 "There are {}.",
-                specs(false).iter().map(|tool| tool.name).collect::<Vec<_>>().join(", ")
+                specs(false, desk.context.is_task)
+                    .iter()
+                    .map(|tool| tool.name)
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ),
         )
         .into()),
@@ -320,12 +345,13 @@ mod tests {
 
     #[test]
     fn schemas_are_closed_and_self_contained() {
-        for tool in specs(false) {
+        for tool in specs(false, false) {
             let schema = tool.parameters.to_string();
             assert_eq!(tool.parameters["type"], "object", "{}", tool.name);
             assert_eq!(tool.parameters["additionalProperties"], false, "{}", tool.name);
             assert!(!schema.contains("$ref"), "{schema}");
         }
-        assert_eq!(specs(true).len(), 1);
+        assert_eq!(specs(true, false).len(), 1);
+        assert!(specs(false, true).iter().all(|tool| tool.name != CREATE_TASK_DRAFT));
     }
 }

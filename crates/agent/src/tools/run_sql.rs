@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{step::ToolCall, table::Table};
+use domain::{ConnectionId, step::ToolCall, table::Table};
 use fail::fail_point;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -41,6 +41,21 @@ pub(super) async fn call(desk: &Desk<'_>, call: &ToolCall) -> Result<Outcome, Tr
     let table = desk.table(&result).await?;
     let output = describe(&result, &table);
     Ok(Outcome { result: Some(result), ..Outcome::told(output) })
+}
+
+/// Runs a statement that no model has asked for, and stores its rows under the id of the call that it belongs to. Asked again, as
+/// after a crash, it finds them.
+pub(crate) async fn replay(
+    desk: &Desk<'_>,
+    of: &ToolCall,
+    connection_id: ConnectionId,
+    sql: String,
+) -> Result<KnownResult, Trouble> {
+    let call = ToolCall { id: format!("{}/replay", of.id), name: of.name.clone(), arguments: Value::Null };
+    match desk.journal.result_of_call(&call.id).await? {
+        Some(stored) => Ok(stored),
+        None => query(desk, &call, &connection_id.to_string(), sql).await,
+    }
 }
 
 async fn query(

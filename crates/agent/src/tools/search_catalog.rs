@@ -9,10 +9,11 @@ use serde_json::json;
 use warehouse::{Catalog, CatalogTable};
 
 use super::{Desk, Outcome, Told, Trouble, arguments};
-use crate::{journal::Reachable, model::ContextConnection};
+use crate::{journal::Reachable, model::ContextConnection, verified};
 
 pub(super) const DESCRIPTION: &str = "Find tables by words of the question, best match first, with their columns and \
-the name to write in SQL; also answers that were given before. Lists every table where there are few. Start here.";
+the name to write in SQL; also answers that were given before, and first of all verified questions: SQL that people found \
+right. Lists every table where there are few. Start here.";
 
 /// Up to this many tables, all are listed.
 const ALL_LISTED: usize = 40;
@@ -86,7 +87,10 @@ pub(super) async fn call(desk: &Desk<'_>, call: &ToolCall) -> Result<Outcome, Tr
     }
     let tables: Vec<FoundTable> = scored.into_iter().map(|(_, table)| table).collect();
     let past_answers = desk.journal.past_answers(&query).await?;
-    let mut output = json!({ "tables": tables, "pastAnswers": past_answers, "tablesInAll": total });
+    let verified = verified::find(desk, &query).await?;
+    let mut output = json!({
+        "verifiedQuestions": verified, "tables": tables, "pastAnswers": past_answers, "tablesInAll": total,
+    });
     if let (Some(output), false) = (output.as_object_mut(), problems.is_empty()) {
         output.insert("problems".into(), json!(problems));
     }

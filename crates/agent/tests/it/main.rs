@@ -7,16 +7,19 @@ mod caps;
 mod comparisons;
 mod conditions;
 mod credits;
+mod drafts;
 mod fallback;
 mod freshness;
 mod lanes;
 mod lease;
 mod limits;
 mod llama;
+mod method;
 mod own_model;
 mod provider;
 mod resume;
 mod support;
+mod verified;
 
 /// Not a test: what the engine workers of these tests run.
 #[test]

@@ -8,6 +8,7 @@ pub(crate) mod credits;
 pub(crate) mod deliveries;
 pub(crate) mod destinations;
 pub(crate) mod events;
+pub(crate) mod feedback;
 pub(crate) mod grants;
 pub(crate) mod groups;
 pub(crate) mod mail;
@@ -26,10 +27,13 @@ pub(crate) mod sharing;
 pub(crate) mod slack;
 pub(crate) mod steps;
 pub(crate) mod target;
+pub(crate) mod task_drafts;
+pub(crate) mod task_method;
 pub(crate) mod tasks;
 pub(crate) mod threads;
 pub(crate) mod tokens;
 pub(crate) mod uploads;
+pub(crate) mod verified_questions;
 pub(crate) mod webhooks;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -54,6 +58,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(model::router())
         .merge(audience::router())
         .merge(tasks::router())
+        .merge(task_method::router())
         .merge(runs::router())
         .merge(deliveries::router())
         .merge(oversight::router())
@@ -64,6 +69,9 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(results::router())
         .merge(charts::router())
         .merge(sharing::router())
+        .merge(feedback::router())
+        .merge(task_drafts::router())
+        .merge(verified_questions::router())
         .merge(slack::router())
         .merge(outbox::router())
         .merge(destinations::router())

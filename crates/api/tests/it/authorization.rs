@@ -89,6 +89,8 @@ const EXPECTED: &[(&str, u16, u16)] = &[
     ("task_duplicate", 403, 404),
     ("task_run", 404, 404),
     ("task_oversight_list", 403, 403),
+    ("task_method_get", 404, 404),
+    ("task_method_replace", 404, 404),
     ("occurrence_list", 404, 404),
     ("run_get", 404, 404),
     ("run_cancel", 404, 404),
@@ -108,6 +110,13 @@ const EXPECTED: &[(&str, u16, u16)] = &[
     ("chart_get", 404, 404),
     ("sharing_get", 404, 404),
     ("sharing_replace", 404, 404),
+    ("feedback_get", 404, 404),
+    ("feedback_replace", 404, 404),
+    ("feedback_list", 200, 200),
+    ("task_draft_list", 404, 404),
+    ("verified_question_list", 200, 200),
+    ("verified_question_put", 404, 404),
+    ("verified_question_delete", 404, 404),
     ("slack_get", 200, 200),
     ("slack_disconnect", 403, 403),
     ("slack_install", 403, 403),
@@ -173,6 +182,10 @@ impl Things {
         let webhook =
             api.post("/webhooks", webhook).await.expect(201)["id"].as_str().expect("an id").to_owned();
         let message = api.post(&format!("/webhooks/{webhook}/test"), json!({})).await.expect(202);
+        let verified = json!({"threadId": thread, "resultId": result, "question": "Hidden question?"});
+        let verified = api.put("/verified-questions", verified).await.expect(200);
+        let feedback = json!({"turnNo": 1, "verdict": "down", "reason": "Hidden reason"});
+        api.put(&format!("/threads/{thread}/feedback"), feedback).await.expect(200);
         let destination = webhooks::rotten_channel(api).await;
         Self(BTreeMap::from([
             ("webhooks", webhook),
@@ -188,6 +201,7 @@ impl Things {
             ("threads", thread.to_string()),
             ("results", result.to_string()),
             ("charts", chart.to_string()),
+            ("verified-questions", verified["id"].as_str().expect("an id").to_owned()),
             ("deliveries", mail.clone()),
             ("outbox", mail),
             ("parts", "r1.csv".to_owned()),
@@ -256,6 +270,7 @@ pub(crate) fn body(operation: &str) -> Option<Value> {
         }}),
         "mail_settings_replace" => json!({"domains": ["example.com"]}),
         "task_extend" => json!({"expiresAt": "2027-01-01T00:00:00Z"}),
+        "task_method_replace" => json!({"resultId": null}),
         "task_run" => json!({"testToMe": true}),
         "schedule_preview" => json!({"schedule": {
             "cadence": "monthly", "dayOfMonth": 31, "windowStart": "22:00", "timezone": "Asia/Tokyo",
@@ -263,6 +278,11 @@ pub(crate) fn body(operation: &str) -> Option<Value> {
         "thread_create" | "thread_follow_up" => {
             json!({"prompt": "How many flights?", "attachments": {"projectIds": []}})
         }
+        "feedback_replace" => json!({"turnNo": 1, "verdict": "up", "reason": "x"}),
+        "verified_question_put" => json!({
+            "threadId": "00000000-0000-0000-0000-000000000000", "resultId": "00000000-0000-0000-0000-000000000000",
+            "question": "x",
+        }),
         "sharing_replace" => json!({"workspace": true, "userIds": [], "groupIds": []}),
         _ => return None,
     })

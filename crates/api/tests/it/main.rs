@@ -22,8 +22,10 @@ mod preview;
 mod robustness;
 mod sessions;
 mod slack;
+mod task_drafts;
 mod tasks;
 mod threads;
+mod verified_questions;
 mod webhooks;
 
 /// Not a test: the process that reads files, when the warehouse starts this binary for it.

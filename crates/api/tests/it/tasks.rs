@@ -218,3 +218,26 @@ async fn a_deleted_mention_is_flagged() {
         json!([{"kind": "connection", "id": api.world.connection, "label": "Flights"}])
     );
 }
+
+#[tokio::test]
+async fn a_tasks_creator_pins_the_query_of_one_of_its_runs() {
+    let api = Api::new().await;
+    let made = api.post("/tasks", task(json!({}))).await.expect(201);
+    let path = format!("/tasks/{}", text(&made["id"]));
+    api.post(&format!("{path}/run"), json!({})).await.expect(202);
+    let run = api.world.claim_one().await;
+    let (result, _) = crate::threads::work(&api.world, &run).await;
+    let method = format!("{path}/method");
+    assert_eq!(api.get(&method).await.expect(200), json!({"pinned": null}));
+    let pinned = api.put(&method, json!({"resultId": result})).await.expect(200);
+    assert_eq!(
+        (&pinned["pinned"]["sql"], &pinned["pinned"]["threadId"]),
+        (&json!("SELECT carrier, flights"), &json!(run.thread_id))
+    );
+    // A result of another thread is none of the task's.
+    let (_, foreign, _) = crate::threads::answered(&api).await;
+    api.put(&method, json!({"resultId": foreign})).await.expect(404);
+    assert_eq!(api.put(&method, json!({"resultId": null})).await.expect(200), json!({"pinned": null}));
+    let audited = "SELECT count(*) FROM audit_log WHERE action IN ('task.pin_method', 'task.unpin_method')";
+    assert_eq!(api.world.number(audited).await, 2);
+}

@@ -50,11 +50,7 @@ pub(crate) enum Provider {
     /// The analyst that ships in the binary.
     Builtin,
     /// A server that speaks OpenAI Chat Completions.
-    OpenAi {
-        base_url: Option<String>,
-        name: String,
-        api_key: Option<SecretString>,
-    },
+    OpenAi { base_url: Option<String>, name: String, api_key: Option<SecretString> },
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 
 import { client, idempotencyKey, unwrap } from "@/api/client";
-import type { Schedule, StartedRun, Task, TaskBody } from "@/api/types";
+import type { Schedule, StartedRun, Task, TaskBody, TaskMethod } from "@/api/types";
 
 export interface TaskFilter {
   q?: string | undefined;
@@ -82,6 +82,19 @@ export function previewQuery(schedule: Schedule) {
     staleTime: 60_000,
     retry: false,
   });
+}
+
+/** The query pinned for a task's headline. */
+export function taskMethodQuery(id: string) {
+  return queryOptions({
+    queryKey: [...taskKeys.all, "method", id],
+    queryFn: () => unwrap(client.GET("/api/v1/tasks/{id}/method", { params: { path: { id } } })),
+  });
+}
+
+/** Pins the query of a result of one of the task's runs; `null` unpins. */
+export function pinMethod(id: string, resultId: string | null): Promise<TaskMethod> {
+  return unwrap(client.PUT("/api/v1/tasks/{id}/method", { params: { path: { id } }, body: { resultId } }));
 }
 
 export function createTask(body: TaskBody): Promise<Task> {

@@ -70,6 +70,15 @@ export function chartQuery(threadId: string, chartId: string) {
   });
 }
 
+/** The tasks drafted in a thread, up to one turn of it. They never change. */
+export function taskDraftsQuery(threadId: string, turnNo: number) {
+  return queryOptions({
+    queryKey: [...threadKeys.all, "drafts", threadId, turnNo],
+    queryFn: () => unwrap(client.GET("/api/v1/threads/{id}/task-drafts", { params: { path: { id: threadId } } })),
+    staleTime: Infinity,
+  });
+}
+
 export function askQuestion(prompt: string): Promise<{ threadId: string }> {
   return unwrap(client.POST("/api/v1/threads", { body: { prompt }, headers: idempotencyKey() }));
 }

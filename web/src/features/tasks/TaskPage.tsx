@@ -6,7 +6,7 @@ import type { ReactNode } from "react";
 import { ApiError } from "@/api/error";
 import { connectionsQuery } from "@/api/queries/connections";
 import { groupsQuery, peopleQuery } from "@/api/queries/people";
-import { taskQuery } from "@/api/queries/tasks";
+import { taskMethodQuery, taskQuery } from "@/api/queries/tasks";
 import type { FreshnessGate, Task } from "@/api/types";
 import { NotReached } from "@/components/not-reached";
 import { PromptText } from "@/components/prompt-text";
@@ -191,12 +191,25 @@ function TaskFacts({ task }: { task: Task }) {
         ["Sent", task.conditionInWords ? `Only when ${task.conditionInWords}` : "Always"],
         ["Fresh data", task.freshness ? STALE_WORDS[task.freshness.policy] : "Not waited for"],
         ["Told", <Recipients key="told" task={task} />],
+        ["Method", <Method key="method" task={task} />],
         ["Attachment", task.notification.attachCsv ? "First table as CSV" : "None"],
         ["Data", <DataNames key="data" task={task} />],
         ["Expires", task.expiresAt ? <Time key="expires" at={task.expiresAt} zone={schedule.timezone} /> : "Never"],
         ["Created", <Time key="created" at={task.createdAt} />],
       ]}
     />
+  );
+}
+
+/** Which query its answers are held against. */
+function Method({ task }: { task: Task }) {
+  const { data } = useQuery(taskMethodQuery(task.id));
+  if (!data) return <Skeleton className="h-5 w-32" />;
+  if (!data.pinned) return "Chosen by the agent each time";
+  return (
+    <Link to="/threads/$threadId" params={{ threadId: data.pinned.threadId }} className="link">
+      Pinned <Time at={data.pinned.pinnedAt} look="inline" />
+    </Link>
   );
 }
 

@@ -6,10 +6,12 @@ import { Notice } from "@/components/ui/notice";
 import { Skeleton } from "@/components/ui/skeleton";
 import { counted } from "@/lib/number";
 
+import { AnswerFeedback } from "./AnswerFeedback";
 import { CheckMark } from "./CheckMark";
 import { ChartView } from "./ChartView";
 import { Choices } from "./Choices";
 import { FigureText, type FigureProps } from "./FigureText";
+import { MethodNote } from "./MethodNote";
 import { ResultView } from "./ResultView";
 import { SentTo } from "./SentTo";
 
@@ -28,7 +30,9 @@ export function AnswerView({ turn, answer, data, ask, openFigure, onFigure }: An
   const figureProps: FigureProps = { figures: answer.figures, openFigure, onFigure };
   const { threadId, taskId, isMine } = data.thread;
   // What is said at the top is not said again below.
-  const caveats = answer.caveats.filter((caveat) => caveat !== answer.stale);
+  const caveats = answer.caveats.filter(
+    (caveat) => ![answer.stale, answer.verified?.sentence, answer.method?.sentence].includes(caveat),
+  );
   return (
     <div className="space-y-6" data-testid={`answer-${turn.turnNo}`}>
       {answer.stale ? (
@@ -41,9 +45,16 @@ export function AnswerView({ turn, answer, data, ask, openFigure, onFigure }: An
           <FigureText text={answer.headline} {...figureProps} />
         </h2>
         <CheckedShare answer={answer} />
+        {answer.verified ? (
+          <p className="mt-1 flex max-w-[68ch] items-start gap-1.5 text-sm text-accent">
+            <BadgeCheck className="mt-0.5 size-4 shrink-0" aria-hidden />
+            {answer.verified.sentence}
+          </p>
+        ) : null}
       </div>
       {isMine && taskId && turn.runId ? <CheckMark runId={turn.runId} /> : null}
       {!isMine && answer.why ? <p className="max-w-[68ch] text-ink-2">{answer.why}</p> : null}
+      {answer.method ? <MethodNote method={answer.method} results={data.results} /> : null}
       {answer.body.trim() ? (
         <Suspense fallback={<Skeleton className="h-20 w-full max-w-[68ch]" />}>
           <Markdown text={answer.body} {...figureProps} />
@@ -77,6 +88,7 @@ export function AnswerView({ turn, answer, data, ask, openFigure, onFigure }: An
         </section>
       ) : null}
       {isMine && taskId && turn.runId ? <SentTo runId={turn.runId} /> : null}
+      <AnswerFeedback turn={turn} data={data} />
     </div>
   );
 }

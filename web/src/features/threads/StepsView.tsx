@@ -1,5 +1,6 @@
 import {
   BookOpen,
+  CalendarPlus,
   ChartColumn,
   ChevronRight,
   Database,
@@ -28,6 +29,7 @@ const ICONS: Record<ActivityKind, ReactNode> = {
   chart: <ChartColumn />,
   earlier: <History />,
   compare: <GitCompareArrows />,
+  draft: <CalendarPlus />,
   answer: <PenLine />,
   thought: <MessageSquareText />,
   notice: <TriangleAlert />,

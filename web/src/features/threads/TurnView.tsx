@@ -8,6 +8,7 @@ import { Notice } from "@/components/ui/notice";
 import { plainPrompt } from "@/lib/mention";
 
 import { AnswerView } from "./AnswerView";
+import { DraftCard } from "./DraftCard";
 import { StepsView } from "./StepsView";
 
 interface TurnViewProps {
@@ -27,6 +28,11 @@ interface TurnViewProps {
 export function TurnView({ turn, data, draft, isFirst, openFigure, onFigure, ask }: TurnViewProps) {
   const steps = data.steps.filter(({ turnNo }) => turnNo === turn.turnNo);
   const openId = openFigure?.startsWith(`${turn.turnNo}.`) ? openFigure.split(".")[1] : undefined;
+  // Whoever asked may save it; the others read what was said about it.
+  const hasDraft =
+    data.thread.isMine &&
+    turn.answer !== null &&
+    steps.some(({ body }) => body.kind === "tool" && body.name === "create_task_draft" && !body.isError);
   // The first prompt is the heading of the page, unless it says more than the heading does.
   const isHeading = isFirst && plainPrompt(turn.prompt).trim() === plainPrompt(data.thread.title).trim();
   return (
@@ -51,6 +57,11 @@ export function TurnView({ turn, data, draft, isFirst, openFigure, onFigure, ask
           openFigure={openId}
           onFigure={(id) => onFigure(`${turn.turnNo}.${id}`)}
         />
+      ) : null}
+      {hasDraft ? (
+        <div className="mt-6">
+          <DraftCard threadId={data.thread.threadId} turnNo={turn.turnNo} />
+        </div>
       ) : null}
       <TurnEnd turn={turn} />
     </article>

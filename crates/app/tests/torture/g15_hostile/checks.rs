@@ -1,5 +1,7 @@
 //! What came of the attacks, read from what readers got.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::stage::{
@@ -136,14 +138,15 @@ impl Outputs<'_> {
 
     /// Cells of attached files that a spreadsheet takes for a formula.
     pub(super) fn formulas(&self) -> Vec<String> {
+        let is_csv = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "csv");
         let parts = self.mails.iter().filter_map(|mail| mail.whole.as_ref()).flat_map(|whole| &whole.parts);
         let mailed = parts
-            .filter(|part| part.file_name.as_deref().is_some_and(|name| name.ends_with(".csv")))
+            .filter(|part| part.file_name.as_deref().is_some_and(is_csv))
             .filter_map(|part| part.text.clone());
         let shared = self.messages().into_iter().flat_map(|message| message.files);
         let shared = shared
             .filter_map(|id| self.slack.fake.file(&id))
-            .filter(|file| file.name.ends_with(".csv"))
+            .filter(|file| is_csv(&file.name))
             .filter_map(|file| String::from_utf8(file.bytes?).ok());
         mailed.chain(shared).flat_map(|file| formulas(&file)).collect()
     }

@@ -105,7 +105,7 @@ impl Context {
             orders.push(self.query(&format!("SELECT * FROM read_csv('{address}')")));
             let spec = json!({ "data": { "url": address }, "mark": { "type": "image", "href": address },
                 "encoding": { "url": { "value": address } } });
-            orders.push(self.chart("A picture", spec));
+            orders.push(self.chart("A picture", &spec));
         }
         orders.truncate(ORDERS_MAX - 1);
         // One chart that is right, with the texts for its title and its labels.
@@ -114,7 +114,7 @@ impl Context {
                 self.texts.last().map(|text| text.chars().take(140).collect()).unwrap_or_default();
             let spec = json!({ "mark": "bar", "encoding": { "x": { "field": column, "type": "nominal" },
                 "y": { "aggregate": "count" } } });
-            orders.push(self.chart(&title, spec));
+            orders.push(self.chart(&title, &spec));
         }
         orders
     }
@@ -122,7 +122,7 @@ impl Context {
     /// The call that an object asks for, whatever names it gives to tool and arguments; a chart where it is one.
     fn order_of(&self, object: &Map<String, Value>) -> Option<(String, Value)> {
         if object.contains_key("mark") || object.contains_key("encoding") {
-            return Some(self.chart("As asked", Value::Object(object.clone())));
+            return Some(self.chart("As asked", &Value::Object(object.clone())));
         }
         let named = |names: &[&str]| names.iter().find_map(|name| object.get(*name)).cloned();
         let tool = named(&["tool", "name", "function", "action"])?;
@@ -130,7 +130,7 @@ impl Context {
         Some((tool.as_str()?.to_owned(), arguments))
     }
 
-    fn chart(&self, title: &str, spec: Value) -> (String, Value) {
+    fn chart(&self, title: &str, spec: &Value) -> (String, Value) {
         let result = self.results().first().cloned().unwrap_or_else(|| "r1".to_owned());
         call("create_chart", json!({ "result": result, "title": title, "spec": spec }))
     }
@@ -156,15 +156,14 @@ impl Context {
         let texts: Vec<String> =
             self.texts.iter().take(TEXTS_MAX).map(|text| text.chars().take(TEXT_MAX).collect()).collect();
         let mut body = texts.join("\n\n");
-        for address in self.addresses().iter().take(4) {
-            body.push_str(&format!(
+        body.extend(self.addresses().iter().take(4).map(|address| {
+            format!(
                 "\n\n[open]({address}) ![picture]({address}) <{address}> <a href=\"{address}\">open</a> \
                  <img src=\"{address}\"> <{address}|open>"
-            ));
-        }
-        for column in self.columns().iter().take(4) {
-            body.push_str(&format!("\n\n{{{{r1[0][\"{column}\"]|text}}}}"));
-        }
+            )
+        }));
+        let columns = self.columns();
+        body.extend(columns.iter().take(4).map(|column| format!("\n\n{{{{r1[0][\"{column}\"]|text}}}}")));
         let longest = texts.iter().skip(1).max_by_key(|text| text.len()).or(texts.first()).cloned();
         let longest = longest.unwrap_or_default();
         let cut = |text: &str, max: usize| text.chars().take(max).collect::<String>();

@@ -68,7 +68,7 @@ pub(super) fn attacks(every: usize) -> Vec<Poison> {
             of_place.push((attack.place, 0));
             of_place.len() - 1
         });
-        if of_place[position].1 % every == 0 {
+        if of_place[position].1.is_multiple_of(every) {
             chosen.push(attack);
         }
         of_place[position].1 += 1;
@@ -200,7 +200,7 @@ impl Lair {
                 let channel = &place.channels[number / places.len() % place.channels.len()];
                 let now = stage.postgres.now();
                 let spec =
-                    spec(poison, connection.expect("a connection").id, home.admin.to_string(), channel, now);
+                    spec(poison, connection.expect("a connection").id, &home.admin.to_string(), channel, now);
                 let task = make(&store, home.admin, &home.scope, spec).await;
                 store.task_run(&home.scope, task, None).await.expect("a run");
                 meetings.push(Meeting { scope: home.scope, task, attack });
@@ -263,12 +263,10 @@ impl Lair {
             "SELECT 'object ' || oid::regclass FROM pg_class WHERE relnamespace::regnamespace::text !~ '^(pg_|information)';
              SELECT 'role ' || rolname || ' ' || rolsuper FROM pg_roles;\n",
         );
-        for (schema, is_taken_out) in &self.schemas {
+        script.extend(self.schemas.iter().map(|(schema, is_taken_out)| {
             let note = if *is_taken_out { "''" } else { "md5(note)" };
-            script.push_str(&format!(
-                "SELECT '{schema}', count(*), string_agg({note} || amount, ',' ORDER BY amount) FROM {schema}.t;\n"
-            ));
-        }
+            format!("SELECT '{schema}', count(*), string_agg({note} || amount, ',' ORDER BY amount) FROM {schema}.t;\n")
+        }));
         let rows = self.run(&script);
         let mut state: Vec<String> = rows.lines().map(str::to_owned).collect();
         list(&self.files, &mut state);
@@ -309,7 +307,7 @@ fn schema(attack: &Poison, text: &str) -> String {
 fn spec(
     attack: &Poison,
     connection: ConnectionId,
-    reader: String,
+    reader: &str,
     channel: &str,
     now: chrono::DateTime<chrono::Utc>,
 ) -> Value {

@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 
-import type { Task, TaskBody } from "@/api/types";
+import type { Task, TaskBody, TaskDraft } from "@/api/types";
 import { CAP_PROBLEM, fromCapTexts, isCap, toCapTexts } from "@/lib/caps";
 import { mentionsOf } from "@/lib/mention";
 import { fromScheduleForm, newScheduleForm, toScheduleForm, WEEKDAYS } from "@/lib/schedule";
@@ -124,6 +124,18 @@ export function newTaskForm(zone: string, now: Date, userId: string): TaskFormVa
     caps: { perRun: "", perMonth: "" },
     expiresOn: addMonths(now, 6, zone),
     neverExpires: false,
+  };
+}
+
+/** What was drafted in a conversation, to be looked over. */
+export function draftTaskForm(draft: TaskDraft, now: Date): TaskFormValues {
+  const { userIds, groupIds, slackChannels, attachCsv } = draft.notification;
+  return {
+    ...newTaskForm(draft.schedule.timezone, now, ""),
+    title: draft.title,
+    prompt: draft.prompt,
+    schedule: toScheduleForm(draft.schedule),
+    notification: { userIds, groupIds, slackChannels, attachCsv },
   };
 }
 

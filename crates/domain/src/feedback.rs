@@ -1,0 +1,16 @@
+//! What readers think of an answer.
+
+use crate::words;
+
+/// The longest reason, in characters.
+pub const REASON_MAX: usize = 1_000;
+
+words! {
+    /// Whether an answer helped.
+    Verdict("verdict") {
+        /// It did.
+        Up = "up",
+        /// It did not.
+        Down = "down",
+    }
+}

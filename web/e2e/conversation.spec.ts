@@ -1,0 +1,112 @@
+import type { Browser, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+
+import { complaints, launch, newContext, signIn } from "./browser";
+import { judge, viewportOf, WIDTHS } from "./judge";
+
+const QUESTION = "How many signups were there last month?";
+const TITLE = "How many signups were there last month";
+
+let browser: Browser;
+let page: Page;
+let heard: string[];
+
+beforeAll(async () => {
+  browser = await launch();
+  page = await (await newContext(browser)).newPage();
+  heard = complaints(page);
+});
+afterAll(() => browser.close());
+afterEach(() => {
+  expect(heard).toEqual([]);
+});
+
+async function judgeAtWidths(name: string): Promise<void> {
+  for (const width of [...WIDTHS].reverse()) {
+    await page.setViewportSize(viewportOf(width));
+    await judge(page, name, width);
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+}
+
+async function ask(box: string, text: string): Promise<void> {
+  const question = page.getByRole("textbox", { name: box });
+  await question.click();
+  await question.pressSequentially(text);
+  await question.press("Enter");
+}
+
+/** One story in steps: each begins where the one before it ended. */
+describe("a conversation that ends in a saved task", () => {
+  it("asks a question", async () => {
+    await page.goto("/threads");
+    await signIn(page);
+    await ask("Ask a question", QUESTION);
+    await page.getByTestId("answer-1").waitFor({ timeout: 60_000 });
+  });
+
+  it("says what one thinks of the answer, with a reason", async () => {
+    const down = page.getByRole("button", { name: "It did not help" });
+    await down.click();
+    await page.getByLabel("What is wrong with it?").fill("Trials are counted in.");
+    await page.getByRole("button", { name: "Save", exact: true }).click();
+    await page.getByRole("button", { name: "Change your reason" }).waitFor();
+    expect(await down.getAttribute("aria-pressed")).toBe("true");
+  });
+
+  it("has its SQL verified", async () => {
+    await page.getByRole("button", { name: "Verify its SQL" }).click();
+    const dialog = page.getByRole("dialog", { name: "Verify question and SQL" });
+    expect(await dialog.getByLabel("Question").inputValue()).toBe(QUESTION);
+    await dialog.getByRole("group", { name: "SQL" }).waitFor();
+    await dialog.getByRole("button", { name: "Verify", exact: true }).click();
+    await dialog.waitFor({ state: "detached" });
+  });
+
+  it("wishes to have it every Monday, and is shown the draft", async () => {
+    await ask("Ask a follow-up", "Run this every Monday morning at 8 and send it to me and Quincy Unknown");
+    const draft = page.getByRole("region", { name: "Draft of a task" });
+    await draft.waitFor({ timeout: 60_000 });
+    await draft.getByText("Every Monday, 08:00 to 10:00, Europe/Berlin").waitFor();
+    await draft.getByText("Robin", { exact: true }).waitFor();
+    await draft.getByText(/^Quincy Unknown: Nobody/).waitFor();
+    await judgeAtWidths("thread-draft");
+  });
+
+  it("reviews the draft in the editor, and saves nothing before", async () => {
+    await page.getByRole("link", { name: "Review and save" }).click();
+    await page.getByRole("heading", { name: "New task" }).waitFor();
+    await page.getByText(/^Quincy Unknown: Nobody/).waitFor();
+    expect(await page.getByLabel("Title").inputValue()).toBe(TITLE);
+    await page.getByRole("textbox", { name: "Question" }).locator(".mention").waitFor();
+    expect(await page.getByLabel("Delivered between").inputValue()).toBe("08:00");
+    await judgeAtWidths("task-new-draft");
+    const tasks = await page.request.get("/api/v1/tasks?limit=100");
+    expect(await tasks.text()).not.toContain(`"${TITLE}"`);
+  });
+
+  it("saves it as a task", async () => {
+    await page.getByRole("button", { name: "Save task" }).click();
+    await page.getByRole("heading", { name: TITLE }).waitFor();
+    await page.getByText("Every Monday, 08:00 to 10:00, Europe/Berlin").first().waitFor();
+  });
+
+  it("asks again, and is answered by the verified query", async () => {
+    await page.goto("/threads");
+    await ask("Ask a question", "how many signups were there last month");
+    await page.getByTestId("answer-1").waitFor({ timeout: 60_000 });
+    await page.getByText(`Uses the verified query of Robin for “${QUESTION}”.`).waitFor();
+    await judgeAtWidths("thread-verified");
+  });
+
+  it("finds both on the page for those who manage the data", async () => {
+    await page.goto("/verified");
+    await page.getByText("“Trials are counted in.”").waitFor();
+    const verified = page.locator("section", { has: page.getByRole("heading", { name: "Verified questions" }) });
+    await verified.getByRole("button", { name: "SQL" }).first().click();
+    await verified.getByRole("group", { name: "SQL" }).first().waitFor();
+    await judgeAtWidths("verified");
+    await verified.getByRole("button", { name: `Take back: ${QUESTION}` }).click();
+    await verified.getByText(/^None yet/).waitFor();
+  });
+});
