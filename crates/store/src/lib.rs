@@ -105,7 +105,7 @@ pub use due::DueClaim;
 pub use error::{Conflict, Error, Result};
 pub use event::{Event, Events};
 pub use feedback::*;
-pub use glance::Glance;
+pub use glance::{Backlog, Glance};
 pub use grant::*;
 pub use group::*;
 pub use handover::{Handed, HandedRuns, Handover};
