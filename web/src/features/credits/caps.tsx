@@ -9,7 +9,7 @@ import type { CapList, CreditCaps } from "@/api/types";
 import { Button } from "@/components/ui/button";
 import { PickOne } from "@/components/ui/combobox";
 import { Field } from "@/components/ui/field";
-import { LoadError } from "@/components/ui/notice";
+import { LoadError, Notice } from "@/components/ui/notice";
 import { Page, Section } from "@/components/ui/page";
 import { Skeleton } from "@/components/ui/skeleton";
 import { say } from "@/components/ui/toast";
@@ -38,6 +38,9 @@ export function CapsPanel() {
   const isAdmin = me.role === "admin";
   return (
     <div className="space-y-10">
+      {data.areHeld ? null : (
+        <Notice>The workspace’s own model answers, which costs no credits: until it is taken away, no cap holds.</Notice>
+      )}
       <Section title="Workspace">
         {isAdmin ? (
           <CapForm
