@@ -191,7 +191,7 @@ async fn broken_tool_calls_are_told_to_the_model() {
     }
 }
 
-/// Seen to fail: without the nudge, the empty reply was taken for the answer.
+/// Seen to fail: without the nudge, the turn ended at the empty reply, without an answer that could be read.
 #[tokio::test(flavor = "multi_thread")]
 async fn empty_replies_are_told_to_the_model_and_end_at_the_limit() {
     let (bench, provider) = (Bench::new().await, Provider::start());
