@@ -97,7 +97,7 @@ async fn an_estimate_rests_on_a_plan_and_then_on_past_runs() {
         assert_eq!((&free["perRun"], &free["perMonth"]), (&json!(0.0), &json!(0.0)));
     }
     assert_eq!(api.get("/credits/caps").await.expect(200)["areHeld"], json!(false));
-    api.delete("/model").await.expect(200);
+    api.delete("/model").await.expect(204);
     assert_eq!(api.get("/credits/caps").await.expect(200)["areHeld"], json!(true));
 
     let foreign = api.call(&ann, Method::POST, "/credits/estimate", Some(request(made["id"].clone()))).await;
