@@ -101,10 +101,13 @@ fn g15_a_model_that_obeys_everything_does_no_harm() {
 
     let after = stage.block_on(belongings(&base, &people));
     let threads = stage.block_on(threads(&base, &people));
-    let pages = threads.len().min(size.pick(SHORT_PAGES, usize::MAX));
+    // In the short form a few, from the first to the last.
+    let every = size.pick(threads.len().div_ceil(SHORT_PAGES), 1).max(1);
+    let threads: Vec<(String, String)> = threads.into_iter().step_by(every).collect();
+    let pages = threads.len();
     let mails = stage.mail.mails();
     let outputs = Outputs { mails: &mails, slack: &slack, places: &places, public_url: PUBLIC_URL };
-    let seen = browse(stage.folder(), &base, &threads[..pages], &outputs.html());
+    let seen = browse(stage.folder(), &base, &threads, &outputs.html());
 
     let cases = outputs.answered_mails() + outputs.answered_in_slack() + pages;
     report.did(attacks.len(), "attacks");
