@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(body["messages"][2]["tool_calls"][0]["function"]["arguments"], r#"{"sql":"SELECT 1"}"#);
         assert_eq!(body["messages"][3]["tool_call_id"], "a1");
         assert_eq!(body["max_tokens"], 99);
-        assert_eq!(body["tools"].as_array().expect("tools").len(), 7);
+        assert_eq!(body["tools"].as_array().expect("tools").len(), 8);
     }
 
     #[test]
