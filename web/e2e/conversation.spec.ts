@@ -99,11 +99,11 @@ describe("a conversation that ends in a saved task", () => {
     await page.getByRole("heading", { name: TITLE }).waitFor();
     await page.getByText("Every Monday, 08:00 to 10:00, Europe/Berlin").first().waitFor();
     await page.goto("/tasks");
-    await page.getByRole("link", { name: TITLE }).waitFor();
+    await page.getByRole("link", { name: TITLE, exact: true }).waitFor();
   });
 
   it("pins the query of its run, and is told when a later run goes by another", async () => {
-    await page.getByRole("link", { name: TITLE }).click();
+    await page.getByRole("link", { name: TITLE, exact: true }).click();
     await page.getByRole("button", { name: "Run now" }).click();
     await page.getByTestId("answer-1").waitFor({ timeout: 60_000 });
     await page.getByRole("button", { name: "Pin its query" }).click();
@@ -116,11 +116,11 @@ describe("a conversation that ends in a saved task", () => {
     await verify("How many signups were there last month in Lumen Desk sales?");
 
     await page.goto("/tasks");
-    await page.getByRole("link", { name: TITLE }).click();
+    await page.getByRole("link", { name: TITLE, exact: true }).click();
     await page.getByRole("button", { name: "Run now" }).click();
     await page.getByText(/^Method changed:/).waitFor({ timeout: 60_000 });
     await page.getByRole("button", { name: "Both queries" }).click();
-    await page.getByText("Behind this answer").waitFor();
+    await page.getByText("Behind this answer", { exact: true }).waitFor();
     await judgeAtWidths("thread-method-changed");
   });
 
@@ -129,7 +129,6 @@ describe("a conversation that ends in a saved task", () => {
     await ask("Ask a question", "how many signups were there last month");
     await page.getByTestId("answer-1").waitFor({ timeout: 60_000 });
     await page.getByText(`Uses the verified query of Robin for “${QUESTION}”.`).waitFor();
-    await judgeAtWidths("thread-verified");
   });
 
   it("finds both on the page for those who manage the data", async () => {
