@@ -19,6 +19,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/credits/caps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caps of the workspace, and of its members: of all to admins, their own to others. */
+        get: operations["cap_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credits/caps/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set a member's caps, both; what is absent is no cap. They hold for all that runs for the member. For admins. */
+        put: operations["cap_user_set"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credits/caps/workspace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set the workspace's caps, both; what is absent is no cap. For admins. */
+        put: operations["cap_workspace_set"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credits/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a task will cost, without saving anything. */
+        post: operations["credit_estimate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/credits/summary": {
         parameters: {
             query?: never;
@@ -259,6 +327,23 @@ export interface paths {
         put?: never;
         /** Try a place again: what is sent to it from now on is tried. For whom it belongs to or concerns, and admins. */
         post: operations["destination_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The opinions on answers whose data the caller manages, latest first. Admins see also those on answers without data. */
+        get: operations["feedback_list"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -833,6 +918,60 @@ export interface paths {
         patch: operations["task_update"];
         trace?: never;
     };
+    "/api/v1/tasks/{id}/backtest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a task as of its last occurrences, one after the other, without sending anything. What each costs is debited. One backtest
+         *     of a task at a time. For its creator. `POST /runs/{id}/cancel` of the run under way ends it.
+         */
+        post: operations["backtest_start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{id}/backtests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The task's latest backtests, newest first. For its creator. */
+        get: operations["backtest_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{id}/backtests/{backtestId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a backtest has found so far. For the task's creator. */
+        get: operations["backtest_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tasks/{id}/duplicate": {
         parameters: {
             query?: never;
@@ -861,6 +1000,24 @@ export interface paths {
         put?: never;
         /** Move the expiration. An expired task is active again. */
         post: operations["task_extend"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{id}/method": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The query pinned for the task. For its creator. */
+        get: operations["task_method_get"];
+        /** Pin the query of a result for the task, or unpin it. For its creator. */
+        put: operations["task_method_replace"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1027,6 +1184,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/threads/{id}/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's opinions of the thread's answers. For whoever may read the thread. */
+        get: operations["feedback_get"];
+        /** Say what one thinks of an answer, or take it back: one opinion per person and answer. For whoever may read the thread. */
+        put: operations["feedback_replace"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/threads/{id}/followup": {
         parameters: {
             query?: never;
@@ -1105,6 +1280,26 @@ export interface paths {
         };
         /** A thread's turns, steps, results and charts. */
         get: operations["step_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/threads/{id}/task-drafts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The tasks drafted in the thread, the last of each turn, in order. For its creator. Nothing of a draft is saved: it becomes a
+         *     task by being sent to `/tasks`.
+         */
+        get: operations["task_draft_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1194,6 +1389,44 @@ export interface paths {
         /** Let a member in no more: their sessions and tokens end at once, and their tasks are cancelled for good. For admins. */
         post: operations["user_deactivate"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/verified-questions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The verified questions on connections that the caller may query, latest first. */
+        get: operations["verified_question_list"];
+        /**
+         * Mark a question and the SQL of a result as verified, in place of what was verified for it before. For those who may read the
+         *     thread and manage the connection.
+         */
+        put: operations["verified_question_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/verified-questions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take a verification back. For those who manage the connection. */
+        delete: operations["verified_question_delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1884,6 +2117,8 @@ export interface components {
              * @default
              */
             headline: string;
+            /** @default null */
+            method: components["schemas"]["MethodCheck"] | null;
             /**
              * @description Who answered: `builtin`, or provider and model.
              * @default
@@ -1899,6 +2134,8 @@ export interface components {
              * @default null
              */
             stale: string | null;
+            /** @default null */
+            verified: components["schemas"]["VerifiedUse"] | null;
             /**
              * @description Why it was sent, where the task has a condition: `Revenue 412 is below 500.`
              * @default null
@@ -1962,6 +2199,60 @@ export interface components {
             /** @description The workspace's policy. */
             policy: components["schemas"]["AudiencePolicy"];
             standing: components["schemas"]["Standing"] | null;
+        };
+        /** @description A backtest, in brief. */
+        Backtest: {
+            /**
+             * Format: int32
+             * @description How many occurrences it has.
+             */
+            count: number;
+            /** Format: date-time */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description Null while there is something to come.
+             */
+            finishedAt: string | null;
+            id: components["schemas"]["BacktestId"];
+        };
+        /**
+         * Format: uuid
+         * @description A task tried out on its last occurrences.
+         */
+        BacktestId: string;
+        /** @description What a task would have sent. The questions were asked as of then; the data is that of the day of the backtest. */
+        BacktestReport: components["schemas"]["Backtest"] & {
+            /**
+             * Format: double
+             * @description What all runs have cost so far, in credits.
+             */
+            credits: number;
+            /** @description Of how many occurrences so far a message would have been sent. */
+            messages: number;
+            /** @description The oldest first. */
+            occurrences: components["schemas"]["TestedOccurrence"][];
+        };
+        /** @description How many of a task's last occurrences to try. */
+        BacktestRequest: {
+            /** @description 1 to 10. */
+            count: number;
+        };
+        /** @description Caps, and what is used of them. */
+        Cap: {
+            caps: components["schemas"]["CreditCaps"];
+            /**
+             * Format: double
+             * @description What was used since the month began, by UTC.
+             */
+            usedThisMonth: number;
+        };
+        /** @description The caps that an admin sets. A task's own are part of the task. */
+        CapList: {
+            /** @description Of members that have caps of their own, by name. */
+            users: components["schemas"]["UserCap"][];
+            /** @description Of all work of the workspace. */
+            workspace: components["schemas"]["Cap"];
         };
         /** @description What is in a connection. */
         Catalog: {
@@ -2334,6 +2625,21 @@ export interface components {
              */
             waitingRuns: number;
         };
+        /** @description The most that work may cost, in credits with at most six decimals. Absent or null: no cap. */
+        CreditCaps: {
+            /**
+             * Format: double
+             * @description A month, by UTC.
+             * @default null
+             */
+            perMonth: number | null;
+            /**
+             * Format: double
+             * @description One run, or one turn of a thread.
+             * @default null
+             */
+            perRun: number | null;
+        };
         /** @description What a day cost. */
         CreditDay: {
             /** Format: double */
@@ -2660,6 +2966,12 @@ export interface components {
          * @enum {string}
          */
         Direction: "up" | "down" | "either";
+        /** @description A draft, and the turn that it was made in. */
+        DraftOfTurn: {
+            draft: components["schemas"]["TaskDraft"];
+            /** Format: int32 */
+            turnNo: number;
+        };
         /** @description The body of every failure. */
         Error: {
             /** @description The kind of failure. */
@@ -2674,6 +2986,37 @@ export interface components {
             reason: string;
             /** @description The request's id, equal to the header `X-Request-Id`. */
             traceId: string;
+        };
+        /** @description What a task will cost, about. */
+        Estimate: {
+            basis: components["schemas"]["EstimateBasis"];
+            /**
+             * Format: double
+             * @description The runs of the next 30 days, in credits.
+             */
+            perMonth: number;
+            /**
+             * Format: double
+             * @description A run, in credits.
+             */
+            perRun: number;
+            /**
+             * Format: int32
+             * @description How many these are.
+             */
+            runsPerMonth: number;
+        };
+        /**
+         * @description What an estimate rests on.
+         * @enum {string}
+         */
+        EstimateBasis: "past_runs" | "plan";
+        /** @description A task whose cost is asked for. */
+        EstimateRequest: {
+            /** @description The question. */
+            prompt: string;
+            schedule: components["schemas"]["ScheduleSpec"];
+            taskId?: components["schemas"]["TaskId"] | null;
         };
         /** @description A later expiration. */
         ExtendRequest: {
@@ -2698,6 +3041,33 @@ export interface components {
             outbox: boolean;
             /** @description Slack is installed. */
             slack: boolean;
+        };
+        /** @description The caller's opinion of an answer. */
+        Feedback: {
+            /** @description Why, in up to 1,000 characters; empty where none was given. */
+            reason: string;
+            /**
+             * Format: int32
+             * @description The turn whose answer it is about.
+             */
+            turnNo: number;
+            verdict: components["schemas"]["Verdict"];
+        };
+        /**
+         * Format: uuid
+         * @description What a reader thinks of an answer.
+         */
+        FeedbackId: string;
+        /** @description An opinion of an answer, in place of the one that the caller had before. */
+        FeedbackRequest: {
+            /** @description Why, in up to 1,000 characters. */
+            reason?: string;
+            /**
+             * Format: int32
+             * @description The turn whose answer it is about.
+             */
+            turnNo: number;
+            verdict?: components["schemas"]["Verdict"] | null;
         };
         /** @description A number, date or name in an answer. */
         Figure: {
@@ -2871,6 +3241,13 @@ export interface components {
             tables: number | null;
         };
         /** @description A page of a list. */
+        List_Backtest: {
+            /** @description Where the neighbouring pages are. */
+            pagination: components["schemas"]["Pagination"];
+            /** @description The items of this page, in order. */
+            values: components["schemas"]["Backtest"][];
+        };
+        /** @description A page of a list. */
         List_CreditUsage: {
             /** @description Where the neighbouring pages are. */
             pagination: components["schemas"]["Pagination"];
@@ -2897,6 +3274,20 @@ export interface components {
             pagination: components["schemas"]["Pagination"];
             /** @description The items of this page, in order. */
             values: components["schemas"]["Destination"][];
+        };
+        /** @description A page of a list. */
+        List_DraftOfTurn: {
+            /** @description Where the neighbouring pages are. */
+            pagination: components["schemas"]["Pagination"];
+            /** @description The items of this page, in order. */
+            values: components["schemas"]["DraftOfTurn"][];
+        };
+        /** @description A page of a list. */
+        List_Feedback: {
+            /** @description Where the neighbouring pages are. */
+            pagination: components["schemas"]["Pagination"];
+            /** @description The items of this page, in order. */
+            values: components["schemas"]["Feedback"][];
         };
         /** @description A page of a list. */
         List_Grant: {
@@ -2941,6 +3332,13 @@ export interface components {
             values: components["schemas"]["QuietTask"][];
         };
         /** @description A page of a list. */
+        List_ReceivedFeedback: {
+            /** @description Where the neighbouring pages are. */
+            pagination: components["schemas"]["Pagination"];
+            /** @description The items of this page, in order. */
+            values: components["schemas"]["ReceivedFeedback"][];
+        };
+        /** @description A page of a list. */
         List_Task: {
             /** @description Where the neighbouring pages are. */
             pagination: components["schemas"]["Pagination"];
@@ -2974,6 +3372,13 @@ export interface components {
             pagination: components["schemas"]["Pagination"];
             /** @description The items of this page, in order. */
             values: components["schemas"]["User"][];
+        };
+        /** @description A page of a list. */
+        List_VerifiedQuestion: {
+            /** @description Where the neighbouring pages are. */
+            pagination: components["schemas"]["Pagination"];
+            /** @description The items of this page, in order. */
+            values: components["schemas"]["VerifiedQuestion"][];
         };
         /** @description A page of a list. */
         List_Webhook: {
@@ -3078,6 +3483,20 @@ export interface components {
             content: components["schemas"]["MessagePart"][];
             pagination: components["schemas"]["Pagination"];
         };
+        /** @description A task's pinned query, held against the query behind the answer. */
+        MethodCheck: {
+            /** @description How they agree. */
+            outcome: components["schemas"]["MethodOutcome"];
+            own: components["schemas"]["ResultId"] | null;
+            pinned: components["schemas"]["ResultId"] | null;
+            /** @description The same in words, with the reason where it was not replayed. A caveat, too, unless they agree. */
+            sentence: string;
+        };
+        /**
+         * @description How a task's pinned query and the agent's own agree.
+         * @enum {string}
+         */
+        MethodOutcome: "same" | "changed" | "not_replayed";
         /** @description Something that a task refers to and that was deleted. */
         MissingContext: {
             /** Format: uuid */
@@ -3166,7 +3585,7 @@ export interface components {
          * @description What a notice is about.
          * @enum {string}
          */
-        NoticeKind: "failure" | "recovery" | "still_running" | "stale_data" | "expiring" | "expired" | "delivery_failure" | "delivery_recovery" | "destination_paused" | "group_without_members" | "webhook_off" | "slack_ended";
+        NoticeKind: "failure" | "recovery" | "still_running" | "stale_data" | "expiring" | "expired" | "delivery_failure" | "delivery_recovery" | "destination_paused" | "group_without_members" | "webhook_off" | "slack_ended" | "cap_near" | "cap_reached";
         /** @description How far the caller has read. */
         NoticesRead: {
             /** @description The newest notice that was read; all older ones were, too. */
@@ -3286,6 +3705,20 @@ export interface components {
             /** @description By what ways they would be told, and how much by each. Empty where they would not be. */
             ways: components["schemas"]["WayAudience"][];
         };
+        /** @description A pinned query. Each run replays it with its period moved, and says when it comes to other rows than the agent's own. */
+        PinnedMethod: {
+            /**
+             * Format: date-time
+             * @description The instant as of which it was asked; "last week" in it is reckoned from there.
+             */
+            asOf: string;
+            connectionId: components["schemas"]["ConnectionId"];
+            /** Format: date-time */
+            pinnedAt: string;
+            sql: string;
+            /** @description The thread that it was taken from. */
+            threadId: components["schemas"]["ThreadId"];
+        };
         /** @description A PostgreSQL server, or what speaks its protocol. The password is never shown. */
         PostgresDetails: {
             database: string;
@@ -3371,6 +3804,28 @@ export interface components {
             id: components["schemas"]["TaskId"];
             /** @description As its messages were titled. */
             title: string;
+        };
+        /** @description An opinion that was given on an answer. */
+        ReceivedFeedback: {
+            /** @description The name of who gave it. */
+            by: string;
+            /** @description The answer's headline; null as `question` is. */
+            headline: string | null;
+            id: components["schemas"]["FeedbackId"];
+            /** @description Whether the caller may open the thread. */
+            mayOpen: boolean;
+            /** @description The question. Null where the thread is not open to the caller and another than its creator gave the opinion. */
+            question: string | null;
+            reason: string;
+            threadId: components["schemas"]["ThreadId"];
+            /** Format: int32 */
+            turnNo: number;
+            /**
+             * Format: date-time
+             * @description When it was given or last changed.
+             */
+            updatedAt: string;
+            verdict: components["schemas"]["Verdict"];
         };
         /** @description To whom. */
         Recipient: {
@@ -3482,7 +3937,7 @@ export interface components {
          * @description Why a run failed, waits, was skipped or was missed.
          * @enum {string}
          */
-        RunReason: "reauthentication_required" | "blocked_by_credits" | "access_lost" | "connection_deleted" | "connection_failed" | "connection_busy" | "invalid_context" | "model_unavailable" | "limit_reached" | "deadline" | "still_running" | "paused" | "expired" | "creator_deactivated" | "downtime" | "superseded" | "stale_data" | "cancelled_by_user" | "task_deleted" | "delivery_failed" | "internal";
+        RunReason: "reauthentication_required" | "blocked_by_credits" | "cap_reached" | "access_lost" | "connection_deleted" | "connection_failed" | "connection_busy" | "invalid_context" | "model_unavailable" | "limit_reached" | "deadline" | "still_running" | "paused" | "expired" | "creator_deactivated" | "downtime" | "superseded" | "stale_data" | "cancelled_by_user" | "task_deleted" | "delivery_failed" | "internal";
         /** @description How to run a task now. */
         RunRequest: {
             /**
@@ -3500,7 +3955,7 @@ export interface components {
          * @description What started a run.
          * @enum {string}
          */
-        RunTrigger: "schedule" | "manual" | "test" | "retry" | "thread";
+        RunTrigger: "schedule" | "manual" | "test" | "retry" | "thread" | "backtest";
         /** @description A schedule as it is written: JSON in requests, in the database and in files. [`Schedule`] is the checked form. */
         ScheduleSpec: {
             /**
@@ -3692,6 +4147,10 @@ export interface components {
          * @enum {string}
          */
         Standing: "creator" | "member" | "colleague" | "guest" | "outsider" | "gone";
+        /** @description A backtest that was started. */
+        StartedBacktest: {
+            backtestId: components["schemas"]["BacktestId"];
+        };
         /** @description A run that was queued. */
         StartedRun: {
             runId: components["schemas"]["RunId"];
@@ -3794,6 +4253,8 @@ export interface components {
         };
         /** @description A saved question. Its ETag is its `version`. */
         Task: {
+            /** @description The most that its runs may cost. */
+            caps: components["schemas"]["CreditCaps"];
             condition: components["schemas"]["Condition"] | null;
             /** @description The condition as it goes on after "Only when": `revenue is below 500`. */
             conditionInWords: string | null;
@@ -3851,11 +4312,38 @@ export interface components {
             /** @description The question, with its mentions. May be empty yet. */
             prompt?: string;
         };
+        /** @description A task as it could be saved. */
+        TaskDraft: {
+            /** @description What was assumed, or could not be had as it was asked for. */
+            notes: string[];
+            /** @description Who is told: those of the people, groups and channels named that were found. */
+            notification: components["schemas"]["Notification"];
+            /** @description The question, with the data that it uses as mentions. */
+            prompt: string;
+            /** @description Their names. */
+            recipients: string[];
+            /** @description When it fires. */
+            schedule: components["schemas"]["ScheduleSpec"];
+            /** @description `Every Monday, 09:00 to 11:00, Europe/Berlin`. */
+            scheduleInWords: string;
+            /** @description What it is called. */
+            title: string;
+            /** @description Those that were not found, or not one alone. */
+            unresolved: components["schemas"]["UnresolvedRecipient"][];
+        };
         /**
          * Format: uuid
          * @description A saved question.
          */
         TaskId: string;
+        /** @description The query that a task's runs replay, if one is pinned. */
+        TaskMethod: {
+            pinned: components["schemas"]["PinnedMethod"] | null;
+        };
+        /** @description Which query to pin. */
+        TaskMethodRequest: {
+            resultId?: components["schemas"]["ResultId"] | null;
+        };
         /** @description A task without its title and its prompt. */
         TaskOversight: {
             /** Format: date-time */
@@ -3886,6 +4374,7 @@ export interface components {
         };
         /** @description Changes to a task. What is absent stays. */
         TaskPatch: {
+            caps?: components["schemas"]["CreditCaps"] | null;
             condition?: components["schemas"]["Condition"] | null;
             context?: components["schemas"]["Context"] | null;
             /**
@@ -3901,6 +4390,8 @@ export interface components {
         };
         /** @description A task to be saved. */
         TaskRequest: {
+            /** @description The most that its runs may cost. Absent: no caps of its own. */
+            caps?: components["schemas"]["CreditCaps"];
             condition?: components["schemas"]["Condition"] | null;
             context?: components["schemas"]["Context"];
             /**
@@ -3934,6 +4425,39 @@ export interface components {
              * @description How many tables were found.
              */
             tables: number | null;
+        };
+        /**
+         * @description What would have become of an occurrence.
+         * @enum {string}
+         */
+        TestedFate: "to_come" | "running" | "sent" | "no_news" | "failed" | "cancelled" | "not_run";
+        /** @description A message's text, figures filled in. */
+        TestedMessage: {
+            /** @description In markdown. */
+            body: string;
+            caveats: string[];
+            headline: string;
+        };
+        /** @description What would have become of an occurrence. */
+        TestedOccurrence: {
+            /** Format: double */
+            credits: number;
+            /**
+             * Format: date
+             * @description The local date that identifies it.
+             */
+            date: string;
+            fate: components["schemas"]["TestedFate"];
+            message: components["schemas"]["TestedMessage"] | null;
+            /**
+             * Format: date-time
+             * @description When its window opened, as of which the question is asked.
+             */
+            opensAt: string;
+            runId: components["schemas"]["RunId"] | null;
+            threadId: components["schemas"]["ThreadId"] | null;
+            /** @description Why it would have been sent or not, or why there is no answer. Null where there is nothing to say. */
+            why: string | null;
         };
         /** @description A thread with its latest answer. */
         Thread: {
@@ -4085,6 +4609,13 @@ export interface components {
          * @enum {string}
          */
         TurnStatus: "queued" | "running" | "answered" | "failed" | "cancelled";
+        /** @description Somebody who was named as a recipient and could not be found. */
+        UnresolvedRecipient: {
+            /** @description As they were named. */
+            name: string;
+            /** @description Why, as a sentence. */
+            why: string;
+        };
         /** @description The parts of an upload. */
         UploadForm: {
             description?: string | null;
@@ -4130,6 +4661,16 @@ export interface components {
             name: string;
             role: components["schemas"]["Role"];
         };
+        /** @description A member's caps. */
+        UserCap: {
+            caps: components["schemas"]["CreditCaps"];
+            /**
+             * Format: double
+             * @description What was used for them since the month began, by UTC.
+             */
+            usedThisMonth: number;
+            user: components["schemas"]["Person"];
+        };
         /**
          * Format: uuid
          * @description A person. The same person may be a member of several workspaces.
@@ -4140,6 +4681,48 @@ export interface components {
          * @enum {string}
          */
         Verdict: "holds" | "does_not_hold" | "first" | "not_evaluated";
+        /** @description A question whose SQL was found right. */
+        VerifiedQuestion: {
+            /** Format: date-time */
+            asOf: string;
+            connectionId: components["schemas"]["ConnectionId"];
+            connectionName: string;
+            id: components["schemas"]["VerifiedQuestionId"];
+            /** @description Whether the caller may take the verification back. */
+            mayRemove: boolean;
+            question: string;
+            /** @description As it ran. Its "last week" is reckoned from `asOf`; where the question asks for it again, its dates are moved along. */
+            sql: string;
+            /** Format: date-time */
+            verifiedAt: string;
+            /** @description The name of who verified it. */
+            verifiedBy: string;
+        };
+        /**
+         * Format: uuid
+         * @description A question whose SQL was found right.
+         */
+        VerifiedQuestionId: string;
+        /** @description A question and the SQL of one of the results of its answer. */
+        VerifiedQuestionRequest: {
+            /** @description The question, in up to 2,000 characters; that of the result's turn when absent. Questions of the same words are one. */
+            question?: string | null;
+            /** @description The result whose SQL answers the question. */
+            resultId: components["schemas"]["ResultId"];
+            /** @description The thread that the result is of. */
+            threadId: components["schemas"]["ThreadId"];
+        };
+        /** @description A verified question whose query an answer shows the result of. */
+        VerifiedUse: {
+            /** @description Who verified it, by name. */
+            by: string;
+            /** @description The verified question. */
+            id: components["schemas"]["VerifiedQuestionId"];
+            /** @description As it was verified. */
+            question: string;
+            /** @description `Uses the verified query of Ann Example for “How many flights?”.` */
+            sentence: string;
+        };
         /** @description How much goes one way. */
         WayAudience: {
             audience: components["schemas"]["Audience"];
@@ -4457,6 +5040,424 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CreditBalance"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    cap_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CapList"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    cap_user_set: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreditCaps"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CapList"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    cap_workspace_set: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreditCaps"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CapList"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    credit_estimate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EstimateRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Estimate"];
                 };
             };
             /** @description The body or a header cannot be read. */
@@ -6382,6 +7383,85 @@ export interface operations {
             };
             /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    feedback_list: {
+        parameters: {
+            query?: {
+                /** @description Cursor: what comes after it. */
+                after?: string;
+                /** @description 1 to 100, 25 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_ReceivedFeedback"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10647,6 +11727,302 @@ export interface operations {
             };
         };
     };
+    backtest_start: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BacktestRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedBacktest"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    backtest_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Backtest"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    backtest_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                backtestId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BacktestReport"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     task_duplicate: {
         parameters: {
             query?: never;
@@ -10777,6 +12153,216 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Task"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    task_method_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskMethod"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    task_method_replace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskMethodRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskMethod"];
                 };
             };
             /** @description The body or a header cannot be read. */
@@ -11844,6 +13430,216 @@ export interface operations {
             };
         };
     };
+    feedback_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Feedback"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    feedback_replace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FeedbackRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Feedback"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     thread_follow_up: {
         parameters: {
             query?: never;
@@ -12453,6 +14249,91 @@ export interface operations {
             };
         };
     };
+    task_draft_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_DraftOfTurn"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     token_list: {
         parameters: {
             query?: {
@@ -12916,6 +14797,277 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["DeactivatedUser"];
                 };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    verified_question_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_VerifiedQuestion"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    verified_question_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VerifiedQuestionRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VerifiedQuestion"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    verified_question_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken back. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Nobody is signed in. */
             401: {
