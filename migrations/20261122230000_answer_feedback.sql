@@ -6,7 +6,7 @@ CREATE TABLE answer_feedback (
     thread_id uuid NOT NULL,
     turn_no integer NOT NULL,
     user_id uuid NOT NULL,
-    verdict text NOT NULL CONSTRAINT answer_feedback_verdict_word CHECK (verdict IN ('up', 'down')),
+    rating text NOT NULL CONSTRAINT answer_feedback_rating_word CHECK (rating IN ('up', 'down')),
     -- In the reader's words; empty where they gave none.
     reason text NOT NULL,
     created_at timestamptz NOT NULL,

@@ -7,7 +7,7 @@ pub const REASON_MAX: usize = 1_000;
 
 words! {
     /// Whether an answer helped.
-    Verdict("verdict") {
+    Rating("rating") {
         /// It did.
         Up = "up",
         /// It did not.

@@ -130,7 +130,6 @@ mod tests {
         assert_eq!(alike("Revenue by product", "Which airlines flew most?"), None);
     }
 
-    /// With the look at the SQL taken out of `likeness`, the first is answered by the other's figures.
     #[test]
     fn a_slip_in_a_value_is_another_value() {
         let known = key("Revenue of Petersen last month");

@@ -1,7 +1,7 @@
 //! What readers think of answers.
 
 use chrono::{DateTime, Utc};
-use domain::{FeedbackId, ThreadId, UserId, feedback::Verdict};
+use domain::{FeedbackId, ThreadId, UserId, feedback::Rating};
 use serde_json::json;
 
 use crate::{
@@ -16,7 +16,7 @@ pub struct Feedback {
     /// The turn whose answer it is about.
     pub turn_no: u32,
     /// Whether it helped.
-    pub verdict: Verdict,
+    pub rating: Rating,
     /// Why, in the reader's words; empty where they gave none.
     pub reason: String,
 }
@@ -60,7 +60,7 @@ impl Store {
     ) -> Result<Vec<Feedback>> {
         let mut tx = self.begin(scope).await?;
         let rows = sqlx::query!(
-            "SELECT turn_no, verdict, reason FROM answer_feedback
+            "SELECT turn_no, rating, reason FROM answer_feedback
              WHERE workspace_id = $1 AND thread_id = $2 AND user_id = $3 ORDER BY turn_no",
             tx.workspace_id(),
             thread_id.as_uuid(),
@@ -72,7 +72,7 @@ impl Store {
             .map(|row| {
                 Ok(Feedback {
                     turn_no: row.turn_no.unsigned_abs(),
-                    verdict: word("answer_feedback", "verdict", thread_id, &row.verdict)?,
+                    rating: word("answer_feedback", "rating", thread_id, &row.rating)?,
                     reason: row.reason,
                 })
             })
@@ -90,17 +90,17 @@ impl Store {
     ) -> Result<()> {
         let mut tx = self.begin(scope).await?;
         let put = sqlx::query!(
-            "INSERT INTO answer_feedback (workspace_id, id, thread_id, turn_no, user_id, verdict, reason, created_at, updated_at)
+            "INSERT INTO answer_feedback (workspace_id, id, thread_id, turn_no, user_id, rating, reason, created_at, updated_at)
              SELECT $1, $2, $3, $4, $5, $6, $7, $8, $8 FROM turn
              WHERE workspace_id = $1 AND thread_id = $3 AND turn_no = $4 AND answer IS NOT NULL
              ON CONFLICT ON CONSTRAINT answer_feedback_person_unique
-             DO UPDATE SET verdict = excluded.verdict, reason = excluded.reason, updated_at = excluded.updated_at",
+             DO UPDATE SET rating = excluded.rating, reason = excluded.reason, updated_at = excluded.updated_at",
             tx.workspace_id(),
             FeedbackId::new(tx.now).as_uuid(),
             thread_id.as_uuid(),
             feedback.turn_no as i32,
             user_id.as_uuid(),
-            feedback.verdict.as_str(),
+            feedback.rating.as_str(),
             without_nul(&feedback.reason),
             tx.now
         )
@@ -109,7 +109,7 @@ impl Store {
         if put.rows_affected() == 0 {
             return Err(Error::NotFound);
         }
-        let details = json!({ "turnNo": feedback.turn_no, "verdict": feedback.verdict });
+        let details = json!({ "turnNo": feedback.turn_no, "rating": feedback.rating });
         audit::record(&mut tx, scope.actor(), "feedback.give", thread_id.as_uuid(), details).await?;
         tx.commit().await
     }
@@ -165,7 +165,7 @@ impl Store {
                                WHERE access.workspace_id = $1 AND access.connection_id = result.connection_id
                                  AND access.user_id = $2 AND access.access = 'manage'))
                )
-               SELECT listed.id, listed.thread_id, listed.turn_no, listed.verdict, listed.reason, listed.updated_at, may_open AS "may_open!",
+               SELECT listed.id, listed.thread_id, listed.turn_no, listed.rating, listed.reason, listed.updated_at, may_open AS "may_open!",
                    app_user.name AS by, may_open OR listed.creator_id = listed.user_id AS "is_shown!",
                    turn.prompt, turn.answer
                FROM listed
@@ -194,7 +194,7 @@ impl Store {
                 thread_id: row.thread_id.into(),
                 feedback: Feedback {
                     turn_no: row.turn_no.unsigned_abs(),
-                    verdict: word("answer_feedback", "verdict", row.id, &row.verdict)?,
+                    rating: word("answer_feedback", "rating", row.id, &row.rating)?,
                     reason: row.reason,
                 },
                 by: row.by,

@@ -3044,6 +3044,7 @@ export interface components {
         };
         /** @description The caller's opinion of an answer. */
         Feedback: {
+            rating: components["schemas"]["Rating"];
             /** @description Why, in up to 1,000 characters; empty where none was given. */
             reason: string;
             /**
@@ -3051,7 +3052,6 @@ export interface components {
              * @description The turn whose answer it is about.
              */
             turnNo: number;
-            verdict: components["schemas"]["Verdict"];
         };
         /**
          * Format: uuid
@@ -3060,6 +3060,7 @@ export interface components {
         FeedbackId: string;
         /** @description An opinion of an answer, in place of the one that the caller had before. */
         FeedbackRequest: {
+            rating?: components["schemas"]["Rating"] | null;
             /** @description Why, in up to 1,000 characters. */
             reason?: string;
             /**
@@ -3067,7 +3068,6 @@ export interface components {
              * @description The turn whose answer it is about.
              */
             turnNo: number;
-            verdict?: components["schemas"]["Verdict"] | null;
         };
         /** @description A number, date or name in an answer. */
         Figure: {
@@ -3805,6 +3805,11 @@ export interface components {
             /** @description As its messages were titled. */
             title: string;
         };
+        /**
+         * @description Whether an answer helped.
+         * @enum {string}
+         */
+        Rating: "up" | "down";
         /** @description An opinion that was given on an answer. */
         ReceivedFeedback: {
             /** @description The name of who gave it. */
@@ -3816,6 +3821,7 @@ export interface components {
             mayOpen: boolean;
             /** @description The question. Null where the thread is not open to the caller and another than its creator gave the opinion. */
             question: string | null;
+            rating: components["schemas"]["Rating"];
             reason: string;
             threadId: components["schemas"]["ThreadId"];
             /** Format: int32 */
@@ -3825,7 +3831,6 @@ export interface components {
              * @description When it was given or last changed.
              */
             updatedAt: string;
-            verdict: components["schemas"]["Verdict"];
         };
         /** @description To whom. */
         Recipient: {

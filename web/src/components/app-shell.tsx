@@ -32,15 +32,7 @@ const isMac = /mac|iphone|ipad/i.test(navigator.userAgent);
 
 interface Destination {
   to:
-    | "/tasks"
-    | "/threads"
-    | "/data"
-    | "/verified"
-    | "/outbox"
-    | "/notices"
-    | "/admin/slack"
-    | "/credits"
-    | "/settings";
+    "/tasks" | "/threads" | "/data" | "/verified" | "/outbox" | "/notices" | "/admin/slack" | "/credits" | "/settings";
   label: string;
   icon: ReactNode;
 }

@@ -62,6 +62,8 @@ const ANSWER: Answer = {
   checked: null,
   why: null,
   stale: null,
+  verified: null,
+  method: null,
 };
 
 describe("a thread and its stream", () => {

@@ -92,8 +92,6 @@ async fn told_of(bench: &Bench, occurrences: &[BacktestOccurrence]) -> Vec<usize
     told
 }
 
-/// Seen to fail, each switched off once: without the way out for backtests in the end of a run three messages were made; with
-/// the task's history in place of the backtest's the first occurrence was `DoesNotHold`.
 #[tokio::test]
 async fn occurrences_run_one_after_the_other_beside_each_other_and_nothing_is_sent() {
     let bench = Bench::new().await;
@@ -155,7 +153,6 @@ async fn occurrences_run_one_after_the_other_beside_each_other_and_nothing_is_se
     assert_eq!((checked.verdict, checked.previous), (Verdict::Holds, Some(1_000.0)));
 }
 
-/// Seen to fail: where a run without an answer went on, too, all three ran.
 #[tokio::test]
 async fn a_run_without_an_answer_ends_the_backtest() {
     let bench = Bench::new().await;
@@ -182,7 +179,6 @@ async fn a_run_without_an_answer_ends_the_backtest() {
     assert_eq!(failed, [RunReason::CapReached]);
 }
 
-/// Seen to fail: with `test` false in its queue row, the day's occurrence was skipped as `still_running`.
 #[tokio::test]
 async fn a_backtest_stands_in_no_occurrences_way_and_ends_with_its_task() {
     let bench = Bench::new().await;

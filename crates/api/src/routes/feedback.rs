@@ -4,7 +4,7 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use domain::{
     FeedbackId, ThreadId,
-    feedback::{REASON_MAX, Verdict},
+    feedback::{REASON_MAX, Rating},
     task::plain_prompt,
 };
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ use crate::{
 pub(crate) struct Feedback {
     /// The turn whose answer it is about.
     turn_no: u32,
-    verdict: Verdict,
+    rating: Rating,
     /// Why, in up to 1,000 characters; empty where none was given.
     reason: String,
 }
@@ -38,7 +38,7 @@ pub(crate) struct FeedbackRequest {
     /// The turn whose answer it is about.
     turn_no: u32,
     /// Null takes the opinion back.
-    verdict: Option<Verdict>,
+    rating: Option<Rating>,
     /// Why, in up to 1,000 characters.
     #[serde(default)]
     reason: String,
@@ -51,7 +51,7 @@ pub(crate) struct ReceivedFeedback {
     id: FeedbackId,
     thread_id: ThreadId,
     turn_no: u32,
-    verdict: Verdict,
+    rating: Rating,
     reason: String,
     /// The name of who gave it.
     by: String,
@@ -93,15 +93,15 @@ pub(crate) async fn feedback_replace(
     Json(request): Json<FeedbackRequest>,
 ) -> Result<axum::Json<List<Feedback>>> {
     readable(&state, &caller, id).await?;
-    let FeedbackRequest { turn_no, verdict, reason } = request;
+    let FeedbackRequest { turn_no, rating, reason } = request;
     if reason.chars().count() > REASON_MAX {
         return Err(Error::field("reason", format!("must have at most {REASON_MAX} characters")));
     }
     if i32::try_from(turn_no).is_err() {
         return Err(Error::NotFound("answer"));
     }
-    let written = if let Some(verdict) = verdict {
-        let feedback = store::Feedback { turn_no, verdict, reason: reason.trim().to_owned() };
+    let written = if let Some(rating) = rating {
+        let feedback = store::Feedback { turn_no, rating, reason: reason.trim().to_owned() };
         state.store.feedback_put(&caller.scope, id, caller.user_id, &feedback).await
     } else {
         state.store.feedback_withdraw(&caller.scope, id, turn_no, caller.user_id).await
@@ -133,8 +133,8 @@ async fn list_own(state: &ApiState, caller: &Caller, id: ThreadId) -> Result<axu
 
 impl From<store::Feedback> for Feedback {
     fn from(feedback: store::Feedback) -> Self {
-        let store::Feedback { turn_no, verdict, reason } = feedback;
-        Self { turn_no, verdict, reason }
+        let store::Feedback { turn_no, rating, reason } = feedback;
+        Self { turn_no, rating, reason }
     }
 }
 
@@ -148,7 +148,7 @@ impl From<store::ReceivedFeedback> for ReceivedFeedback {
             id: received.id,
             thread_id: received.thread_id,
             turn_no: received.feedback.turn_no,
-            verdict: received.feedback.verdict,
+            rating: received.feedback.rating,
             reason: received.feedback.reason,
             by: received.by,
             question,

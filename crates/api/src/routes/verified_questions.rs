@@ -79,9 +79,15 @@ pub(crate) async fn verified_question_put(
     Json(request): Json<VerifiedQuestionRequest>,
 ) -> Result<axum::Json<VerifiedQuestion>> {
     let VerifiedQuestionRequest { thread_id, result_id, question } = request;
-    readable(&state, &caller, thread_id).await?;
+    let unknown = |error| match error {
+        Error::NotFound(thing) => Error::field("threadId", format!("there is no such {thing}")),
+        other => other,
+    };
+    readable(&state, &caller, thread_id).await.map_err(unknown)?;
     let result = state.store.result_get(&caller.scope, result_id).await.or_refused("result")?;
-    let result = result.filter(|result| result.thread_id == thread_id).ok_or(Error::NotFound("result"))?;
+    let result = result
+        .filter(|result| result.thread_id == thread_id)
+        .ok_or_else(|| Error::field("resultId", "the thread has no such result"))?;
     managed(&state, &caller, result.connection_id).await?;
     let question = match question {
         Some(question) => question,

@@ -118,7 +118,7 @@ const EXPECTED: &[(&str, u16, u16)] = &[
     ("feedback_list", 200, 200),
     ("task_draft_list", 404, 404),
     ("verified_question_list", 200, 200),
-    ("verified_question_put", 404, 404),
+    ("verified_question_put", 422, 422),
     ("verified_question_delete", 404, 404),
     ("slack_get", 200, 200),
     ("slack_disconnect", 403, 403),
@@ -188,7 +188,7 @@ impl Things {
         let message = api.post(&format!("/webhooks/{webhook}/test"), json!({})).await.expect(202);
         let verified = json!({"threadId": thread, "resultId": result, "question": "Hidden question?"});
         let verified = api.put("/verified-questions", verified).await.expect(200);
-        let feedback = json!({"turnNo": 1, "verdict": "down", "reason": "Hidden reason"});
+        let feedback = json!({"turnNo": 1, "rating": "down", "reason": "Hidden reason"});
         api.put(&format!("/threads/{thread}/feedback"), feedback).await.expect(200);
         let destination = webhooks::rotten_channel(api).await;
         Self(BTreeMap::from([
@@ -295,7 +295,7 @@ pub(crate) fn body(operation: &str) -> Option<Value> {
         "thread_create" | "thread_follow_up" => {
             json!({"prompt": "How many flights?", "attachments": {"projectIds": []}})
         }
-        "feedback_replace" => json!({"turnNo": 1, "verdict": "up", "reason": "x"}),
+        "feedback_replace" => json!({"turnNo": 1, "rating": "up", "reason": "x"}),
         "verified_question_put" => json!({
             "threadId": "00000000-0000-0000-0000-000000000000", "resultId": "00000000-0000-0000-0000-000000000000",
             "question": "x",

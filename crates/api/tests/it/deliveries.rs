@@ -105,15 +105,13 @@ async fn a_delivery_is_sent_again_once_for_a_key_and_by_the_same_pipeline() {
     assert_eq!(proof["maySendAgain"], false);
     let original = api.get(&format!("/deliveries/{id}")).await.expect(200);
     assert_eq!(original["repeatedBy"], json!([new_id]));
+    // It waits in the same queue as every other.
+    let claimed = api.world.store().delivery_claim("test", 10).await.expect("a claim");
+    let claimed: Vec<_> = claimed.iter().map(|claimed| claimed.lease.delivery_id.to_string()).collect();
+    assert_eq!(claimed, [new_id.as_str()]);
     // What is on its way is not sent again.
     let refused = api.post(&format!("/deliveries/{new_id}/send-again"), json!({})).await.expect(409);
     assert_eq!(refused["reason"], "delivery_unfinished");
-    // It waits in the same queue as every other.
-    let claimed = api.world.store().delivery_claim("test", 10).await.expect("a claim");
-    assert_eq!(
-        claimed.iter().map(|claimed| claimed.lease.delivery_id.to_string()).collect::<Vec<_>>(),
-        [new_id]
-    );
     assert_eq!(
         api.world.number("SELECT count(*) FROM audit_log WHERE action = 'delivery.send_again'").await,
         1

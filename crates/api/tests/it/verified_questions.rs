@@ -30,22 +30,22 @@ async fn a_reader_has_one_opinion_of_an_answer_and_may_change_it() {
     let (ann, ann_token) = api.member("ann", Role::Guest).await;
     let (thread, ..) = answered(&api).await;
     let path = format!("/threads/{thread}/feedback");
-    let up = json!({"turnNo": 1, "verdict": "up"});
+    let up = json!({"turnNo": 1, "rating": "up"});
     // Whoever may not read the thread has nothing to say about it.
     api.call(&ann_token, Method::PUT, &path, Some(up.clone())).await.expect(404);
     api.put(&format!("/threads/{thread}/sharing"), json!({"userIds": [ann]})).await.expect(200);
     grant(&api, Subject::User(ann), ConnectionAccess::ViewResults).await;
 
     api.call(&ann_token, Method::PUT, &path, Some(up)).await.expect(200);
-    let down = json!({"turnNo": 1, "verdict": "down", "reason": " Delta is missing. "});
+    let down = json!({"turnNo": 1, "rating": "down", "reason": " Delta is missing. "});
     let given = api.call(&ann_token, Method::PUT, &path, Some(down)).await.expect(200);
-    assert_eq!(given["values"], json!([{"turnNo": 1, "verdict": "down", "reason": "Delta is missing."}]));
+    assert_eq!(given["values"], json!([{"turnNo": 1, "rating": "down", "reason": "Delta is missing."}]));
     assert_eq!(api.get(&path).await.expect(200)["values"], json!([]), "each sees their own");
     for (turn_no, reason, status) in [(7, "", 404), (4_000_000_000_u32, "", 404), (1, "x", 200)] {
-        let body = json!({"turnNo": turn_no, "verdict": "up", "reason": reason});
+        let body = json!({"turnNo": turn_no, "rating": "up", "reason": reason});
         api.put(&path, body).await.expect(status);
     }
-    let long = json!({"turnNo": 1, "verdict": "up", "reason": "x".repeat(1_001)});
+    let long = json!({"turnNo": 1, "rating": "up", "reason": "x".repeat(1_001)});
     assert_eq!(api.put(&path, long).await.issues(), ["reason"]);
 
     // Who manages the data reads it; the guest, who only sees results, does not.
@@ -58,7 +58,7 @@ async fn a_reader_has_one_opinion_of_an_answer_and_may_change_it() {
     let of_guest = api.call(&ann_token, Method::GET, "/feedback", None).await.expect(200);
     assert_eq!(of_guest["values"], json!([]));
 
-    let withdrawn = json!({"turnNo": 1, "verdict": null});
+    let withdrawn = json!({"turnNo": 1, "rating": null});
     let left = api.call(&ann_token, Method::PUT, &path, Some(withdrawn.clone())).await.expect(200);
     assert_eq!(left["values"], json!([]));
     api.call(&ann_token, Method::PUT, &path, Some(withdrawn)).await.expect(200);
@@ -74,7 +74,7 @@ async fn feedback_shows_a_question_only_to_those_it_was_shown_to() {
     let (thread, ..) = answered(&api).await;
     grant(&api, Subject::Workspace, ConnectionAccess::Manage).await;
     api.put(&format!("/threads/{thread}/sharing"), json!({"userIds": [ann]})).await.expect(200);
-    let down = json!({"turnNo": 1, "verdict": "down"});
+    let down = json!({"turnNo": 1, "rating": "down"});
     let path = format!("/threads/{thread}/feedback");
     // The one who asked shows the question by giving an opinion.
     api.put(&path, down.clone()).await.expect(200);
@@ -84,11 +84,11 @@ async fn feedback_shows_a_question_only_to_those_it_was_shown_to() {
         (&json!("How many flights?"), &json!(false))
     );
     // A reader does not show what was shared with them alone.
-    api.put(&path, json!({"turnNo": 1, "verdict": null})).await.expect(200);
+    api.put(&path, json!({"turnNo": 1, "rating": null})).await.expect(200);
     api.call(&ann_token, Method::PUT, &path, Some(down)).await.expect(200);
     let seen = api.call(&max_token, Method::GET, "/feedback", None).await.expect(200);
     assert_eq!(
-        (&seen["values"][0]["verdict"], &seen["values"][0]["question"]),
+        (&seen["values"][0]["rating"], &seen["values"][0]["question"]),
         (&json!("down"), &Value::Null)
     );
     assert_eq!(seen["values"][0]["headline"], Value::Null);
@@ -135,7 +135,7 @@ async fn who_manages_the_data_verifies_and_who_queries_it_sees() {
     }
     let (other, ..) = answered(&api).await;
     let foreign = json!({"threadId": other, "resultId": result});
-    api.put("/verified-questions", foreign).await.expect(404);
+    assert_eq!(api.put("/verified-questions", foreign).await.issues(), ["resultId"]);
 
     api.delete(&path).await.expect(204);
     api.delete(&path).await.expect(404);

@@ -31,7 +31,7 @@ const GAPS: [(&str, &str); 13] = [
     ("tasks", "AS due (workspace_id, task_id, date) JOIN task ON"),
     ("unfinished", "FROM unnest($1::uuid[], $2::uuid[]) AS due (workspace_id, task_id) JOIN run_queue ON"),
     ("turns", "WHERE pg_try_advisory_xact_lock(hashtextextended('tidings.run_claim '"),
-    ("used_up", "FROM credit_balance WHERE workspace_id = ANY ($1) GROUP BY workspace_id HAVING"),
+    ("used_up", "GROUP BY workspace_id HAVING sum(amount_micro) <= 0"),
     ("rooms", "AS \"free!\" FROM workspace WHERE id = ANY ($1)"),
     (
         "runs",

@@ -29,22 +29,22 @@ export function AnswerFeedback({ turn, data }: { turn: Turn; data: ThreadSteps }
       throw error;
     }
   };
-  const press = (verdict: OwnFeedback["verdict"]) => {
-    const isTakenBack = given?.verdict === verdict;
+  const press = (rating: OwnFeedback["rating"]) => {
+    const isTakenBack = given?.rating === rating;
     setAsking(!isTakenBack);
-    const body = { turnNo, verdict: isTakenBack ? null : verdict, reason: isTakenBack ? "" : (given?.reason ?? "") };
-    void give(body).catch(() => setAsking(false));
+    // What was wrong with an answer is not what was good about it: the reason goes with the opinion.
+    void give({ turnNo, rating: isTakenBack ? null : rating, reason: "" }).catch(() => setAsking(false));
   };
 
   return (
     <div className="border-t pt-3">
       <div className="flex flex-wrap items-center gap-x-1 gap-y-2">
         <span className="mr-1 text-sm text-ink-2">Was this answer right?</span>
-        <Thumb label="It helped" icon={<ThumbsUp />} isPressed={given?.verdict === "up"} onPress={() => press("up")} />
+        <Thumb label="It helped" icon={<ThumbsUp />} isPressed={given?.rating === "up"} onPress={() => press("up")} />
         <Thumb
           label="It did not help"
           icon={<ThumbsDown />}
-          isPressed={given?.verdict === "down"}
+          isPressed={given?.rating === "down"}
           onPress={() => press("down")}
         />
         {given && !isAsking ? (
@@ -59,9 +59,10 @@ export function AnswerFeedback({ turn, data }: { turn: Turn; data: ThreadSteps }
       </div>
       {given && isAsking ? (
         <Reason
+          key={given.rating}
           given={given}
           onSave={async (reason) => {
-            await give({ turnNo, verdict: given.verdict, reason });
+            await give({ turnNo, rating: given.rating, reason });
             setAsking(false);
             say("Thank you. Those who manage this data can read it.");
           }}
@@ -116,7 +117,7 @@ function Reason({ given, onSave, onClose }: ReasonProps) {
       }}
     >
       <Field
-        label={given.verdict === "up" ? "What was good about it?" : "What is wrong with it?"}
+        label={given.rating === "up" ? "What was good about it?" : "What is wrong with it?"}
         hint="Optional. Those who manage the data that it used can read this."
       >
         <textarea

@@ -36,8 +36,8 @@ export function ReceivedFeedback() {
 }
 
 function FeedbackLine({ feedback }: { feedback: Feedback }) {
-  const { verdict, reason, by, question, headline, mayOpen, threadId, updatedAt } = feedback;
-  const isUp = verdict === "up";
+  const { rating, reason, by, question, headline, mayOpen, threadId, updatedAt } = feedback;
+  const isUp = rating === "up";
   return (
     <li className="flex gap-3 border-b py-3">
       <span className={`mt-[3px] shrink-0 [&_svg]:size-4 ${isUp ? "text-accent" : "text-warn"}`}>
