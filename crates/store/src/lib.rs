@@ -8,6 +8,7 @@
 mod audience;
 mod audience_batch;
 mod audit;
+mod backtest;
 mod chart;
 mod connection;
 mod connection_slot;
@@ -90,6 +91,7 @@ use std::{
 
 pub use audience::{AudienceFacts, AudiencePerson, ChannelPerson};
 pub use audience_batch::{MessageReader, ReaderFacts};
+pub use backtest::{Backtest, BacktestOccurrence, BacktestRun};
 pub use chart::*;
 use chrono::{DateTime, TimeDelta, Utc};
 pub use connection::*;
