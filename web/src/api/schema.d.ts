@@ -79,7 +79,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** What a task will cost, without saving anything. */
+        /** What a task will cost, without saving anything: nothing where the workspace's own model answers. */
         post: operations["credit_estimate"];
         delete?: never;
         options?: never;
@@ -2249,6 +2249,8 @@ export interface components {
         };
         /** @description The caps that an admin sets. A task's own are part of the task. */
         CapList: {
+            /** @description Whether caps hold: not while the workspace's own model answers, which costs no credits. */
+            areHeld: boolean;
             /** @description Of members that have caps of their own, by name. */
             users: components["schemas"]["UserCap"][];
             /** @description Of all work of the workspace. */
