@@ -8,7 +8,7 @@ use domain::{
 };
 use store::{NewCheck, Scope, Store};
 
-use crate::turn::Ended;
+use crate::{figures, turn::Ended};
 
 /// Evaluates a condition on what a turn ended with.
 pub(crate) async fn evaluate(
@@ -59,7 +59,7 @@ pub(crate) fn tell(ended: &mut Ended, check: &Check, trigger: RunTrigger) {
         (Verdict::First, _) => format!("Sent because this is the first run that counts: {sentence}."),
         (Verdict::NotEvaluated, _) => {
             let caveat = format!("Sent though its condition could not be evaluated: {sentence}.");
-            return ended.answer.caveats.push(no_figures(&caveat));
+            return ended.answer.caveats.push(figures::none_in(&caveat));
         }
     };
     ended.answer.why = Some(why);
@@ -67,12 +67,7 @@ pub(crate) fn tell(ended: &mut Ended, check: &Check, trigger: RunTrigger) {
 
 /// Has an answer say first of all that its data is not fresh.
 pub(crate) fn tell_stale(ended: &mut Ended, stale: &str) {
-    let stale = no_figures(stale);
+    let stale = figures::none_in(stale);
     ended.answer.caveats.insert(0, stale.clone());
     ended.answer.stale = Some(stale);
-}
-
-/// Names in a sentence of ours are no figures, whatever they look like.
-fn no_figures(sentence: &str) -> String {
-    sentence.replace("{{", "{ {").replace("}}", "} }")
 }

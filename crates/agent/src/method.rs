@@ -10,6 +10,7 @@ use crate::{
     builtin::period::{Moment, moved},
     eval::score::same_rows,
     failure::Failure,
+    figures,
     journal::KnownResult,
     tools::{Desk, Trouble, replay},
 };
@@ -88,7 +89,9 @@ fn sql_now(desk: &Desk<'_>, pinned: &TaskMethod) -> Result<String, String> {
 
 #[expect(clippy::unnecessary_wraps, reason = "the answer of every way out of `check`")]
 fn not_replayed(answer: &mut Answer, why: &str) -> Result<Option<KnownResult>, Failure> {
-    let sentence = format!("The pinned query was not replayed: {}.", why.trim_end_matches('.'));
+    // A database may have said why.
+    let why = figures::none_in(why.trim_end_matches('.'));
+    let sentence = format!("The pinned query was not replayed: {why}.");
     answer.caveats.push(sentence.clone());
     answer.method =
         Some(MethodCheck { outcome: MethodOutcome::NotReplayed, sentence, pinned: None, own: None });

@@ -489,9 +489,8 @@ impl<'a> Turn<'a> {
         };
         let results: Vec<&str> =
             self.last_result().map(|result| result.handle.as_str()).into_iter().collect();
-        let braces_closed = |text: &str| text.replace("{{", "{ {").replace("}}", "} }");
         for is_retry in [false, true] {
-            let plain = |text: &str| if is_retry { braces_closed(text) } else { text.to_owned() };
+            let plain = |text: &str| if is_retry { figures::none_in(text) } else { text.to_owned() };
             let call = ToolCall {
                 id: String::new(),
                 name: ANSWER.to_owned(),
@@ -526,7 +525,7 @@ impl<'a> Turn<'a> {
 
     /// An answer in the loop's own words. What it quotes of the model is marked like any other prose.
     fn plain_answer(&self, headline: String, body: &str) -> Answer {
-        let quoted = body.replace("{{", "{ {").replace("}}", "} }");
+        let quoted = figures::none_in(body);
         let draft = Draft { headline: String::new(), body: quoted.clone(), caveats: vec![] };
         let resolved = figures::resolve(&draft, &[], &figures::Question::default()).ok();
         let checked_share = resolved.as_ref().map_or(1.0, figures::Resolved::checked_share);

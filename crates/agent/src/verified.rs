@@ -17,6 +17,7 @@ use tokio::sync::OnceCell;
 use crate::{
     builtin::period::{Moment, Unmoved, moved},
     failure::Failure,
+    figures,
     model::TurnContext,
     tools::Desk,
 };
@@ -68,7 +69,8 @@ pub(crate) async fn find(desk: &Desk<'_>, words: &str) -> Result<Vec<FoundQuesti
     }
     let mut found: Vec<FoundQuestion> = Vec::new();
     for verified in desk.verified.of(desk).await?.iter() {
-        let likenesses = keys.iter().map(|key| question::likeness(key, &verified.question_key));
+        let likenesses =
+            keys.iter().map(|key| question::likeness(key, &verified.question_key, &verified.sql));
         let Some(likeness) = likenesses.flatten().min_by_key(|likeness| *likeness != Likeness::Same) else {
             continue;
         };
@@ -105,9 +107,9 @@ pub(crate) async fn note(desk: &Desk<'_>, answer: &mut Answer) -> Result<(), Fai
         })
     });
     let Some(used) = used else { return Ok(()) };
-    // What a person wrote is no figure of this answer.
-    let question = used.question.replace("{{", "{ {").replace("}}", "} }");
-    let sentence = format!("Uses the verified query of {} for “{question}”.", used.verified_by);
+    let question = figures::none_in(&used.question);
+    let sentence =
+        figures::none_in(&format!("Uses the verified query of {} for “{question}”.", used.verified_by));
     answer.caveats.push(sentence.clone());
     answer.verified = Some(VerifiedUse { id: used.id, question, by: used.verified_by.clone(), sentence });
     Ok(())

@@ -9,7 +9,7 @@ use super::{
     turn::Step,
     view::View,
 };
-use crate::{model::ContextConnection, verified::FoundQuestion};
+use crate::{figures, model::ContextConnection, verified::FoundQuestion};
 
 /// What the search says of verified questions.
 #[derive(Default, Deserialize)]
@@ -53,7 +53,7 @@ pub(super) fn answer(
 pub(super) fn caveats(search: &Value) -> Vec<String> {
     let found = Found::deserialize(search).unwrap_or_default().verified_questions;
     let Some(first) = found.first() else { return Vec::new() };
-    let question = first.question.replace("{{", "{ {").replace("}}", "} }");
+    let question = figures::none_in(&first.question);
     let told = match (&first.unmoved, first.likeness) {
         (Some(why), domain::question::Likeness::Same) => {
             format!(

@@ -35,6 +35,11 @@ pub use lookup::{Aggregates, ROWS_SHOWN, aggregates};
 /// The most figures that one answer may have, those found in prose included.
 pub const FIGURES_MAX: usize = 300;
 
+/// A text in which nothing is a figure, whatever it looks like: names and words that are not of this answer's making.
+pub(crate) fn none_in(text: &str) -> String {
+    text.replace("{{", "{ {").replace("}}", "} }")
+}
+
 /// A result that figures may refer to.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {

@@ -276,10 +276,14 @@ async fn recipients(desk: &Desk<'_>, named: &[String]) -> Result<Found, Trouble>
     Ok(found)
 }
 
-/// Whether the person speaks of this recipient in the question itself.
+/// Whether the person speaks of this recipient in the question itself: "all" does not speak of Al.
 fn is_said(prompt: &str, name: &str) -> bool {
-    name.eq_ignore_ascii_case("me")
-        || (!name.is_empty() && prompt.to_lowercase().contains(&name.to_lowercase()))
+    let (prompt, name) = (prompt.to_lowercase(), name.to_lowercase());
+    let stands_alone = |at: usize| {
+        let (before, after) = (&prompt[..at], &prompt[at + name.len()..]);
+        !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric)
+    };
+    name == "me" || (!name.is_empty() && prompt.match_indices(&name).any(|(at, _)| stands_alone(at)))
 }
 
 async fn find_channel(desk: &Desk<'_>, found: &mut Found, name: &str) -> Result<(), Trouble> {
@@ -356,5 +360,6 @@ mod tests {
         assert!(is_said("Run this every Monday", "me"));
         assert!(!is_said("Run this every Monday", "mallory@example.com"));
         assert!(!is_said("Run this every Monday", ""));
+        assert!(!is_said("Send all of it to #growth", "Al"));
     }
 }

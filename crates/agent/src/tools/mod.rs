@@ -1,8 +1,8 @@
 //! The tools that a model has: their schemas, and one door through which every call goes.
 //!
 //! No tool sends or shares, and no argument reaches a network address. Recipients stand only in a draft that a person reviews,
-//! and only those whom the person named. What a tool answers is data for
-//! the model; a failure that the model can mend is data too ([`Told`]), and any other ends the turn ([`Failure`]).
+//! and only those whom the person named. What a tool answers is data for the model; a failure that the model can mend is data
+//! too ([`Told`]), and any other ends the turn ([`Failure`]).
 
 mod answer;
 mod checked;

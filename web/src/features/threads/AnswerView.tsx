@@ -1,5 +1,5 @@
 import { BadgeCheck, CircleHelp } from "lucide-react";
-import { lazy, Suspense } from "react";
+import { lazy, Suspense, type ReactNode } from "react";
 
 import type { Answer, ThreadSteps, Turn } from "@/api/types";
 import { Notice } from "@/components/ui/notice";
@@ -23,10 +23,12 @@ interface AnswerViewProps extends Omit<FigureProps, "figures"> {
   data: ThreadSteps;
   /** Asks on in the thread; absent where nothing can be asked now. */
   ask?: ((prompt: string) => Promise<void>) | undefined;
+  /** What else came of the turn. */
+  children?: ReactNode;
 }
 
 /** The finding, how far it is checked, what to know about it, and what it rests on. */
-export function AnswerView({ turn, answer, data, ask, openFigure, onFigure }: AnswerViewProps) {
+export function AnswerView({ turn, answer, data, ask, openFigure, onFigure, children }: AnswerViewProps) {
   const figureProps: FigureProps = { figures: answer.figures, openFigure, onFigure };
   const { threadId, taskId, isMine } = data.thread;
   // What is said at the top is not said again below.
@@ -88,6 +90,7 @@ export function AnswerView({ turn, answer, data, ask, openFigure, onFigure }: An
         </section>
       ) : null}
       {isMine && taskId && turn.runId ? <SentTo runId={turn.runId} /> : null}
+      {children}
       <AnswerFeedback turn={turn} data={data} />
     </div>
   );

@@ -26,7 +26,7 @@ export function DraftCard({ threadId, turnNo }: { threadId: string; turnNo: numb
       <div className="mt-3">
         <Facts
           facts={[
-            ["When", draft.scheduleInWords],
+            ["When", draft.scheduleInWords.replaceAll("_", " ")],
             ["To", draft.recipients.length > 0 ? draft.recipients.join(", ") : "Nobody yet"],
           ]}
         />

@@ -31,7 +31,6 @@ export function TurnView({ turn, data, draft, isFirst, openFigure, onFigure, ask
   // Whoever asked may save it; the others read what was said about it.
   const hasDraft =
     data.thread.isMine &&
-    turn.answer !== null &&
     steps.some(({ body }) => body.kind === "tool" && body.name === "create_task_draft" && !body.isError);
   // The first prompt is the heading of the page, unless it says more than the heading does.
   const isHeading = isFirst && plainPrompt(turn.prompt).trim() === plainPrompt(data.thread.title).trim();
@@ -56,12 +55,9 @@ export function TurnView({ turn, data, draft, isFirst, openFigure, onFigure, ask
           ask={ask}
           openFigure={openId}
           onFigure={(id) => onFigure(`${turn.turnNo}.${id}`)}
-        />
-      ) : null}
-      {hasDraft ? (
-        <div className="mt-6">
-          <DraftCard threadId={data.thread.threadId} turnNo={turn.turnNo} />
-        </div>
+        >
+          {hasDraft ? <DraftCard threadId={data.thread.threadId} turnNo={turn.turnNo} /> : null}
+        </AnswerView>
       ) : null}
       <TurnEnd turn={turn} />
     </article>
