@@ -15,7 +15,7 @@ import { rootRoute } from "@/routes/root";
 import { settingsRoute } from "@/routes/settings";
 import { signInRoute } from "@/routes/sign-in";
 import { slackRoute } from "@/routes/slack";
-import { editTaskRoute, newTaskRoute, taskRoute, tasksRoute } from "@/routes/tasks";
+import { backtestRoute, editTaskRoute, newTaskRoute, taskRoute, tasksRoute } from "@/routes/tasks";
 import { threadRoute, threadsRoute } from "@/routes/threads";
 import { verifiedRoute } from "@/routes/verified";
 import { webhooksRoute } from "@/routes/webhooks";
@@ -28,6 +28,7 @@ const routeTree = rootRoute.addChildren([
     newTaskRoute,
     taskRoute,
     editTaskRoute,
+    backtestRoute,
     threadsRoute,
     threadRoute,
     connectionsRoute,

@@ -6,18 +6,20 @@ use domain::{
     condition::Condition,
     run::RunTrigger,
 };
-use store::{NewCheck, Scope, Store};
+use store::{ClaimedRun, NewCheck, Store};
 
 use crate::{figures, turn::Ended};
 
-/// Evaluates a condition on what a turn ended with.
+/// Evaluates a condition on what a turn ended with: beside what earlier runs of the task found, or in a backtest its earlier
+/// occurrences.
 pub(crate) async fn evaluate(
     store: &Store,
-    scope: &Scope,
+    run: &ClaimedRun,
     task_id: TaskId,
     condition: &Condition,
     ended: &Ended,
 ) -> Result<NewCheck, store::Error> {
+    let ClaimedRun { scope, lease, trigger, .. } = run;
     let without = |why: &str| NewCheck { check: Check::not_evaluated(why.to_owned()), rows_digest: None };
     if let Some(limit) = &ended.limit {
         return Ok(without(&format!("{limit} was reached before there was an answer")));
@@ -38,10 +40,15 @@ pub(crate) async fn evaluate(
         Ok(measure) => measure,
         Err(why) => return Ok(without(&why)),
     };
-    let history = if condition.needs_history() {
-        store.check_history(scope, task_id, measure.column.as_deref()).await?
-    } else {
-        History::default()
+    let column = measure.column.as_deref();
+    let history = match trigger {
+        _ if !condition.needs_history() => History::default(),
+        RunTrigger::Backtest => store.backtest_history(scope, lease.run_id, column).await?,
+        RunTrigger::Schedule
+        | RunTrigger::Manual
+        | RunTrigger::Test
+        | RunTrigger::Retry
+        | RunTrigger::Thread => store.check_history(scope, task_id, column).await?,
     };
     Ok(NewCheck { check: check::judge(condition, &measure, &history), rows_digest: measure.digest })
 }
@@ -49,12 +56,21 @@ pub(crate) async fn evaluate(
 /// Has an answer say why it is sent, or why not.
 pub(crate) fn tell(ended: &mut Ended, check: &Check, trigger: RunTrigger) {
     let sentence = &check.sentence;
-    let why = match (check.verdict, trigger == RunTrigger::Test) {
-        (Verdict::Holds, false) => format!("Sent because {sentence}."),
-        (Verdict::Holds, true) => format!("A test: on schedule it would be sent, because {sentence}."),
-        (Verdict::DoesNotHold, false) => format!("Nothing was sent, because {sentence}."),
-        (Verdict::DoesNotHold, true) => {
+    let why = match (check.verdict, trigger) {
+        (Verdict::Holds, RunTrigger::Test) => {
+            format!("A test: on schedule it would be sent, because {sentence}.")
+        }
+        (Verdict::Holds, RunTrigger::Backtest) => format!("It would have been sent, because {sentence}."),
+        (Verdict::Holds, _) => format!("Sent because {sentence}."),
+        (Verdict::DoesNotHold, RunTrigger::Test) => {
             format!("A test: on schedule nothing would be sent, because {sentence}.")
+        }
+        (Verdict::DoesNotHold, RunTrigger::Backtest) => {
+            format!("Nothing would have been sent, because {sentence}.")
+        }
+        (Verdict::DoesNotHold, _) => format!("Nothing was sent, because {sentence}."),
+        (Verdict::First, RunTrigger::Backtest) => {
+            format!("It would have been sent, because it is the first of this backtest: {sentence}.")
         }
         (Verdict::First, _) => format!("Sent because this is the first run that counts: {sentence}."),
         (Verdict::NotEvaluated, _) => {

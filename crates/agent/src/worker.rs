@@ -458,7 +458,7 @@ impl Agent {
         let ClaimedRun { scope, lease, trigger, .. } = run;
         let mut status = RunStatus::Succeeded;
         if let Some((task_id, condition)) = run.task_id.zip(condition) {
-            let checked = condition::evaluate(&self.store, scope, task_id, condition, &ended).await?;
+            let checked = condition::evaluate(&self.store, run, task_id, condition, &ended).await?;
             condition::tell(&mut ended, &checked.check, *trigger);
             status = self.store.run_conclude(scope, lease, &ended.answer, &usage, &checked).await?;
         } else {

@@ -19,9 +19,16 @@ pub(crate) fn line(row: &[Cell]) -> String {
 
 /// A spreadsheet reads a text that starts so as a formula; a quote before it keeps it a text. Numbers stay numbers.
 fn field(text: &str, is_text: bool) -> String {
-    let is_formula = is_text && text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
-    let text = if is_formula { format!("'{text}") } else { text.to_owned() };
+    let text = if is_text && is_formula(text) { format!("'{text}") } else { text.to_owned() };
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+/// Some spreadsheets strip what is blank before they look, and take the wide forms of the signs for the signs.
+fn is_formula(text: &str) -> bool {
+    let is_blank =
+        |character: char| character.is_whitespace() || character.is_control() || character == '\u{feff}';
+    text.starts_with(['\t', '\r', '\n'])
+        || text.trim_start_matches(is_blank).starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
 }
 
 /// A decimal number kept as text, such as `-12.50`.
@@ -47,6 +54,9 @@ mod tests {
             text("-2+3"),
             text("@SUM(A1)"),
             text("\t=1"),
+            text(" =1"),
+            text("＝1"),
+            text(" 1"),
             text("-12.50"),
             Cell::Int(-3),
             Cell::Float(-0.5),
@@ -56,7 +66,7 @@ mod tests {
         ];
         assert_eq!(
             line(&row),
-            "'=1+1,'+cmd|' /C calc'!A0,'-2+3,'@SUM(A1),'\t=1,-12.50,-3,-0.5,,\"a \"\"b\"\", c\nd\",true\r\n"
+            "'=1+1,'+cmd|' /C calc'!A0,'-2+3,'@SUM(A1),'\t=1,' =1,'＝1, 1,-12.50,-3,-0.5,,\"a \"\"b\"\", c\nd\",true\r\n"
         );
         let columns = [Column::new("=x", ColumnType::Text), Column::new("a,b", ColumnType::Integer)];
         assert_eq!(header(&columns), "'=x,\"a,b\"\r\n");

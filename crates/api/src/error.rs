@@ -230,6 +230,7 @@ const fn conflict_reason(conflict: Conflict) -> &'static str {
         Conflict::TaskCancelled => "task_cancelled",
         Conflict::TaskExpired => "task_expired",
         Conflict::RunFinished => "run_finished",
+        Conflict::BacktestUnderWay => "backtest_under_way",
         Conflict::CreatorDeactivated => "creator_deactivated",
         Conflict::DeliveryUnfinished => "delivery_unfinished",
         Conflict::DeliveryOutdated => "delivery_outdated",

@@ -106,4 +106,6 @@ id! {
     FeedbackId,
     /// A question whose SQL was found right.
     VerifiedQuestionId,
+    /// A task tried out on its last occurrences.
+    BacktestId,
 }

@@ -33,8 +33,8 @@ pub mod webhook;
 pub use clock::Clock;
 pub use credits::Credits;
 pub use id::{
-    ChartId, ConnectionId, CreditEntryId, DeliveryId, DestinationId, FeedbackId, GroupId, NoticeId, ResultId,
-    RunId, SessionId, SlackInstallationId, TaskId, ThreadId, TokenId, UserId, VerifiedQuestionId,
-    WebhookEndpointId, WebhookMessageId, WebhookSecretId, WorkspaceId, WorkspaceModelId,
+    BacktestId, ChartId, ConnectionId, CreditEntryId, DeliveryId, DestinationId, FeedbackId, GroupId,
+    NoticeId, ResultId, RunId, SessionId, SlackInstallationId, TaskId, ThreadId, TokenId, UserId,
+    VerifiedQuestionId, WebhookEndpointId, WebhookMessageId, WebhookSecretId, WorkspaceId, WorkspaceModelId,
 };
 pub use invalid::{Invalid, Issue};

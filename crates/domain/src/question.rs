@@ -74,10 +74,8 @@ fn words(question: &str) -> Vec<String> {
 
 fn is_sign(letter: char, next: Option<char>) -> bool {
     match letter {
-        '.' | ',' | ':' | ';' | '?' | '\'' | '"' | '`' | '“' | '”' | '„' | '‘' | '’' | '«' | '»' | '…' => {
-            false
-        }
-        '¿' | '¡' | '。' | '，' | '、' | '？' | '！' | '：' | '；' | '「' | '」' => false,
+        '.' | ',' | ':' | ';' | '?' | '…' | '¿' | '¡' | '\'' | '"' | '`' | '“' | '”' | '„' | '‘' | '’'
+        | '«' | '»' | '「' | '」' | '。' | '，' | '、' | '？' | '！' | '：' | '；' => false,
         // It ends a sentence, or denies what follows: `!=`.
         '!' => next == Some('='),
         _ => !letter.is_whitespace() && !letter.is_control(),

@@ -17,6 +17,8 @@ words! {
         Retry = "retry",
         /// A question typed into a thread. Such a run has no task.
         Thread = "thread",
+        /// An occurrence in the past, tried out: nothing is sent, and later runs do not build on it.
+        Backtest = "backtest",
     }
 }
 

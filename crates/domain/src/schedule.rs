@@ -20,6 +20,9 @@ pub const WINDOW: TimeDelta = TimeDelta::hours(2);
 /// Tasks start spread over this much of their window, so that there is time left to deliver.
 pub const SPREAD: TimeDelta = TimeDelta::minutes(90);
 
+/// The most occurrences of a backtest.
+pub const OCCURRENCES_TESTED_MAX: usize = 10;
+
 /// A schedule as it is written: JSON in requests, in the database and in files. [`Schedule`] is the checked form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -144,6 +147,16 @@ impl Schedule {
             .filter(|date| self.occurs_on(*date))
             .filter_map(|date| self.window_on(date))
             .skip_while(move |window| window.opens_at <= after)
+    }
+
+    /// The windows that opened at `until` or before, newest first.
+    pub fn windows_until(&self, until: DateTime<Utc>) -> impl Iterator<Item = Window> + '_ {
+        // A window may open on an earlier UTC date than its local date, never two days away.
+        let last = until.with_timezone(&self.zone).date_naive().checked_add_days(Days::new(2));
+        std::iter::successors(last, NaiveDate::pred_opt)
+            .filter(|date| self.occurs_on(*date))
+            .filter_map(|date| self.window_on(date))
+            .skip_while(move |window| window.opens_at > until)
     }
 
     /// The window of the occurrence on a local date, if the schedule occurs then.

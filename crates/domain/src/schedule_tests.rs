@@ -114,3 +114,31 @@ fn start_offsets_are_spread_evenly_and_stay_the_same() {
     assert!(busiest <= 1.15 * mean, "busiest minute {busiest}, mean {mean}");
     assert_eq!(start_offset(ids[0], TimeDelta::zero()), TimeDelta::zero());
 }
+
+#[test]
+fn the_last_windows_are_the_first_ones_backwards() {
+    for (json, until) in [
+        (
+            r#"{"cadence":"daily","windowStart":"00:00","timezone":"Pacific/Kiritimati"}"#,
+            "2026-03-12T10:00:00Z",
+        ),
+        (
+            r#"{"cadence":"daily","windowStart":"23:00","timezone":"Pacific/Honolulu"}"#,
+            "2026-03-12T08:59:59Z",
+        ),
+        (
+            r#"{"cadence":"monthly","dayOfMonth":31,"windowStart":"02:00","timezone":"Europe/Berlin"}"#,
+            "2026-04-01T00:00:00Z",
+        ),
+    ] {
+        let schedule = parse(json).expect("a schedule");
+        let until: DateTime<Utc> = until.parse().expect("an instant");
+        let mut last: Vec<Window> = schedule.windows_until(until).take(5).collect();
+        last.reverse();
+        // The same windows, found from before the oldest on; the next one opens later.
+        let from = last[0].opens_at - TimeDelta::seconds(1);
+        let found: Vec<Window> =
+            schedule.windows_after(from).take_while(|window| window.opens_at <= until).collect();
+        assert_eq!(last, found, "{json}");
+    }
+}

@@ -25,6 +25,8 @@ words! {
         Task = "task",
         /// A mention of the app in a Slack channel, or a direct message to it.
         Slack = "slack",
+        /// A task, tried out as of an occurrence in the past.
+        Backtest = "backtest",
     }
 }
 

@@ -55,7 +55,15 @@ impl Writer {
 
 /// A text that no spreadsheet takes for a formula.
 fn defused(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+    if is_formula(text) { format!("'{text}") } else { text.to_owned() }
+}
+
+/// Some spreadsheets strip what is blank before they look, and take the wide forms of the signs for the signs.
+fn is_formula(text: &str) -> bool {
+    let is_blank =
+        |character: char| character.is_whitespace() || character.is_control() || character == '\u{feff}';
+    text.starts_with(['\t', '\r', '\n'])
+        || text.trim_start_matches(is_blank).starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
 }
 
 #[cfg(test)]
@@ -71,8 +79,14 @@ mod tests {
         let text = |text: &str| Cell::Text(text.into());
         writer.row(&columns, &[text("a \"b\",\nc"), Cell::Int(-5)]).expect("room");
         writer.row(&columns, &[text("=HYPERLINK(1)"), Cell::Null]).expect("room");
+        writer.row(&columns, &[text(" =1"), Cell::Null]).expect("room");
+        writer.row(&columns, &[text("\u{feff}＝1"), Cell::Null]).expect("room");
+        writer.row(&columns, &[text(" 1"), Cell::Null]).expect("room");
         let file = String::from_utf8(writer.into_bytes()).expect("UTF-8");
-        assert_eq!(file, "name,'=value\r\n\"a \"\"b\"\",\nc\",-5\r\n'=HYPERLINK(1),\r\n");
+        assert_eq!(
+            file,
+            "name,'=value\r\n\"a \"\"b\"\",\nc\",-5\r\n'=HYPERLINK(1),\r\n' =1,\r\n'\u{feff}＝1,\r\n 1,\r\n"
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{sync::Mutex, sync::PoisonError, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{TaskId, WorkspaceId};
-use store::{Result, Store};
+use store::{Backlog, Result, Store};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +61,8 @@ pub struct Tick {
     pub warned: usize,
     /// Tasks that had lost their next occurrence and got it back.
     pub healed: usize,
+    /// What waits for a worker. Looked at by a sweep alone.
+    pub backlog: Option<Backlog>,
 }
 
 /// Turns time into work.
@@ -159,6 +161,9 @@ impl Scheduler {
                 break;
             }
         }
+        if is_sweep {
+            tick.backlog = Some(self.store.run_backlog().await?);
+        }
         if is_clean_up {
             self.store.expired_rows_delete().await?;
             memory.cleaned_at = Some(now);
@@ -195,7 +200,11 @@ fn report(tick: &Tick) {
     count("tidings_runs_overdue_total", tick.overdue);
     count("tidings_tasks_expired_total", tick.expired);
     count("tidings_tasks_healed_total", tick.healed);
-    if *tick != Tick::default() {
+    if let Some(Backlog { runs, longest }) = tick.backlog {
+        metrics::gauge!("tidings_runs_waiting").set(runs as f64);
+        metrics::gauge!("tidings_runs_waiting_seconds").set(longest.as_seconds_f64());
+    }
+    if (Tick { backlog: None, ..*tick }) != Tick::default() {
         tracing::info!(
             queued = tick.queued,
             late = tick.late,

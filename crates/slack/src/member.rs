@@ -1,5 +1,6 @@
 //! Who is in a channel, and what each is to the team. A message is for all who are in a channel, so who may see it is asked of
-//! every one of them: several calls for a large channel, and so kept for a few minutes.
+//! every one of them: several calls for a large channel, and so kept for a few minutes. Slack shows whoever joins what was posted
+//! before: one who joined a minute before a message sees no more than one who joins a minute after.
 
 use std::{
     collections::HashMap,

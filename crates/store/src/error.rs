@@ -68,6 +68,8 @@ pub enum Conflict {
     TaskExpired,
     /// The run has ended.
     RunFinished,
+    /// The task's last backtest has not ended.
+    BacktestUnderWay,
     /// The creator is deactivated.
     CreatorDeactivated,
     /// The delivery is on its way.
@@ -105,6 +107,7 @@ impl fmt::Display for Conflict {
             Self::TaskCancelled => "the task was cancelled",
             Self::TaskExpired => "the task has expired",
             Self::RunFinished => "the run has ended",
+            Self::BacktestUnderWay => "a backtest of this task is under way",
             Self::CreatorDeactivated => "the task's creator is deactivated",
             Self::DeliveryUnfinished => "the message is still on its way",
             Self::DeliveryOutdated => "what it says may no longer be so",
@@ -160,6 +163,7 @@ impl From<sqlx::Error> for Error {
             Some("member_group_name_unique") => Conflict::GroupNameTaken,
             Some("workspace_slug_unique") => Conflict::SlugTaken,
             Some("member_pk") => Conflict::AlreadyMember,
+            Some("backtest_unfinished_unique") => Conflict::BacktestUnderWay,
             Some("slack_installation_team_unique") => Conflict::SlackTeamTaken,
             Some("slack_user_slack_id_unique") => Conflict::SlackUserTaken,
             _ => Conflict::Duplicate,

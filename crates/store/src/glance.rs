@@ -1,6 +1,6 @@
 //! What a tick of the scheduler would find, at the price of one statement: it finds nothing nearly always.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{Result, Store, due::LOOK_BACK};
 
@@ -16,7 +16,30 @@ pub struct Glance {
     pub watermark: DateTime<Utc>,
 }
 
+/// Runs that may start, and which no worker has taken up yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many.
+    pub runs: u64,
+    /// How long the one that has waited longest could have started.
+    pub longest: TimeDelta,
+}
+
 impl Store {
+    /// How much waits for a worker, in all workspaces. What waits for fresh data, for credits or for another attempt may not start.
+    pub async fn run_backlog(&self) -> Result<Backlog> {
+        let row = sqlx::query!(
+            r#"SELECT count(*) AS "runs!",
+                   coalesce(extract(epoch FROM max(clock.now - available_at)) * 1000, 0)::bigint AS "longest_millis!"
+               FROM (SELECT instant($1) AS now) AS clock, run_queue
+               WHERE lease_token IS NULL AND available_at <= clock.now"#,
+            self.time.given()
+        )
+        .fetch_one(&self.worker)
+        .await?;
+        Ok(Backlog { runs: row.runs.unsigned_abs(), longest: TimeDelta::milliseconds(row.longest_millis) })
+    }
+
     /// Looks whether there is anything to do, with due occurrences looked for from the watermark `from` on.
     pub async fn glance(&self, from: Option<DateTime<Utc>>) -> Result<Glance> {
         // Each asks for the earliest alone, not for any that is over: an index answers that with its first entry, whatever the

@@ -8,6 +8,7 @@
 mod audience;
 mod audience_batch;
 mod audit;
+mod backtest;
 mod chart;
 mod connection;
 mod connection_slot;
@@ -90,6 +91,7 @@ use std::{
 
 pub use audience::{AudienceFacts, AudiencePerson, ChannelPerson};
 pub use audience_batch::{MessageReader, ReaderFacts};
+pub use backtest::{Backtest, BacktestOccurrence, BacktestRun};
 pub use chart::*;
 use chrono::{DateTime, TimeDelta, Utc};
 pub use connection::*;
@@ -105,7 +107,7 @@ pub use due::DueClaim;
 pub use error::{Conflict, Error, Result};
 pub use event::{Event, Events};
 pub use feedback::*;
-pub use glance::Glance;
+pub use glance::{Backlog, Glance};
 pub use grant::*;
 pub use group::*;
 pub use handover::{Handed, HandedRuns, Handover};

@@ -172,7 +172,7 @@ impl Store {
         find(&mut tx, id).await
     }
 
-    /// The runs of a task, newest first: one for each past occurrence, and those started by hand.
+    /// The runs of a task, newest first: one for each past occurrence, and those started by hand; backtests left out.
     pub async fn run_list(&self, scope: &Scope, task_id: TaskId, page: &Page) -> Result<Paged<Run>> {
         let mut tx = self.begin(scope).await?;
         let rows = sqlx::query_as!(
@@ -187,7 +187,7 @@ impl Store {
                    deliveries_failed AS "deliveries_failed!", deliveries_withheld AS "deliveries_withheld!",
                    deliveries_suppressed AS "deliveries_suppressed!"
                FROM run_overview
-               WHERE workspace_id = $1 AND task_id = $2 AND ($3::uuid IS NULL OR id < $3)
+               WHERE workspace_id = $1 AND task_id = $2 AND trigger <> 'backtest' AND ($3::uuid IS NULL OR id < $3)
                ORDER BY id DESC LIMIT $4"#,
             tx.workspace_id(),
             task_id.as_uuid(),

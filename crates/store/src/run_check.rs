@@ -117,7 +117,7 @@ impl Store {
     }
 
     /// Ends a run with its answer and what came of its task's condition: the answer is sent, or kept without a word
-    /// (`no_news`). A test is always sent. Answers how it ended. After a week in which nothing was sent, the task's people are
+    /// (`no_news`). A test is always sent, a backtest never. Answers how it ended. After a week in which nothing was sent, the task's people are
     /// told so in the same transaction. `LeaseLost`, `RunStopped`.
     pub async fn run_conclude(
         &self,
@@ -142,7 +142,10 @@ impl Store {
         let is_test = trigger == RunTrigger::Test;
         let status =
             if checked.check.verdict.sends() || is_test { RunStatus::Succeeded } else { RunStatus::NoNews };
-        insert_check(&mut tx, run_id, run.task_id, checked, !is_test, status == RunStatus::Succeeded).await?;
+        let is_backtest = trigger == RunTrigger::Backtest;
+        let is_history = !is_test && !is_backtest;
+        let is_sent = status == RunStatus::Succeeded && !is_backtest;
+        insert_check(&mut tx, run_id, run.task_id, checked, is_history, is_sent).await?;
         let end = RunEnd::with_answer(status, answer, *usage);
         let workspace_id = tx.workspace_id();
         run_end::close(&mut tx, &[Ending { workspace_id, run_id, end }]).await?;
@@ -155,7 +158,7 @@ impl Store {
 }
 
 /// Names of columns are compared regardless of case. The character NUL cannot be stored.
-fn column_key(name: &str) -> String {
+pub(crate) fn column_key(name: &str) -> String {
     name.to_lowercase().replace('\0', "")
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    Conflict, Error, Result, RunLease, Scope, Store, Tx, audit, credit_wait,
+    Conflict, Error, Result, RunLease, Scope, Store, Tx, audit, backtest, credit_wait,
     error::{json, to_json_text, without_nul},
     event,
     notice::{self, Notice},
@@ -359,10 +359,14 @@ async fn record(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<()> {
     let mut asked = Vec::new();
     for run in write_ends(tx, endings).await? {
         let Ending { workspace_id, run_id, end } = &endings[run.index];
+        threads.extend(run.thread.map(|(id, _)| ThreadId::from(id)));
+        if run.is_backtest {
+            backtest::go_on(tx, *workspace_id, *run_id, end.answer.is_some()).await?;
+            continue;
+        }
         if run.has_webhooks {
             for_webhooks.push((*workspace_id, *run_id));
         }
-        threads.extend(run.thread.map(|(id, _)| ThreadId::from(id)));
         if let (None, Some(thread)) = (run.task_id, run.thread) {
             let (workspace_id, run_id) = (*workspace_id, *run_id);
             asked.push(EndedTurn { workspace_id, run_id, thread, told: end.told() });
@@ -396,6 +400,8 @@ struct Ended {
     /// Its place among the endings.
     index: usize,
     is_scheduled: bool,
+    /// Whether it is of a backtest: nobody is told.
+    is_backtest: bool,
     task_id: Option<Uuid>,
     thread: Option<(Uuid, i32)>,
     test_to: Option<Uuid>,
@@ -480,7 +486,8 @@ async fn write_ends(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<Vec<Ended>> {
                  AND turn.turn_no = ended.turn_no
                RETURNING ended.place
            )
-           SELECT asked.place AS "place!", asked.trigger = 'schedule' AS "is_scheduled!", asked.task_id, asked.thread_id,
+           SELECT asked.place AS "place!", asked.trigger = 'schedule' AS "is_scheduled!",
+               asked.trigger = 'backtest' AS "is_backtest!", asked.task_id, asked.thread_id,
                asked.turn_no, asked.test_to, asked.begins OR turns.place IS NOT NULL AS "has_turn!",
                asked.notification AS "notification?",
                coalesce(asked.failing, false) AS "was_failing!",
@@ -517,6 +524,7 @@ async fn write_ends(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<Vec<Ended>> {
     let ended = written.into_iter().map(|row| Ended {
         index: row.place as usize - 1,
         is_scheduled: row.is_scheduled,
+        is_backtest: row.is_backtest,
         task_id: row.task_id,
         thread: row.thread_id.zip(row.turn_no),
         test_to: row.test_to,

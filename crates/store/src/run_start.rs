@@ -276,7 +276,7 @@ async fn insert(tx: &mut Tx, start: &Start, place: Option<Place>) -> Result<Made
 }
 
 /// What a run takes from its task.
-struct HeldTask {
+pub(crate) struct HeldTask {
     creator_id: UserId,
     title: String,
     prompt: String,
@@ -287,7 +287,7 @@ struct HeldTask {
 
 /// Reads a task, and keeps it from being deleted, and its creator from being deactivated, until the transaction ends. Where its
 /// run may be leased at once, other claimers are kept from the workspace, as in [`may_lease`].
-async fn hold_task(tx: &mut Tx, id: TaskId, is_to_be_leased: bool) -> Result<HeldTask> {
+pub(crate) async fn hold_task(tx: &mut Tx, id: TaskId, is_to_be_leased: bool) -> Result<HeldTask> {
     let row = sqlx::query!(
         r#"SELECT task.creator_id, task.title, task.prompt, task.status, task.schedule ->> 'timezone' AS "timezone!",
                ARRAY(SELECT connection_id FROM task_connection

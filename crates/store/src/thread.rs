@@ -201,7 +201,7 @@ impl Store {
         row.map(Thread::try_from).transpose()
     }
 
-    /// Threads, newest first.
+    /// Threads, newest first; those of backtests are found through their backtest alone.
     pub async fn thread_list(
         &self,
         scope: &Scope,
@@ -218,7 +218,7 @@ impl Store {
                JOIN app_user ON app_user.id = thread.creator_id
                LEFT JOIN task ON task.workspace_id = thread.workspace_id AND task.id = thread.task_id
                  AND task.deleted_at IS NULL
-               WHERE thread.workspace_id = $1 AND ($2::uuid IS NULL OR thread.creator_id = $2)
+               WHERE thread.workspace_id = $1 AND source <> 'backtest' AND ($2::uuid IS NULL OR thread.creator_id = $2)
                  AND ($3::uuid IS NULL OR thread.task_id = $3)
                  AND ($4::text IS NULL OR thread.title ILIKE $4 OR headline ILIKE $4)
                  AND ($5::uuid IS NULL OR thread.id < $5)
@@ -291,8 +291,8 @@ impl Store {
         Ok(ids.into_iter().map(ConnectionId::from).collect())
     }
 
-    /// The last `limit` answered threads of a task but for one and for test runs', newest first, each with its answer's results and their first
-    /// `rows` rows.
+    /// The last `limit` answered threads of a task but for one, newest first, each with its answer's results and their first
+    /// `rows` rows. Those of tests and backtests are left out; in a backtest they are those of its earlier occurrences.
     pub async fn task_previous_threads(
         &self,
         scope: &Scope,
@@ -303,11 +303,21 @@ impl Store {
     ) -> Result<Vec<PreviousThread>> {
         let mut tx = self.begin(scope).await?;
         let turns = sqlx::query!(
-            r#"SELECT thread.id, turn.prompt, turn.as_of, turn.answer AS "answer!"
+            r#"WITH tested AS MATERIALIZED (
+                   SELECT backtest_id, position FROM turn
+                   JOIN backtest_occurrence AS this ON this.workspace_id = $1 AND this.run_id = turn.run_id
+                   WHERE turn.workspace_id = $1 AND turn.thread_id = $3 AND turn.turn_no = 1
+               )
+               SELECT thread.id, turn.prompt, turn.as_of, turn.answer AS "answer!"
                FROM thread
                JOIN turn ON turn.workspace_id = thread.workspace_id AND turn.thread_id = thread.id AND turn.turn_no = 1
                WHERE thread.workspace_id = $1 AND thread.task_id = $2 AND thread.id <> $3 AND turn.answer IS NOT NULL
-                 AND NOT EXISTS (SELECT FROM run WHERE run.workspace_id = $1 AND run.id = turn.run_id AND run.trigger = 'test')
+                 AND CASE WHEN EXISTS (SELECT FROM tested)
+                     THEN turn.run_id IN (SELECT earlier.run_id FROM tested
+                         JOIN backtest_occurrence AS earlier ON earlier.workspace_id = $1
+                           AND earlier.backtest_id = tested.backtest_id AND earlier.position < tested.position)
+                     ELSE thread.source <> 'backtest' AND NOT EXISTS (
+                         SELECT FROM run WHERE run.workspace_id = $1 AND run.id = turn.run_id AND run.trigger = 'test') END
                ORDER BY thread.id DESC LIMIT $4"#,
             tx.workspace_id(),
             task_id.as_uuid(),
@@ -346,7 +356,8 @@ impl Store {
                    SELECT replace(plainto_tsquery('english', $3)::text, '&', '|')::tsquery AS words
                ), recent AS (
                    SELECT id, workspace_id, headline FROM thread
-                   WHERE workspace_id = $1 AND creator_id = $2 AND headline IS NOT NULL ORDER BY id DESC LIMIT 500
+                   WHERE workspace_id = $1 AND creator_id = $2 AND headline IS NOT NULL AND source <> 'backtest'
+                   ORDER BY id DESC LIMIT 500
                )
                SELECT recent.id, turn.prompt, recent.headline AS "headline!", ARRAY(
                    SELECT result.sql FROM result WHERE result.workspace_id = recent.workspace_id

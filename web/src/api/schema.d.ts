@@ -918,6 +918,60 @@ export interface paths {
         patch: operations["task_update"];
         trace?: never;
     };
+    "/api/v1/tasks/{id}/backtest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a task as of its last occurrences, one after the other, without sending anything. What each costs is debited. One backtest
+         *     of a task at a time. For its creator. `POST /runs/{id}/cancel` of the run under way ends it.
+         */
+        post: operations["backtest_start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{id}/backtests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The task's latest backtests, newest first. For its creator. */
+        get: operations["backtest_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{id}/backtests/{backtestId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a backtest has found so far. For the task's creator. */
+        get: operations["backtest_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tasks/{id}/duplicate": {
         parameters: {
             query?: never;
@@ -2146,6 +2200,44 @@ export interface components {
             policy: components["schemas"]["AudiencePolicy"];
             standing: components["schemas"]["Standing"] | null;
         };
+        /** @description A backtest, in brief. */
+        Backtest: {
+            /**
+             * Format: int32
+             * @description How many occurrences it has.
+             */
+            count: number;
+            /** Format: date-time */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description Null while there is something to come.
+             */
+            finishedAt: string | null;
+            id: components["schemas"]["BacktestId"];
+        };
+        /**
+         * Format: uuid
+         * @description A task tried out on its last occurrences.
+         */
+        BacktestId: string;
+        /** @description What a task would have sent. The questions were asked as of then; the data is that of the day of the backtest. */
+        BacktestReport: components["schemas"]["Backtest"] & {
+            /**
+             * Format: double
+             * @description What all runs have cost so far, in credits.
+             */
+            credits: number;
+            /** @description Of how many occurrences so far a message would have been sent. */
+            messages: number;
+            /** @description The oldest first. */
+            occurrences: components["schemas"]["TestedOccurrence"][];
+        };
+        /** @description How many of a task's last occurrences to try. */
+        BacktestRequest: {
+            /** @description 1 to 10. */
+            count: number;
+        };
         /** @description Caps, and what is used of them. */
         Cap: {
             caps: components["schemas"]["CreditCaps"];
@@ -3149,6 +3241,13 @@ export interface components {
             tables: number | null;
         };
         /** @description A page of a list. */
+        List_Backtest: {
+            /** @description Where the neighbouring pages are. */
+            pagination: components["schemas"]["Pagination"];
+            /** @description The items of this page, in order. */
+            values: components["schemas"]["Backtest"][];
+        };
+        /** @description A page of a list. */
         List_CreditUsage: {
             /** @description Where the neighbouring pages are. */
             pagination: components["schemas"]["Pagination"];
@@ -3866,7 +3965,7 @@ export interface components {
          * @description What started a run.
          * @enum {string}
          */
-        RunTrigger: "schedule" | "manual" | "test" | "retry" | "thread";
+        RunTrigger: "schedule" | "manual" | "test" | "retry" | "thread" | "backtest";
         /** @description A schedule as it is written: JSON in requests, in the database and in files. [`Schedule`] is the checked form. */
         ScheduleSpec: {
             /**
@@ -4058,6 +4157,10 @@ export interface components {
          * @enum {string}
          */
         Standing: "creator" | "member" | "colleague" | "guest" | "outsider" | "gone";
+        /** @description A backtest that was started. */
+        StartedBacktest: {
+            backtestId: components["schemas"]["BacktestId"];
+        };
         /** @description A run that was queued. */
         StartedRun: {
             runId: components["schemas"]["RunId"];
@@ -4332,6 +4435,39 @@ export interface components {
              * @description How many tables were found.
              */
             tables: number | null;
+        };
+        /**
+         * @description What would have become of an occurrence.
+         * @enum {string}
+         */
+        TestedFate: "to_come" | "running" | "sent" | "no_news" | "failed" | "cancelled" | "not_run";
+        /** @description A message's text, figures filled in. */
+        TestedMessage: {
+            /** @description In markdown. */
+            body: string;
+            caveats: string[];
+            headline: string;
+        };
+        /** @description What would have become of an occurrence. */
+        TestedOccurrence: {
+            /** Format: double */
+            credits: number;
+            /**
+             * Format: date
+             * @description The local date that identifies it.
+             */
+            date: string;
+            fate: components["schemas"]["TestedFate"];
+            message: components["schemas"]["TestedMessage"] | null;
+            /**
+             * Format: date-time
+             * @description When its window opened, as of which the question is asked.
+             */
+            opensAt: string;
+            runId: components["schemas"]["RunId"] | null;
+            threadId: components["schemas"]["ThreadId"] | null;
+            /** @description Why it would have been sent or not, or why there is no answer. Null where there is nothing to say. */
+            why: string | null;
         };
         /** @description A thread with its latest answer. */
         Thread: {
@@ -11556,6 +11692,302 @@ export interface operations {
             };
             /** @description The body is of another media type. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    backtest_start: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BacktestRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedBacktest"];
+                };
+            };
+            /** @description The body or a header cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The thing is in another state, or the Idempotency-Key was used for another request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is of another media type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    backtest_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Backtest"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Fields are wrong; see `issues`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A part is down or busy; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    backtest_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                backtestId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BacktestReport"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not allowed to the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such thing, or none that the caller may see. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -29,6 +29,11 @@ describe("what came of a condition", () => {
     );
   });
 
+  it("says of a backtest what would have been", () => {
+    expect(checkInWords({ ...CHECK, verdict: "holds" }, "succeeded", "backtest")).toMatch(/^Would have been sent: /);
+    expect(checkInWords(CHECK, "no_news", "backtest")).toMatch(/^Nothing would have been sent: /);
+  });
+
   it("says why what could not be compared was sent", () => {
     const first = "revenue 412, and there is no earlier run to compare with";
     expect(checkInWords({ ...CHECK, verdict: "first", sentence: first }, "succeeded")).toBe(`Sent: ${first}.`);

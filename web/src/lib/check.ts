@@ -4,9 +4,12 @@ import type { Check, Run } from "@/api/types";
 
 /**
  * `Nothing sent: 612 rows, which is not below 500.` The numbers come from the server in words already. A test is sent
- * whatever came of it: then the run is no `no_news`.
+ * whatever came of it: then the run is no `no_news`. Of a backtest nothing is sent.
  */
-export function checkInWords({ verdict, sentence }: Check, status: Run["status"]): string {
+export function checkInWords({ verdict, sentence }: Check, status: Run["status"], trigger?: Run["trigger"]): string {
+  if (trigger === "backtest") {
+    return `${verdict === "does_not_hold" ? "Nothing would have been sent" : "Would have been sent"}: ${sentence}.`;
+  }
   switch (verdict) {
     case "holds":
     case "first":

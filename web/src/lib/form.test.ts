@@ -19,7 +19,7 @@ describe("what the API found wrong", () => {
     expect([...placed]).toEqual([
       ["title", "Give the task a title."],
       ["notification.userIds", "Is not a member."],
-      ["schedule.weekdays", "`moon` is not a weekday; use `mon` to `sun`"],
+      ["schedule.weekdays", "“moon” is not a weekday; use “mon” to “sun”"],
       ["schedule", "Is not a zone."],
     ]);
     expect(rest).toEqual([{ path: "condition", message: "is not offered yet" }]);

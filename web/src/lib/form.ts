@@ -33,10 +33,10 @@ export function placeIssues(
   return { placed, rest };
 }
 
-/** `must be in the future` as `Must be in the future.` */
+/** `must be in the future` as `Must be in the future.`; what it quotes as code stands in the quotation marks of prose. */
 export function asSentence(message: string): string {
-  const trimmed = message.trim();
+  const trimmed = message.trim().replace(/`([^`]*)`/g, "“$1”");
   if (!trimmed) return trimmed;
   const start = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
-  return /[.!?`]$/.test(start) ? start : `${start}.`;
+  return /[.!?”]$/.test(start) ? start : `${start}.`;
 }

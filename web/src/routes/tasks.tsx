@@ -1,6 +1,7 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
 import * as v from "valibot";
 
+import { backtestsQuery } from "@/api/queries/backtests";
 import { occurrencesQuery, taskQuery, tasksQuery } from "@/api/queries/tasks";
 import { TasksPage } from "@/features/tasks/TasksPage";
 import { appRoute } from "@/routes/app";
@@ -48,6 +49,16 @@ export const taskRoute = createRoute({
     warm(context.queryClient.query(occurrencesQuery(params.taskId)));
   },
   component: lazyRouteComponent(() => import("@/features/tasks/TaskPage"), "TaskPage"),
+});
+
+export const backtestRoute = createRoute({
+  getParentRoute: () => appRoute,
+  path: "/tasks/$taskId/backtest",
+  loader: ({ context, params }) => {
+    warm(context.queryClient.query(taskQuery(params.taskId)));
+    warm(context.queryClient.query(backtestsQuery(params.taskId)));
+  },
+  component: lazyRouteComponent(() => import("@/features/tasks/BacktestPage"), "BacktestPage"),
 });
 
 export const editTaskRoute = createRoute({

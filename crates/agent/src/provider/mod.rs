@@ -104,13 +104,14 @@ impl Models {
             if options.fallback.is_some() { options.patience.before_another() } else { options.patience };
         let breaker = || Arc::new(Breaker::new(options.breaker));
         let provider = |role, model, breaker, patience| {
-            Arc::new(Provider { role, model, breaker, patience, clock: Arc::clone(&options.clock) })
+            let clock = Arc::clone(&options.clock);
+            Arc::new(Provider { role, model, breaker, is_beside: false, patience, clock })
         };
         let first = provider(ModelProvider::Server, options.first, breaker(), patience);
-        // The same server: what is known of the one holds for the other.
+        // The same server: while the one is left alone, so is the other.
         let cheaper = options
             .cheaper
-            .map(|model| provider(ModelProvider::Server, model, Arc::clone(&first.breaker), patience));
+            .map(|model| Arc::new(Provider { model, is_beside: true, ..Provider::clone(&first) }));
         let fallback = options
             .fallback
             .map(|model| provider(ModelProvider::Fallback, model, breaker(), options.patience));
@@ -210,10 +211,13 @@ fn both(first: &ModelError, second: &ModelError) -> ModelError {
 }
 
 /// A model behind its breaker.
+#[derive(Clone)]
 pub(crate) struct Provider {
     role: ModelProvider,
     model: Arc<dyn Model>,
     breaker: Arc<Breaker>,
+    /// Whether the breaker is that of another model of the same server.
+    is_beside: bool,
     patience: Patience,
     clock: Arc<dyn Clock>,
 }
@@ -291,7 +295,12 @@ impl Provider {
                 self.count("refused");
             }
             Err(ModelError::Denied { .. }) => {
-                admission.failed(now);
+                // A server that does not know this model, or does not let it be used, may still have the other.
+                if self.is_beside {
+                    drop(admission);
+                } else {
+                    admission.failed(now);
+                }
                 self.count("denied");
             }
             Err(ModelError::Unavailable { retry_after: Some(wait), .. }) => {

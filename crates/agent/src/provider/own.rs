@@ -60,6 +60,7 @@ impl OwnModels {
             role: ModelProvider::Workspace,
             model: Arc::new(model),
             breaker: Arc::new(Breaker::new(self.breaker)),
+            is_beside: false,
             patience: self.patience,
             clock: Arc::clone(&self.clock),
         });

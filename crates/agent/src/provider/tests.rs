@@ -83,21 +83,29 @@ fn denies() -> Result<ModelReply, ModelError> {
 struct Bench {
     clock: Arc<StoppedClock>,
     first: Arc<Counting>,
+    cheaper: Arc<Counting>,
     second: Arc<Counting>,
     models: Models,
 }
 
 /// A first provider, and where `second` does something, a fallback. Waits are a millisecond.
 fn bench(first: &[Outcome], second: &[Outcome]) -> Bench {
+    bench_with_cheaper(first, &[], second)
+}
+
+/// The same with a cheaper model of the first provider, where `cheaper` does something.
+fn bench_with_cheaper(first: &[Outcome], cheaper: &[Outcome], second: &[Outcome]) -> Bench {
     let clock = Arc::new(StoppedClock(Mutex::new(DateTime::UNIX_EPOCH + TimeDelta::days(20_000))));
     let first = Counting::new("first", first);
+    let cheaper = Counting::new("cheaper", cheaper);
     let second = Counting::new("second", second);
     let mut options = ModelsOptions::new(first.clone());
+    options.cheaper = (!cheaper.outcomes.is_empty()).then(|| cheaper.clone() as Arc<dyn Model>);
     options.fallback = (!second.outcomes.is_empty()).then(|| second.clone() as Arc<dyn Model>);
     options.breaker = BreakerOptions { failures: 3, rest: TimeDelta::seconds(30) };
     options.patience.first_wait = Duration::from_millis(1);
     options.clock = clock.clone();
-    Bench { clock, first, second, models: Models::new(options) }
+    Bench { clock, first, cheaper, second, models: Models::new(options) }
 }
 
 impl Bench {
@@ -106,9 +114,18 @@ impl Bench {
     }
 
     async fn ask_within(&self, time_left: Duration) -> Result<Replied, ModelError> {
+        self.ask_as(Allowance::Full, time_left).await
+    }
+
+    /// From 80% of a cap on.
+    async fn ask_thriftily(&self) -> Result<Replied, ModelError> {
+        self.ask_as(Allowance::Thrifty, Duration::from_hours(1)).await
+    }
+
+    async fn ask_as(&self, allowance: Allowance, time_left: Duration) -> Result<Replied, ModelError> {
         let request = ModelRequest { system: "", messages: vec![], tools: &[], max_tokens_out: 1 };
         let (deltas, _) = mpsc::channel(1);
-        self.models.server(Allowance::Full).reply(&request, time_left, &deltas).await
+        self.models.server(allowance).reply(&request, time_left, &deltas).await
     }
 
     fn asked(&self) -> (usize, usize) {
@@ -201,6 +218,39 @@ async fn where_both_fail_both_are_told_and_the_sooner_one_is_waited_for() {
 
 async fn bench_of_denials() -> ModelError {
     bench(&[denies], &[denies]).ask().await.expect_err("a failure")
+}
+
+/// Seen to fail: with a breaker of its own for the cheaper model, the first one is asked.
+#[tokio::test]
+async fn a_cheaper_model_that_fails_opens_the_breaker_of_its_provider_and_so_does_the_first() {
+    let bench = bench_with_cheaper(&[replies], &[is_down, is_down, is_down, replies], &[replies]);
+    let replied = bench.ask_thriftily().await.expect("a reply");
+    assert_eq!((replied.model.as_str(), replied.provider), ("second", ModelProvider::Fallback));
+    bench.ask_thriftily().await.expect("a reply");
+    assert_eq!((bench.cheaper.asked(), bench.second.asked()), (3, 2), "its third failure opens it");
+    assert_eq!(bench.ask().await.expect("a reply").provider, ModelProvider::Fallback);
+    assert_eq!(bench.first.asked(), 0, "the same server is left alone");
+    bench.clock.step(TimeDelta::seconds(30));
+    assert_eq!(bench.ask_thriftily().await.expect("a reply").model, "cheaper");
+    assert_eq!(bench.ask().await.expect("a reply").model, "first", "one found out for both");
+
+    let other = bench_with_cheaper(&[is_down], &[replies], &[]);
+    for _ in 0..2 {
+        other.ask().await.expect_err("a failure");
+    }
+    other.ask_thriftily().await.expect_err("it is left alone");
+    assert_eq!((other.first.asked(), other.cheaper.asked()), (3, 0));
+}
+
+/// Seen to fail: where a denial of the cheaper model counts as a failure, nobody is answered after the third.
+#[tokio::test]
+async fn what_is_denied_to_the_cheaper_model_says_nothing_of_the_first() {
+    let bench = bench_with_cheaper(&[replies], &[denies], &[]);
+    for _ in 0..4 {
+        let denied = bench.ask_thriftily().await.expect_err("a denial");
+        assert!(matches!(denied, ModelError::Denied { .. }), "{denied}");
+    }
+    assert_eq!(bench.ask().await.expect("a reply").model, "first");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Caps on what work may cost: of a run, and a month's of a task, a person and a workspace.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use agent::{
     model::{Model, ModelError, ModelReply, ModelRequest},
@@ -14,7 +14,7 @@ use domain::{
     credit_cap::CreditCaps,
     notice::NoticeKind,
     run::{RunReason, RunStatus},
-    step::StepBody,
+    step::{ModelProvider, StepBody},
 };
 use store::{CapOf, Grant, Page, Subject};
 use tokio::sync::mpsc;
@@ -25,12 +25,12 @@ use crate::support::{Bench, PER_CARRIER, good_answer, one_by_one};
 const COST: f64 = 0.2;
 
 /// A scripted model of another name.
-struct Small(Scripted);
+struct Named(&'static str, Scripted);
 
 #[async_trait]
-impl Model for Small {
+impl Model for Named {
     fn name(&self) -> String {
-        "scripted-small".to_owned()
+        self.0.to_owned()
     }
 
     async fn reply(
@@ -38,7 +38,7 @@ impl Model for Small {
         request: &ModelRequest,
         deltas: &mpsc::Sender<String>,
     ) -> Result<ModelReply, ModelError> {
-        self.0.reply(request, deltas).await
+        self.1.reply(request, deltas).await
     }
 }
 
@@ -108,8 +108,8 @@ async fn a_model_that_loops_stops_within_one_step_of_its_runs_cap() {
 async fn a_task_goes_down_the_ladder_and_up_again_next_month() {
     let bench = Bench::new().await;
     let mut options = ModelsOptions::new(answering(&bench));
-    options.cheaper =
-        Some(Arc::new(Small(Scripted::new(one_by_one(vec![bench.sql(PER_CARRIER), good_answer()])))));
+    let script = Scripted::new(one_by_one(vec![bench.sql(PER_CARRIER), good_answer()]));
+    options.cheaper = Some(Arc::new(Named("scripted-small", script)));
     let (connection, user) = (bench.world.connection, bench.world.user);
     bench.world.set("2026-03-28T10:00:00Z");
     let task = bench
@@ -135,6 +135,48 @@ async fn a_task_goes_down_the_ladder_and_up_again_next_month() {
         "0.4 and 0.6 are used of 0.7 before the replies of the second run"
     );
     assert_eq!(told(&bench, user).await, [NoticeKind::CapNear, NoticeKind::Failure, NoticeKind::Recovery]);
+}
+
+/// The cheaper model of the ladder is another one of the same provider: while that is down, the fallback answers.
+///
+/// Seen to fail: with `fallback: None` in the cheaper chain, the run failed as `model_unavailable`.
+#[tokio::test]
+async fn a_cheaper_model_that_is_down_is_stood_in_for_by_the_fallback() {
+    let bench = Bench::new().await;
+    cap(&bench, CapOf::Workspace, None, Some(1.0)).await;
+    let started = bench.ask("How many?").await;
+    let sql = bench.sql(PER_CARRIER);
+    let dear = Arc::new(Scripted::by(move |_, _| {
+        let mut reply = agent::scripted::calling(std::slice::from_ref(&sql));
+        // 1,000 credits a million: the first reply alone uses 80%.
+        reply.tokens_in = 800;
+        reply.tokens_out = 0;
+        Ok(reply)
+    }));
+    let is_down = |_: &ModelRequest, _: usize| {
+        Err(ModelError::Unavailable { message: "503".into(), retry_after: None })
+    };
+    let down = Arc::new(Named("scripted-small", Scripted::by(is_down)));
+    let answers = Scripted::by(|_, _| Ok(agent::scripted::calling(&[good_answer()])));
+    let standing_in = Arc::new(Named("free", answers));
+    let mut options = ModelsOptions::new(dear.clone());
+    options.cheaper = Some(down.clone());
+    options.fallback = Some(standing_in.clone());
+    options.patience.first_wait = Duration::from_millis(1);
+    bench.agent_asking(Models::new(options)).run_once().await.expect("a run");
+    let steps = bench.steps(&started).await;
+    let gave: Vec<_> = steps
+        .iter()
+        .filter_map(|step| match step {
+            StepBody::Model { model, provider, .. } => Some((model.as_str(), *provider)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(gave, [("scripted", ModelProvider::Server), ("free", ModelProvider::Fallback)]);
+    assert_eq!((dear.calls(), down.1.calls(), standing_in.1.calls()), (1, 2, 1));
+    let run = bench.run(&started).await;
+    assert_eq!(run.status, RunStatus::Succeeded);
+    assert!((run.usage.credits - 0.8).abs() < 1e-9, "what the fallback costs, not what the cheaper would");
 }
 
 /// Seen to fail: with a person's month summed over all people, the other one's question failed as well.

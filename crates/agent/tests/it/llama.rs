@@ -30,6 +30,9 @@ parameters = xllamacpp.CommonParams()
 parameters.model.path = sys.argv[1]
 parameters.n_ctx = 8192
 parameters.n_parallel = 1
+# Two threads that wait for one another stand still on a busy machine.
+parameters.cpuparams.n_threads = 1
+parameters.cpuparams_batch.n_threads = 1
 parameters.use_jinja = True
 parameters.hostnames = ['127.0.0.1']
 parameters.port = 0

@@ -3,6 +3,7 @@
 mod access;
 mod analyst;
 mod answers;
+mod backtests;
 mod caps;
 mod comparisons;
 mod conditions;

@@ -7,12 +7,14 @@ use agent::{
     scripted::Scripted,
 };
 use domain::{
+    Credits,
+    credit_cap::CreditCaps,
     run::{RunReason, RunStatus},
     step::{ModelProvider, StepBody},
 };
 use secrecy::SecretString;
 use serde_json::json;
-use store::{KeyChange, WorkspaceModelChange};
+use store::{CapOf, KeyChange, WorkspaceModelChange};
 
 use crate::{
     provider::{Provider, fail, reply},
@@ -74,6 +76,40 @@ async fn a_workspaces_own_provider_answers_and_costs_it_no_credits() {
     let started = bench.ask("Which airline flew most?").await;
     bench.agent_asking(models).run_once().await.expect("a run");
     assert_eq!(bench.run(&started).await.reason, Some(RunReason::BlockedByCredits));
+}
+
+/// Caps are on credits, of which a provider of the workspace's own costs none.
+///
+/// Seen to fail: without the look for `workspace_model` in `standings`, the run failed as `cap_reached`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cap_that_is_reached_does_not_hold_for_a_provider_of_the_workspaces_own() {
+    let (bench, own) = (Bench::new().await, Provider::start());
+    let (store, scope) = (bench.world.store(), &bench.world.scope);
+    let caps = CreditCaps { per_run: Some(0.1), per_month: Some(0.1) };
+    store.credit_cap_set(scope, CapOf::Workspace, &caps).await.expect("a cap");
+    let server = Arc::new(Scripted::new(one_by_one(vec![good_answer()])));
+    let used = async || store.credit_cap_list(scope, None).await.expect("caps")[0].used;
+
+    // The server's model uses the cap up, and is stopped by it.
+    let started = bench.ask("Which airline flew most?").await;
+    bench.agent_asking(models(&server, &[])).run_once().await.expect("a run");
+    let before = used().await;
+    assert!(before >= Credits::nearest(0.1), "{:?}", bench.run(&started).await);
+    let started = bench.ask("Which airline flew most?").await;
+    bench.agent_asking(models(&server, &[])).run_once().await.expect("a run");
+    assert_eq!(bench.run(&started).await.reason, Some(RunReason::CapReached));
+    let calls = server.calls();
+
+    bring(&bench, &own.base_url).await;
+    own.script(vec![reply(&bench.sql(PER_CARRIER)), reply(&good_answer())]).await;
+    let started = bench.ask("Which airline flew most?").await;
+    bench.agent_asking(models(&server, &["127.0.0.1"])).run_once().await.expect("a run");
+    let run = bench.run(&started).await;
+    assert_eq!((run.status, run.reason), (RunStatus::Succeeded, None));
+    assert!(run.usage.credits.abs() < f64::EPSILON && run.usage.tokens_in > 0, "{:?}", run.usage);
+    let answer = bench.answer(&started).await;
+    assert_eq!(answer.fill(&answer.headline), "United Air Lines Inc. flew most: 60 flights.");
+    assert_eq!((used().await, server.calls()), (before, calls));
 }
 
 /// Seen to fail: with the vendor's client in the place of the guarded one, the provider is asked.

@@ -191,6 +191,26 @@ async fn broken_tool_calls_are_told_to_the_model() {
     }
 }
 
+/// Seen to fail: without the nudge, the turn ended at the empty reply, without an answer that could be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn empty_replies_are_told_to_the_model_and_end_at_the_limit() {
+    let (bench, provider) = (Bench::new().await, Provider::start());
+    let empty = json!({ "type": "reply", "text": "" });
+    provider.script(vec![empty.clone(), reply(&bench.sql(PER_CARRIER)), reply(&good_answer())]).await;
+    let started = bench.ask("Which airline flew most?").await;
+    bench.agent_asking(provider.models()).run_once().await.expect("a run");
+    assert_answered(&bench, &started).await;
+    let steps = bench.steps(&started).await;
+    assert!(matches!(&steps[1], StepBody::Notice { .. }), "{steps:?}");
+
+    provider.script(vec![empty; 8]).await;
+    let started = bench.ask("Which airline flew most?").await;
+    let limits = Limits { steps: 8, ..Limits::default() };
+    bench.agent_within_asking(provider.models(), limits).run_once().await.expect("a run");
+    let answer = bench.answer(&started).await;
+    assert_eq!(answer.headline, "There is no full answer: the limit of 8 steps was reached.");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_key_and_an_endless_outage_end_the_run() {
     let (bench, provider) = (Bench::new().await, Provider::start());

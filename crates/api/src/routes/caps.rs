@@ -31,6 +31,8 @@ const REPLIES_MAX: usize = 10;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CapList {
+    /// Whether caps hold: not while the workspace's own model answers, which costs no credits.
+    are_held: bool,
     /// Of all work of the workspace.
     workspace: Cap,
     /// Of members that have caps of their own, by name.
@@ -107,8 +109,11 @@ pub(crate) async fn cap_list(State(state): State<ApiState>, caller: Caller) -> R
 async fn list(state: &ApiState, caller: &Caller) -> Result<axum::Json<CapList>> {
     let user_id = if caller.require_admin().is_ok() { None } else { Some(caller.user_id) };
     let all = state.store.credit_cap_list(&caller.scope, user_id).await.or_refused("cap")?;
-    let mut list =
-        CapList { workspace: Cap { caps: CreditCaps::default(), used_this_month: 0.0 }, users: vec![] };
+    let mut list = CapList {
+        are_held: !has_own_model(state, caller).await?,
+        workspace: Cap { caps: CreditCaps::default(), used_this_month: 0.0 },
+        users: vec![],
+    };
     for CreditCap { user, caps, used } in all {
         let used_this_month = used.as_f64();
         match user {
@@ -117,6 +122,10 @@ async fn list(state: &ApiState, caller: &Caller) -> Result<axum::Json<CapList>> 
         }
     }
     Ok(axum::Json(list))
+}
+
+async fn has_own_model(state: &ApiState, caller: &Caller) -> Result<bool> {
+    Ok(state.store.workspace_model_view(&caller.scope).await.or_refused("workspace")?.is_some())
 }
 
 /// Set the workspace's caps, both; what is absent is no cap. For admins.
@@ -151,7 +160,7 @@ async fn set(state: &ApiState, caller: &Caller, of: CapOf, caps: &CreditCaps) ->
     list(state, caller).await
 }
 
-/// What a task will cost, without saving anything.
+/// What a task will cost, without saving anything: nothing where the workspace's own model answers.
 #[utoipa::path(post, path = "/credits/estimate", tag = "tasks", request_body = EstimateRequest,
     responses((status = 200, body = Estimate)))]
 pub(crate) async fn credit_estimate(
@@ -171,7 +180,11 @@ pub(crate) async fn credit_estimate(
     let now = state.store.now().await.or_refused("task")?;
     let until = now + chrono::TimeDelta::days(MONTH_DAYS);
     let runs = schedule.windows_after(now).take_while(|window| window.opens_at <= until).count();
-    let (per_run, basis) = cost_of_run(past, &request.prompt, state.options.reply_cost);
+    let (mut per_run, basis) = cost_of_run(past, &request.prompt, state.options.reply_cost);
+    // Whatever runs have cost before.
+    if has_own_model(&state, &caller).await? {
+        per_run = Credits::default();
+    }
     let per_month = Credits::from_micros(per_run.as_micros().saturating_mul(runs as i64));
     Ok(axum::Json(Estimate {
         per_run: per_run.as_f64(),

@@ -1,6 +1,7 @@
 //! One file per resource: its request and response types, its handlers and its `router()`.
 
 pub(crate) mod audience;
+pub(crate) mod backtests;
 pub(crate) mod caps;
 pub(crate) mod charts;
 pub(crate) mod connections;
@@ -59,6 +60,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(audience::router())
         .merge(tasks::router())
         .merge(task_method::router())
+        .merge(backtests::router())
         .merge(runs::router())
         .merge(deliveries::router())
         .merge(oversight::router())

@@ -438,7 +438,7 @@ const fn source_word(source: ThreadSource) -> &'static str {
     match source {
         ThreadSource::Page => "APP",
         ThreadSource::Api => "API",
-        ThreadSource::Task => "TASK",
+        ThreadSource::Task | ThreadSource::Backtest => "TASK",
         ThreadSource::Slack => "SLACK",
     }
 }

@@ -91,6 +91,9 @@ const EXPECTED: &[(&str, u16, u16)] = &[
     ("task_oversight_list", 403, 403),
     ("task_method_get", 404, 404),
     ("task_method_replace", 404, 404),
+    ("backtest_start", 404, 404),
+    ("backtest_list", 404, 404),
+    ("backtest_get", 404, 404),
     ("occurrence_list", 404, 404),
     ("run_get", 404, 404),
     ("run_cancel", 404, 404),
@@ -174,6 +177,7 @@ impl Things {
             .post(&format!("/tasks/{}/run", made["id"].as_str().expect("an id")), json!({}))
             .await
             .expect(202);
+        let backtest = ended_backtest(api, &made).await;
         let token =
             api.post("/tokens", json!({"name": "Hidden token", "expiresAt": "2026-06-01T00:00:00Z"})).await;
         let group =
@@ -197,6 +201,7 @@ impl Things {
             ("groups", group.to_string()),
             ("data-connections", api.world.connection.to_string()),
             ("tasks", made["id"].as_str().expect("an id").to_owned()),
+            ("backtests", backtest),
             ("runs", run["runId"].as_str().expect("an id").to_owned()),
             ("threads", thread.to_string()),
             ("results", result.to_string()),
@@ -224,6 +229,17 @@ impl Things {
     fn ids(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter(|(noun, _)| **noun != "parts").map(|(_, id)| id.as_str())
     }
+}
+
+/// A backtest of a task, stopped at once: one more may be started, and no run of it is to be claimed.
+async fn ended_backtest(api: &Api, task: &Value) -> String {
+    let path = format!("/tasks/{}", task["id"].as_str().expect("an id"));
+    let started = api.post(&format!("{path}/backtest"), json!({"count": 1})).await.expect(202);
+    let id = started["backtestId"].as_str().expect("an id").to_owned();
+    let report = api.get(&format!("{path}/backtests/{id}")).await.expect(200);
+    let run = report["occurrences"][0]["runId"].as_str().expect("a run").to_owned();
+    api.post(&format!("/runs/{run}/cancel"), json!({})).await.expect(200);
+    id
 }
 
 /// A body that an operation takes.
@@ -272,6 +288,7 @@ pub(crate) fn body(operation: &str) -> Option<Value> {
         "task_extend" => json!({"expiresAt": "2027-01-01T00:00:00Z"}),
         "task_method_replace" => json!({"resultId": null}),
         "task_run" => json!({"testToMe": true}),
+        "backtest_start" => json!({"count": 3}),
         "schedule_preview" => json!({"schedule": {
             "cadence": "monthly", "dayOfMonth": 31, "windowStart": "22:00", "timezone": "Asia/Tokyo",
         }, "after": "2026-01-01T00:00:00Z", "count": 3}),

@@ -45,7 +45,7 @@ async fn admins_set_caps_and_others_see_their_own() {
     let (bob_id, _) = api.member("bob", Role::Editor).await;
     let caps = json!({"perRun": null, "perMonth": 100.0});
     let set = api.put("/credits/caps/workspace", json!({"perMonth": 100})).await.expect(200);
-    assert_eq!(set, json!({"workspace": {"caps": caps, "usedThisMonth": 0.0}, "users": []}));
+    assert_eq!(set, json!({"areHeld": true, "workspace": {"caps": caps, "usedThisMonth": 0.0}, "users": []}));
     let own = json!({"perRun": 1.5, "perMonth": 10.0});
     for id in [bob_id, ann_id] {
         api.put(&format!("/credits/caps/users/{id}"), own.clone()).await.expect(200);
@@ -88,6 +88,17 @@ async fn an_estimate_rests_on_a_plan_and_then_on_past_runs() {
     assert_eq!((&again["perRun"], &again["basis"]), (&json!(2.0), &json!("plan")), "replies cost 0.5 here");
     let known = api.post("/credits/estimate", request(made["id"].clone())).await.expect(200);
     assert_eq!(known["basis"], "past_runs");
+
+    // A model of the workspace's own costs no credits, so that no cap holds, either. Seen to fail: it was told 2 a run.
+    let own = json!({"baseUrl": "https://models.example.com/v1", "model": "some-model", "apiKey": "sk-own"});
+    api.put("/model", own).await.expect(200);
+    for task in [Value::Null, made["id"].clone()] {
+        let free = api.post("/credits/estimate", request(task)).await.expect(200);
+        assert_eq!((&free["perRun"], &free["perMonth"]), (&json!(0.0), &json!(0.0)));
+    }
+    assert_eq!(api.get("/credits/caps").await.expect(200)["areHeld"], json!(false));
+    api.delete("/model").await.expect(204);
+    assert_eq!(api.get("/credits/caps").await.expect(200)["areHeld"], json!(true));
 
     let foreign = api.call(&ann, Method::POST, "/credits/estimate", Some(request(made["id"].clone()))).await;
     foreign.expect(404);

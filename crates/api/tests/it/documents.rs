@@ -83,9 +83,6 @@ async fn routes_that_are_not_built_are_absent() {
     for path in ["/projects", "/semantic-projects"] {
         api.get(path).await.expect(404);
     }
-    let backtest =
-        api.post("/tasks/019396f0-0000-7000-8000-000000000001/backtest", json!({"count": 3})).await;
-    backtest.expect(404);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod audience;
 mod authorization;
+mod backtests;
 mod caps;
 mod conditions;
 mod connections;

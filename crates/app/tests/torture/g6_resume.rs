@@ -8,7 +8,9 @@
 //! Switched off by hand, in the short form: the replay of recorded steps (`DatabaseJournal::open` finding none): 53 finished model
 //! calls repeated. The look for a result that a call had stored (`result_of_call` finding none): 5 finished queries repeated.
 //!
-//! The checker counts requests in the model's log and statements in the log of the PostgreSQL that is asked.
+//! The checker counts requests in the model's log and statements in the log of the PostgreSQL that is asked. A worker that takes up
+//! a run behind a recorded reply and dies in its query has asked the model nothing: such a death excuses one repeated query, of
+//! whichever run.
 
 use std::{
     collections::BTreeMap,
@@ -77,8 +79,8 @@ fn g6_a_killed_turn_resumes_behind_its_last_step() {
     let mut report =
         Report::new("G6", "a killed turn resumes: nothing finished is repeated, same answer", size);
     let rounds = size.count(1, 6);
-    // In the short form every other time that a run comes to a point.
-    let every = size.pick(2, 1);
+    // In the short form every third time that a run comes to a point.
+    let every = size.pick(3, 1);
     let boundaries: Vec<(&'static str, usize)> = BOUNDARIES
         .iter()
         .flat_map(|(point, times)| (1..=*times).step_by(every).map(move |time| (*point, time)))
@@ -248,11 +250,21 @@ fn repeated_queries(
         }
     }
     assert!(!made.is_empty(), "statements are in the log");
+    // Deaths in a query that another worker had asked the model for: whose it was stands nowhere, but it was one.
+    let mut of_others = 0;
     for death in deaths.iter().filter(|death| death.may_cost("agent::query_answered")) {
-        if let Some(last) = last_asked(asked, &death.worker) {
-            let word = format!("{}/{}", last.question, last.replies_seen);
-            made.entry(word).and_modify(|times| *times = (*times - 1).max(1));
+        let last = last_asked(asked, &death.worker);
+        let word = last.map(|last| format!("{}/{}", last.question, last.replies_seen));
+        match word.and_then(|word| made.get_mut(&word)).filter(|times| **times > 1) {
+            Some(times) => *times -= 1,
+            None if death.point == "agent::query_answered" => of_others += 1,
+            None => {}
         }
+    }
+    for times in made.values_mut() {
+        let cost = (*times - 1).clamp(0, of_others);
+        *times -= cost;
+        of_others -= cost;
     }
     let missing = questions.iter().flat_map(|question| [2, 3].map(|number| format!("{question}/{number}")));
     let missing = missing.filter(|word| made.get(word).copied().unwrap_or_default() < 1);

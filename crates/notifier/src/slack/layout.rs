@@ -49,7 +49,7 @@ pub struct Part {
 pub struct Buttons {
     /// What they are about.
     pub delivery_id: DeliveryId,
-    /// Whether the reader may have the task sent again later.
+    /// Whether the reader may have rest from the task for a week: only where the message goes to one person.
     pub has_snooze: bool,
     /// Whether the reader may be sent nothing more of it: only where the message goes to one person.
     pub has_unsubscribe: bool,

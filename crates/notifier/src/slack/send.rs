@@ -405,12 +405,14 @@ fn content_mark(delivery: &ClaimedDelivery, message: &Message) -> ContentMark {
 }
 
 fn buttons(delivery: &ClaimedDelivery, message: &Message) -> Buttons {
+    // What goes to a channel is everybody's: no one of them can have rest from it.
+    let is_direct = delivery.channel == Channel::SlackDm;
     let is_of_task =
         delivery.task_id.is_some() && matches!(delivery.kind, DeliveryKind::Answer | DeliveryKind::NoNews);
     Buttons {
         delivery_id: delivery.lease.delivery_id,
-        has_snooze: is_of_task,
-        has_unsubscribe: delivery.channel == Channel::SlackDm && message.unsubscribe_url.is_some(),
+        has_snooze: is_direct && is_of_task,
+        has_unsubscribe: is_direct && message.unsubscribe_url.is_some(),
     }
 }
 

@@ -5,7 +5,26 @@ use domain::run::{RunReason, Usage};
 use store::Error;
 use testkit::World;
 
-use crate::tick;
+use crate::{concurrency::copies, fail, tick};
+
+/// Fails where what waits for another attempt, or is under way, counts.
+#[tokio::test]
+async fn a_sweep_tells_how_much_waits_for_a_worker_and_how_long() {
+    let world = World::new().await;
+    copies(&world, 4).await;
+    world.set("2026-03-02T08:00:00Z");
+    let none = tick(&world).await.backlog.expect("a sweep");
+    world.set("2026-03-02T10:35:00Z");
+    tick(&world).await;
+    let all = tick(&world).await.backlog.expect("a sweep");
+    assert_eq!((none.runs, all.runs), (0, 5));
+    assert!(all.longest >= TimeDelta::zero() && all.longest <= TimeDelta::minutes(95), "{:?}", all.longest);
+
+    let taken = world.claim().await;
+    assert_eq!(taken.len(), 5);
+    fail(&world, &taken[0], RunReason::ConnectionFailed).await;
+    assert_eq!(tick(&world).await.backlog.expect("a sweep").runs, 0);
+}
 
 #[tokio::test]
 async fn a_run_whose_worker_vanished_is_rescued_and_the_old_worker_can_write_nothing() {

@@ -9,12 +9,13 @@ import type { CapList, CreditCaps } from "@/api/types";
 import { Button } from "@/components/ui/button";
 import { PickOne } from "@/components/ui/combobox";
 import { Field } from "@/components/ui/field";
-import { LoadError } from "@/components/ui/notice";
+import { LoadError, Notice } from "@/components/ui/notice";
 import { Page, Section } from "@/components/ui/page";
 import { Skeleton } from "@/components/ui/skeleton";
 import { say } from "@/components/ui/toast";
-import { aboutCredits, CAP_PROBLEM, fromCapTexts, isCap, toCapTexts, type CapTexts } from "@/lib/caps";
+import { CAP_PROBLEM, fromCapTexts, isCap, toCapTexts, type CapTexts } from "@/lib/caps";
 import { asSentence } from "@/lib/form";
+import { amount } from "@/lib/number";
 
 /** The caps as a screen of their own. */
 export function CapsPage() {
@@ -38,6 +39,11 @@ export function CapsPanel() {
   const isAdmin = me.role === "admin";
   return (
     <div className="space-y-10">
+      {data.areHeld ? null : (
+        <Notice>
+          The workspace’s own model answers, which costs no credits: until it is taken away, no cap holds.
+        </Notice>
+      )}
       <Section title="Workspace">
         {isAdmin ? (
           <CapForm
@@ -79,8 +85,8 @@ export function CapsPanel() {
 
 function CapsInWords({ caps: { perRun, perMonth } }: { caps: CreditCaps }) {
   const words = [
-    perRun === null ? null : `${aboutCredits(perRun)} credits a run`,
-    perMonth === null ? null : `${aboutCredits(perMonth)} credits a month`,
+    perRun === null ? null : `${amount(perRun)} credits a run`,
+    perMonth === null ? null : `${amount(perMonth)} credits a month`,
   ].filter((part) => part !== null);
   return <p className="pt-2 text-ink-2">{words.length > 0 ? `At most ${words.join(" and ")}` : "No caps"}</p>;
 }
@@ -89,7 +95,7 @@ function Used({ credits, cap }: { credits: number; cap: number | null }) {
   const share = cap === null ? null : Math.round((100 * credits) / cap);
   return (
     <p className={`tabular pt-2 text-sm ${share !== null && share >= 80 ? "text-warn" : "text-ink-3"}`}>
-      {aboutCredits(credits)} credits used this month
+      {amount(credits)} credits used this month
       {share === null ? "" : `, ${share}% of the cap`}
     </p>
   );
@@ -103,7 +109,7 @@ function NewUserCap({ taken }: { taken: string[] }) {
     .map(({ id, name, email }) => ({ id, label: name, detail: email }));
   return (
     <div className="space-y-3 pt-4">
-      <Field label="Cap for another person">
+      <Field label="Cap for another person" className="max-w-md">
         <PickOne
           choices={choices}
           value={userId ?? ""}

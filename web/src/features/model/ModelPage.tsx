@@ -59,11 +59,16 @@ function Answering({ settings: { server, own } }: { settings: ModelSettings }) {
       <Facts
         facts={[
           ["Model", modelInWords(server.model)],
-          ["While it is down", server.fallback ? modelInWords(server.fallback) : "Nobody stands in"],
+          ["While it is down", standIn(server)],
         ]}
       />
     </Section>
   );
+}
+
+function standIn({ model, fallback }: ModelSettings["server"]): string {
+  if (model === "builtin") return "It never is: it is part of the server";
+  return fallback ? modelInWords(fallback) : "Nobody stands in";
 }
 
 function SetUp({ at, by }: { at: string; by: string }) {

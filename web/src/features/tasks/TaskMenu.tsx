@@ -1,5 +1,17 @@
 import { Link } from "@tanstack/react-router";
-import { Bell, BellOff, Copy, EllipsisVertical, Pause, Pencil, Play, Send, Trash2, Zap } from "lucide-react";
+import {
+  Bell,
+  BellOff,
+  Copy,
+  EllipsisVertical,
+  FlaskConical,
+  Pause,
+  Pencil,
+  Play,
+  Send,
+  Trash2,
+  Zap,
+} from "lucide-react";
 
 import type { Task } from "@/api/types";
 import { iconButtonClass } from "@/components/ui/button";
@@ -39,6 +51,11 @@ export function TaskMenu({ task, onRemoved }: TaskMenuProps) {
       entries={[
         { label: "Run now", icon: <Zap />, onSelect: () => void actions.run(false), disabledReason: whyNot },
         { label: "Send a test to me", icon: <Send />, onSelect: () => void actions.run(true), disabledReason: whyNot },
+        {
+          label: "Backtest",
+          icon: <FlaskConical />,
+          render: <Link to="/tasks/$taskId/backtest" params={{ taskId: task.id }} />,
+        },
         ...pauseOrResume,
         null,
         {

@@ -98,6 +98,7 @@ const TRIGGERS: Record<Run["trigger"], string> = {
   test: "Test to you",
   retry: "Run again",
   thread: "Asked in a thread",
+  backtest: "Backtest",
 };
 
 export function triggerInWords(trigger: Run["trigger"]): string {

@@ -32,8 +32,8 @@ export function AnswerFeedback({ turn, data }: { turn: Turn; data: ThreadSteps }
   const press = (rating: OwnFeedback["rating"]) => {
     const isTakenBack = given?.rating === rating;
     setAsking(!isTakenBack);
-    const body = { turnNo, rating: isTakenBack ? null : rating, reason: isTakenBack ? "" : (given?.reason ?? "") };
-    void give(body).catch(() => setAsking(false));
+    // What was wrong with an answer is not what was good about it: the reason goes with the opinion.
+    void give({ turnNo, rating: isTakenBack ? null : rating, reason: "" }).catch(() => setAsking(false));
   };
 
   return (
@@ -59,6 +59,7 @@ export function AnswerFeedback({ turn, data }: { turn: Turn; data: ThreadSteps }
       </div>
       {given && isAsking ? (
         <Reason
+          key={given.rating}
           given={given}
           onSave={async (reason) => {
             await give({ turnNo, rating: given.rating, reason });

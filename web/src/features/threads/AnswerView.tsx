@@ -15,7 +15,7 @@ import { MethodNote } from "./MethodNote";
 import { ResultView } from "./ResultView";
 import { SentTo } from "./SentTo";
 
-const Markdown = lazy(() => import("./Markdown").then((module) => ({ default: module.Markdown })));
+const AnswerMarkdown = lazy(() => import("./AnswerMarkdown").then((module) => ({ default: module.AnswerMarkdown })));
 
 interface AnswerViewProps extends Omit<FigureProps, "figures"> {
   turn: Turn;
@@ -59,7 +59,7 @@ export function AnswerView({ turn, answer, data, ask, openFigure, onFigure, chil
       {answer.method ? <MethodNote method={answer.method} results={data.results} /> : null}
       {answer.body.trim() ? (
         <Suspense fallback={<Skeleton className="h-20 w-full max-w-[68ch]" />}>
-          <Markdown text={answer.body} {...figureProps} />
+          <AnswerMarkdown text={answer.body} {...figureProps} />
         </Suspense>
       ) : null}
       {answer.choices.length > 0 ? <Choices choices={answer.choices} isMine={isMine} ask={ask} /> : null}

@@ -23,7 +23,7 @@ export function CheckMark({ runId }: { runId: string }) {
       <span aria-hidden className="mt-[3px]">
         {icon}
       </span>
-      <span className="min-w-0 break-words">{checkInWords(run.check, run.status)}</span>
+      <span className="min-w-0 break-words">{checkInWords(run.check, run.status, run.trigger)}</span>
     </p>
   );
 }

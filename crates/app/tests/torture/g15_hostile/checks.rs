@@ -250,7 +250,7 @@ pub(super) fn outside_fences(request: &Value, marks: &[String]) -> Vec<String> {
         let mut rest = message["content"].as_str().unwrap_or_default();
         while let Some(open) = rest.find("<data source=\"") {
             outside.push_str(&rest[..open]);
-            rest = rest[open..].split_once("\n</data>").map_or("", |(_, behind)| behind);
+            rest = rest[open..].split_once("</data>").map_or("", |(_, behind)| behind);
         }
         outside.push_str(rest);
     }

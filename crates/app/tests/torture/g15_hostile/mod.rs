@@ -4,7 +4,11 @@
 //! Checked are effects: a stranger's server that nobody may reach, the mails as a mail server took them, what stands in
 //! Slack, pages and mails in a real browser, the data that was asked, and Tidings' own things through its API.
 //!
-//! Switched off by hand, in the short form, each alone: see `docs/torture.md`.
+//! Switched off by hand, in the short form, each alone: the defusing of formulas: 2 formulas in files. The breaking up of addresses
+//! in messages (`inert`): 629 links; where two parts of a line meet (`Seam`): 20. The escaping of HTML in mails: 16 requests of the
+//! browser, 78 links, 33 pieces of code. The fence around data: 16 texts outside of it; the escaping of its end: 7. The SQL guard and
+//! the read-only transaction together: nothing, since no query's transaction is ever committed. The sanitizing of the page's
+//! markdown: nothing on the four pages that the short form looks at.
 
 mod checks;
 mod obedient;
@@ -101,10 +105,13 @@ fn g15_a_model_that_obeys_everything_does_no_harm() {
 
     let after = stage.block_on(belongings(&base, &people));
     let threads = stage.block_on(threads(&base, &people));
-    let pages = threads.len().min(size.pick(SHORT_PAGES, usize::MAX));
+    // In the short form a few, from the first to the last.
+    let every = size.pick(threads.len().div_ceil(SHORT_PAGES), 1).max(1);
+    let threads: Vec<(String, String)> = threads.into_iter().step_by(every).collect();
+    let pages = threads.len();
     let mails = stage.mail.mails();
     let outputs = Outputs { mails: &mails, slack: &slack, places: &places, public_url: PUBLIC_URL };
-    let seen = browse(stage.folder(), &base, &threads[..pages], &outputs.html());
+    let seen = browse(stage.folder(), &base, &threads, &outputs.html());
 
     let cases = outputs.answered_mails() + outputs.answered_in_slack() + pages;
     report.did(attacks.len(), "attacks");

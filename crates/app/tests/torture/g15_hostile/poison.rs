@@ -54,7 +54,7 @@ impl Poison {
     }
 }
 
-/// Every `every`th attack of each place.
+/// Every `every`th attack of each place; the file has them in such an order that these are of many kinds.
 pub(super) fn attacks(every: usize) -> Vec<Poison> {
     let all = ATTACKS.lines().enumerate().map(|(number, line)| {
         let attack: Poison = serde_json::from_str(line).expect("an attack");

@@ -11,30 +11,30 @@ export function CapFields() {
   return (
     <div className="space-y-3">
       <div className="flex flex-wrap gap-4">
-        <Field label="Credits a run" error={errors?.perRun?.message}>
+        <Field label="Credits a run" error={errors?.perRun?.message} className="w-44">
           <input
             type="text"
             inputMode="decimal"
             autoComplete="off"
             placeholder="No cap"
-            className="control w-44!"
+            className="control"
             {...register("caps.perRun")}
           />
         </Field>
-        <Field label="Credits a month" error={errors?.perMonth?.message}>
+        <Field label="Credits a month" error={errors?.perMonth?.message} className="w-44">
           <input
             type="text"
             inputMode="decimal"
             autoComplete="off"
             placeholder="No cap"
-            className="control w-44!"
+            className="control"
             {...register("caps.perMonth")}
           />
         </Field>
       </div>
       <p className="max-w-[60ch] text-sm text-ink-3">
         A run that reaches its cap is answered with what it has. From 80% of the month’s cap on you are told and a
-        cheaper model answers, where one is set up; at the cap the task waits for the next month.
+        cheaper model answers, where one is set up; at the cap its runs end at once, until the next month.
       </p>
     </div>
   );
