@@ -511,16 +511,11 @@ impl<'a> Turn<'a> {
 
     /// The last result that the model asked for: not that of a pinned query, which a crash may have left behind.
     fn last_result(&self) -> Option<&KnownResult> {
-        let was_asked_for = |result: &KnownResult| {
-            self.steps.iter().any(|step| {
-                matches!(&step.body, StepBody::Tool { name, result: Some(handle), .. }
-                    if name != ANSWER && *handle == result.handle)
-            })
-        };
-        self.results
-            .iter()
-            .rev()
-            .find(|result| result.turn_no == self.opening.turn_no && was_asked_for(result))
+        let handle = self.steps.iter().rev().find_map(|step| match &step.body {
+            StepBody::Tool { name, result, .. } if name != ANSWER => result.as_ref(),
+            _ => None,
+        })?;
+        self.results.iter().find(|result| result.handle == *handle)
     }
 
     /// The answer of a turn that a limit has ended.

@@ -81,18 +81,17 @@ pub(crate) fn moved(question: &str, sql: &str, then: Moment, now: Moment) -> Res
     for piece in &pieces {
         match piece {
             Piece::Text(text) | Piece::Quoted(text) => written.push_str(text),
-            Piece::Literal(text) => match Dated::read(text, then.zone) {
-                Some(dated) => {
+            Piece::Literal(text) => {
+                if let Some(dated) = Dated::read(text, then.zone) {
                     dates += 1;
                     written.push_str(&dated.on(days.moved(dated.day)?, now.zone));
+                    continue;
                 }
-                None => {
-                    if let Some(year) = loose_date(text).filter(|year| !days.explains_year(*year)) {
-                        return Err(unmoved_literal(text, year));
-                    }
-                    written.push_str(text);
+                if let Some(year) = loose_date(text).filter(|year| !days.explains_year(*year)) {
+                    return Err(unmoved_literal(text, year));
                 }
-            },
+                written.push_str(text);
+            }
         }
     }
     if let Some(year) = bare_years(&pieces).into_iter().find(|year| !days.explains_year(*year)) {
