@@ -7,6 +7,8 @@ CREATE TABLE verified_question (
     question text NOT NULL,
     -- `domain::question::key`: the question without case, punctuation and filling words.
     question_key text NOT NULL,
+    -- Its SHA-256 in UTF-8: 2,000 characters of Chinese are too long for an index.
+    question_key_sha256 bytea NOT NULL,
     -- As it ran: taken from a stored result, never from a request.
     sql text NOT NULL,
     -- When and where it ran, from which its "last week" is reckoned.
@@ -17,7 +19,8 @@ CREATE TABLE verified_question (
     verified_by uuid NOT NULL,
     verified_at timestamptz NOT NULL,
     CONSTRAINT verified_question_pk PRIMARY KEY (workspace_id, id),
-    CONSTRAINT verified_question_key_unique UNIQUE (workspace_id, connection_id, question_key),
+    CONSTRAINT verified_question_key_unique UNIQUE (workspace_id, connection_id, question_key_sha256),
+    CONSTRAINT verified_question_key_sha256_length CHECK (octet_length(question_key_sha256) = 32),
     CONSTRAINT verified_question_connection_fk FOREIGN KEY (workspace_id, connection_id)
         REFERENCES connection (workspace_id, id),
     CONSTRAINT verified_question_turn_fk FOREIGN KEY (workspace_id, thread_id, turn_no)

@@ -22,6 +22,7 @@ pub mod openai;
 pub mod price;
 mod prompt;
 pub mod provider;
+mod rows;
 #[cfg(any(test, feature = "test-support"))]
 pub mod scripted;
 mod tools;

@@ -5,13 +5,14 @@ use std::{fmt, time::Duration};
 use domain::{
     Credits,
     credit_cap::{self, CapStanding},
+    provenance,
     run::{RunReason, Usage},
     step::StepBody,
 };
 use store::Clearance;
 use warehouse::QueryLimits;
 
-use crate::{failure::Failure, tools::PROVENANCE};
+use crate::failure::Failure;
 
 /// The most that one turn may use.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -138,7 +139,7 @@ impl Budget {
 
     /// Counts the query that gave a stored result, and its rows. Those of a comparison were counted when they were queried.
     pub(crate) fn count_result(&mut self, sql: &str, rows: u64) {
-        if sql.starts_with(PROVENANCE) {
+        if provenance::is_comparison(sql) {
             return;
         }
         self.usage.queries += 1;

@@ -357,7 +357,11 @@ impl<'a> Turn<'a> {
             })
             .collect();
         for (position, call) in tool_calls.iter_mut().enumerate() {
-            let is_usable = !call.id.is_empty() && call.id.len() <= 64 && !taken.contains(&call.id);
+            // What is run for a call besides is stored under its id and a slash.
+            let is_usable = !call.id.is_empty()
+                && call.id.len() <= 64
+                && !call.id.contains('/')
+                && !taken.contains(&call.id);
             if !is_usable {
                 call.id = format!("call_{}_{}", self.steps.len() + 1, position + 1);
             }
@@ -505,8 +509,13 @@ impl<'a> Turn<'a> {
         Ok(self.plain_answer("The analyst gave no answer that could be read.".to_owned(), ""))
     }
 
+    /// The last result that the model asked for: not that of a pinned query, which a crash may have left behind.
     fn last_result(&self) -> Option<&KnownResult> {
-        self.results.iter().rev().find(|result| result.turn_no == self.opening.turn_no)
+        let handle = self.steps.iter().rev().find_map(|step| match &step.body {
+            StepBody::Tool { name, result, .. } if name != ANSWER => result.as_ref(),
+            _ => None,
+        })?;
+        self.results.iter().find(|result| result.handle == *handle)
     }
 
     /// The answer of a turn that a limit has ended.

@@ -69,8 +69,7 @@ pub(crate) async fn find(desk: &Desk<'_>, words: &str) -> Result<Vec<FoundQuesti
     }
     let mut found: Vec<FoundQuestion> = Vec::new();
     for verified in desk.verified.of(desk).await?.iter() {
-        let likenesses =
-            keys.iter().map(|key| question::likeness(key, &verified.question_key, &verified.sql));
+        let likenesses = keys.iter().map(|key| question::likeness(key, &verified.question_key));
         let Some(likeness) = likenesses.flatten().min_by_key(|likeness| *likeness != Likeness::Same) else {
             continue;
         };

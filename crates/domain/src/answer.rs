@@ -56,6 +56,8 @@ words! {
         Changed = "changed",
         /// The pinned one could not be replayed.
         NotReplayed = "not_replayed",
+        /// There was nothing to hold it against, or not all of it was at hand.
+        NotCompared = "not_compared",
     }
 }
 
@@ -66,11 +68,14 @@ words! {
 pub struct MethodCheck {
     /// How they agree.
     pub outcome: MethodOutcome,
-    /// The same in words, with the reason where it was not replayed. A caveat, too, unless they agree.
+    /// The same in words of ours, with the reason where it was not replayed. A caveat, too, unless they agree.
     pub sentence: String,
+    /// What the data source said where it was not replayed, for those who may open the thread. It may quote data.
+    #[serde(default)]
+    pub detail: Option<String>,
     /// The result of the pinned query; absent where it was not replayed.
     pub pinned: Option<ResultId>,
-    /// The result behind the answer that it was held against; absent where the answer shows none.
+    /// The result behind the answer that it was held against; absent where the turn has none.
     pub own: Option<ResultId>,
 }
 

@@ -18,6 +18,7 @@ pub mod freshness;
 pub mod id;
 pub mod invalid;
 pub mod notice;
+pub mod provenance;
 pub mod question;
 pub mod run;
 pub mod schedule;

@@ -1,7 +1,7 @@
 //! The query that a task's creator has pinned for its headline.
 
 use chrono::{DateTime, Utc};
-use domain::{ConnectionId, ResultId, TaskId, ThreadId, task::plain_prompt};
+use domain::{ConnectionId, Invalid, ResultId, TaskId, ThreadId, provenance, task::plain_prompt};
 use serde_json::json;
 
 use crate::{Error, Result, Scope, Store, audit};
@@ -49,7 +49,7 @@ impl Store {
     }
 
     /// Pins the query of a result for a task, in place of the one pinned before. `NotFound` unless it is a result of one of the
-    /// task's own runs.
+    /// task's own runs; `Invalid` where it is a comparison, which no query made.
     pub async fn task_method_pin(&self, scope: &Scope, task_id: TaskId, result_id: ResultId) -> Result<()> {
         let mut tx = self.begin(scope).await?;
         let source = sqlx::query!(
@@ -65,6 +65,13 @@ impl Store {
         .fetch_optional(tx.db())
         .await?
         .ok_or(Error::NotFound)?;
+        if provenance::is_comparison(&source.sql) {
+            return Err(Invalid::new(
+                "resultId",
+                "is a comparison of results: no query of its own can be pinned",
+            )
+            .into());
+        }
         sqlx::query!(
             "INSERT INTO task_method (workspace_id, task_id, connection_id, sql, question, as_of, timezone, thread_id, turn_no,
                  pinned_at)

@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    ConnectionId, Invalid, ResultId, ThreadId, UserId, VerifiedQuestionId, access::ConnectionAccess, question,
+    ConnectionId, Invalid, ResultId, ThreadId, UserId, VerifiedQuestionId, access::ConnectionAccess,
+    provenance, question,
 };
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::{
@@ -70,7 +72,7 @@ impl Store {
 
     /// Marks a question and the SQL of a stored result as verified, in place of what was verified for the same question on the
     /// same connection. Whether `user_id` may do that is the caller's to ask. `NotFound` without that result; `Invalid` where
-    /// the connection has [`VERIFIED_QUESTIONS_MAX`] already.
+    /// it is a comparison, which no query made, or the connection has [`VERIFIED_QUESTIONS_MAX`] already.
     pub async fn verified_question_put(
         &self,
         scope: &Scope,
@@ -90,13 +92,30 @@ impl Store {
         .fetch_optional(tx.db())
         .await?
         .ok_or(Error::NotFound)?;
-        let key = question::key(question);
+        if provenance::is_comparison(&source.sql) {
+            return Err(Invalid::new(
+                "resultId",
+                "is a comparison of results: no query of its own can be verified",
+            )
+            .into());
+        }
+        // Those who verify for the same connection at the same time are counted one after the other.
+        sqlx::query!(
+            "SELECT id FROM connection WHERE workspace_id = $1 AND id = $2 FOR NO KEY UPDATE",
+            tx.workspace_id(),
+            source.connection_id
+        )
+        .fetch_one(tx.db())
+        .await?;
+        let question = without_nul(question);
+        let key = question::key(&question);
+        let key_sha256 = Sha256::digest(&key);
         let others = sqlx::query_scalar!(
             r#"SELECT count(*) AS "others!" FROM verified_question
-               WHERE workspace_id = $1 AND connection_id = $2 AND question_key <> $3"#,
+               WHERE workspace_id = $1 AND connection_id = $2 AND question_key_sha256 <> $3"#,
             tx.workspace_id(),
             source.connection_id,
-            key
+            key_sha256.as_slice()
         );
         if others.fetch_one(tx.db()).await? >= VERIFIED_QUESTIONS_MAX {
             let message = format!(
@@ -105,9 +124,9 @@ impl Store {
             return Err(Invalid::new("question", message).into());
         }
         let id = sqlx::query_scalar!(
-            "INSERT INTO verified_question (workspace_id, id, connection_id, question, question_key, sql, as_of, timezone,
-                 thread_id, turn_no, verified_by, verified_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            "INSERT INTO verified_question (workspace_id, id, connection_id, question, question_key,
+                 question_key_sha256, sql, as_of, timezone, thread_id, turn_no, verified_by, verified_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
              ON CONFLICT ON CONSTRAINT verified_question_key_unique DO UPDATE
              SET question = excluded.question, sql = excluded.sql, as_of = excluded.as_of, timezone = excluded.timezone,
                  thread_id = excluded.thread_id, turn_no = excluded.turn_no, verified_by = excluded.verified_by,
@@ -116,8 +135,9 @@ impl Store {
             tx.workspace_id(),
             VerifiedQuestionId::new(tx.now).as_uuid(),
             source.connection_id,
-            without_nul(question),
+            &question,
             key,
+            key_sha256.as_slice(),
             source.sql,
             source.as_of,
             source.timezone,

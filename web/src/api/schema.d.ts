@@ -3487,18 +3487,23 @@ export interface components {
         };
         /** @description A task's pinned query, held against the query behind the answer. */
         MethodCheck: {
+            /**
+             * @description What the data source said where it was not replayed, for those who may open the thread. It may quote data.
+             * @default null
+             */
+            detail: string | null;
             /** @description How they agree. */
             outcome: components["schemas"]["MethodOutcome"];
             own: components["schemas"]["ResultId"] | null;
             pinned: components["schemas"]["ResultId"] | null;
-            /** @description The same in words, with the reason where it was not replayed. A caveat, too, unless they agree. */
+            /** @description The same in words of ours, with the reason where it was not replayed. A caveat, too, unless they agree. */
             sentence: string;
         };
         /**
          * @description How a task's pinned query and the agent's own agree.
          * @enum {string}
          */
-        MethodOutcome: "same" | "changed" | "not_replayed";
+        MethodOutcome: "same" | "changed" | "not_replayed" | "not_compared";
         /** @description Something that a task refers to and that was deleted. */
         MissingContext: {
             /** Format: uuid */

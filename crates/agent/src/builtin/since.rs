@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use chrono_tz::Tz;
+use domain::provenance;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ use super::{
     view::View,
     words,
 };
-use crate::{comparison::OUTCOME, model::TurnContext, tools::PROVENANCE};
+use crate::{comparison::OUTCOME, model::TurnContext};
 
 /// Longer results are not held against each other: what changed in them is no sentence.
 const MOST_ROWS: u64 = 2_000;
@@ -171,7 +172,7 @@ fn last_result(told: &Value, question: &str, view: &View) -> Option<(DateTime<Ut
         let is_same_question = thread.question.trim() == question.trim();
         let fits = |result: &EarlierResult| {
             let names = result.columns.iter().map(|column| &column.name);
-            !result.sql.starts_with(PROVENANCE)
+            !provenance::is_comparison(&result.sql)
                 && result.row_count <= MOST_ROWS
                 && names.eq(view.columns.iter().map(|(name, _)| name))
         };

@@ -1,15 +1,10 @@
 //! Whether a result has the rows that a question was to find.
 
-use chrono::NaiveDateTime;
 use domain::table::{Cell, ColumnType, Table};
 use serde_json::Value;
 
 use super::Question;
-
-/// Numbers agree when they differ by at most this share of the larger one.
-const TOLERANCE: f64 = 1e-6;
-/// So many rows of a reference are looked for.
-const REFERENCE_ROWS: usize = 200;
+use crate::rows::{is_near, moment};
 
 /// Compares a result with a question's reference rows: equal as multisets of rows over some choice of the result's columns,
 /// in any order of columns and with extra ones allowed. Numbers agree within 1e-6, relative; text is case-sensitive; the
@@ -39,19 +34,6 @@ pub fn compare(question: &Question, table: &Table) -> Result<(), String> {
         return Ok(());
     }
     Err(if is_ordered { "the rows or their order differ".into() } else { "the rows differ".into() })
-}
-
-/// Whether a result has the rows of another, as [`compare`] has it, whatever their order.
-pub(crate) fn same_rows(reference: &Table, table: &Table) -> bool {
-    let rows = reference.rows.iter().take(REFERENCE_ROWS);
-    let question = Question {
-        question: String::new(),
-        reference_sql: String::new(),
-        row_count: reference.rows.len(),
-        rows: rows.map(|row| row.iter().map(|cell| serde_json::json!(cell)).collect()).collect(),
-        as_of: None,
-    };
-    compare(&question, table).is_ok()
 }
 
 /// Whether a statement has LIMIT as a word of its own, outside strings.
@@ -136,19 +118,6 @@ fn agrees(value: &Value, cell: &Cell, kind: ColumnType) -> bool {
         }
         _ => false,
     }
-}
-
-fn is_near(one: f64, two: f64) -> bool {
-    (one - two).abs() <= TOLERANCE * one.abs().max(two.abs())
-}
-
-/// A date or time however it is written; a date is its midnight.
-fn moment(text: &str) -> Option<NaiveDateTime> {
-    let text =
-        text.trim_end_matches('Z').trim_end_matches("+00:00").trim_end_matches("+00").replace('T', " ");
-    NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S%.f")
-        .ok()
-        .or_else(|| text.parse::<chrono::NaiveDate>().ok()?.and_hms_opt(0, 0, 0))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
-use domain::{ResultId, run::RunReason, step::ToolCall};
+use domain::{ResultId, provenance::COMPARED, run::RunReason, step::ToolCall};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -96,12 +96,9 @@ async fn find(desk: &Desk<'_>, name: &str) -> Result<KnownResult, Trouble> {
     })
 }
 
-/// The line that stands where another result has its statement: no query gave these rows, two did.
-pub(crate) const PROVENANCE: &str = "-- Compared by compare_results; no query of its own ran.";
-
 fn provenance(older: &KnownResult, newer: &KnownResult, key: &[String]) -> String {
     let by = if key.is_empty() { "as single rows".to_owned() } else { format!("by {}", key.join(", ")) };
-    let mut text = format!("{PROVENANCE} Rows are held against each other {by}.\n");
+    let mut text = format!("{COMPARED} Rows are held against each other {by}.\n");
     for (which, result) in [("before", older), ("after", newer)] {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "-- {which}, {} rows:", result.row_count);

@@ -29,9 +29,8 @@ use tokio_util::sync::CancellationToken;
 use warehouse::{QueryLimits, Warehouse};
 
 pub(crate) use answer::{Repair, read_answer};
-pub(crate) use compare_results::PROVENANCE;
 pub(crate) use previous_threads::{PreviousResult, PreviousThread, THREADS_MAX};
-pub(crate) use run_sql::replay;
+pub(crate) use run_sql::{replay, replay_id};
 pub(crate) use search_catalog::PastAnswer;
 
 use crate::{

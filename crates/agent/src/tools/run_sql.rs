@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Desk, Outcome, Trouble, arguments, milliseconds};
+use super::{Desk, Outcome, Told, Trouble, arguments, milliseconds};
 use crate::{
     figures::{ROWS_SHOWN, aggregates},
     journal::{KnownResult, NewResult},
@@ -43,17 +43,25 @@ pub(super) async fn call(desk: &Desk<'_>, call: &ToolCall) -> Result<Outcome, Tr
     Ok(Outcome { result: Some(result), ..Outcome::told(output) })
 }
 
+/// The id under which the replay that belongs to a call stores its rows. No model's call has a slash in its id.
+pub(crate) fn replay_id(of: &ToolCall) -> String {
+    format!("{}/replay", of.id)
+}
+
 /// Runs a statement that no model has asked for, and stores its rows under the id of the call that it belongs to. Asked again, as
-/// after a crash, it finds them.
+/// after a crash, it finds them, unless they are another statement's.
 pub(crate) async fn replay(
     desk: &Desk<'_>,
     of: &ToolCall,
     connection_id: ConnectionId,
     sql: String,
 ) -> Result<KnownResult, Trouble> {
-    let call = ToolCall { id: format!("{}/replay", of.id), name: of.name.clone(), arguments: Value::Null };
+    let call = ToolCall { id: replay_id(of), name: of.name.clone(), arguments: Value::Null };
     match desk.journal.result_of_call(&call.id).await? {
-        Some(stored) => Ok(stored),
+        Some(stored) if stored.sql == sql && stored.connection_id == connection_id => Ok(stored),
+        Some(_) => {
+            Err(Told::new("other_statement", "another statement was replayed for this answer", "").into())
+        }
         None => query(desk, &call, &connection_id.to_string(), sql).await,
     }
 }

@@ -33,7 +33,7 @@ fn statements(outputs: &[(String, Value)]) -> usize {
 async fn the_analyst_looks_there_first_and_says_so() {
     let bench = Bench::new().await;
     verify(&bench, QUESTION, SQL).await;
-    let started = bench.ask("how many late FLIGHT were there").await;
+    let started = bench.ask("how many late FLIGHTS were there").await;
     bench.agent(Arc::new(Analyst)).run_once().await.expect("a run");
     let answer = bench.answer(&started).await;
     assert_eq!(answer.fill(&answer.headline), "Late flights 14.");
@@ -122,4 +122,68 @@ async fn nobody_is_told_of_what_they_may_not_query() {
     let both = [own, bench.world.connection];
     let seen = store.verified_question_list(scope, member, Some(&both)).await.expect("a list");
     assert_eq!(seen, []);
+}
+
+/// The index of the key itself takes 2,704 bytes at most: with the key in the unique constraint, this fails.
+#[tokio::test]
+async fn the_longest_question_in_any_script_is_verified() {
+    let bench = Bench::new().await;
+    let mut seed = 1_u32;
+    let mut letter = || {
+        // Text that repeats itself is stored compressed.
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from_u32(0x4e00 + (seed >> 16) % 20_000).expect("a letter")
+    };
+    let question: String = (0..domain::question::QUESTION_MAX).map(|_| letter()).collect();
+    verify(&bench, QUESTION, SQL).await;
+    let (store, scope) = (bench.world.store(), &bench.world.scope);
+    let list = async || store.verified_question_list(scope, bench.world.user, None).await.expect("a list");
+    let thread = list().await[0].thread_id;
+    let result = store.result_list(scope, thread).await.expect("results")[0].id;
+    for _ in 0..2 {
+        store.verified_question_put(scope, bench.world.user, result, &question).await.expect("verified");
+    }
+    assert_eq!(list().await.len(), 2, "verified again, it is replaced");
+}
+
+/// A question with a date of the model's own and no period: with dates looked for only where there is a period, it runs unmoved.
+#[tokio::test]
+async fn a_date_that_no_phrase_explains_is_not_run_on_another_day() {
+    let bench = Bench::new().await;
+    verify(&bench, QUESTION, &format!("{SQL} AND DATE '2026-02-01' < DATE '2026-03-02'")).await;
+    bench.world.step(TimeDelta::days(1));
+    let started = bench.ask(QUESTION).await;
+    bench.agent(Arc::new(Analyst)).run_once().await.expect("a run");
+    assert_eq!(bench.answer(&started).await.verified, None);
+}
+
+/// Without the lock on the connection's row, both of two at a time see room for one more.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_at_once_do_not_pass_the_most_of_a_connection() {
+    let bench = Bench::new().await;
+    verify(&bench, QUESTION, SQL).await;
+    bench
+        .world
+        .execute(
+            "INSERT INTO verified_question
+             SELECT workspace_id, gen_random_uuid(), connection_id, n::text, n::text, sha256(n::text::bytea), sql, as_of, timezone,
+                 thread_id, turn_no, verified_by, verified_at
+             FROM verified_question CROSS JOIN generate_series(1, 498) AS n",
+        )
+        .await;
+    let (store, scope, user) = (bench.world.store(), &bench.world.scope, bench.world.user);
+    let listed = store.verified_question_list(scope, user, None).await.expect("a list");
+    let result = store.result_list(scope, listed[0].thread_id).await.expect("results")[0].id;
+    let puts = (0..4).map(|n| {
+        let (store, scope) = (store.clone(), *scope);
+        tokio::spawn(async move {
+            store.verified_question_put(&scope, user, result, &format!("Another one {n}")).await
+        })
+    });
+    let puts: Vec<_> = puts.collect();
+    let mut verified = 0;
+    for put in puts {
+        verified += usize::from(put.await.expect("no panic").is_ok());
+    }
+    assert_eq!(verified, 1);
 }

@@ -126,7 +126,7 @@ async fn who_manages_the_data_verifies_and_who_queries_it_sees() {
     api.call(&ann_token, Method::DELETE, &path, None).await.expect(403);
 
     // The same question in other clothes is the same one.
-    let again = json!({"threadId": thread, "resultId": result, "question": "  how many FLIGHT please"});
+    let again = json!({"threadId": thread, "resultId": result, "question": "  how many FLIGHTS please"});
     let again = api.put("/verified-questions", again).await.expect(200);
     assert_eq!(again["id"], verified["id"]);
     for question in ["?!".to_owned(), "x ".repeat(2_001)] {

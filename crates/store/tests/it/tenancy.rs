@@ -139,7 +139,7 @@ async fn no_table_shows_a_row_of_another_workspace() {
          INSERT INTO destination_creator VALUES ('{ws}', '{ws}', '{ws}', '{ws}', true, now());
          INSERT INTO answer_feedback VALUES ('{ws}', '{ws}', '{ws}', 1, '{ws}', 'up', '', now(), now());
          INSERT INTO task_method VALUES ('{ws}', '{ws}', '{ws}', 's', 'q', now(), 'UTC', '{ws}', 1, now());
-         INSERT INTO verified_question VALUES ('{ws}', '{ws}', '{ws}', 'q', 'q', 's', now(), 'UTC', '{ws}', 1, '{ws}', now());
+         INSERT INTO verified_question VALUES ('{ws}', '{ws}', '{ws}', 'q', 'q', sha256('q'), 's', now(), 'UTC', '{ws}', 1, '{ws}', now());
          INSERT INTO backtest VALUES ('{ws}', '{ws}', '{ws}', now(), now());
          INSERT INTO backtest_occurrence VALUES ('{ws}', '{ws}', 0, '2026-03-01', now(), now(), null);
          INSERT INTO idempotency_key (workspace_id, user_id, key, request_hash, created_at, locked_until)

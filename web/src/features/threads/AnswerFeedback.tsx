@@ -53,7 +53,7 @@ export function AnswerFeedback({ turn, data }: { turn: Turn; data: ThreadSteps }
           </button>
         ) : null}
         <span className="flex flex-wrap sm:ml-auto">
-          {isMine && taskId ? <PinMethod taskId={taskId} threadId={threadId} turn={turn} /> : null}
+          {isMine && taskId ? <PinMethod taskId={taskId} turn={turn} data={data} /> : null}
           <VerifyAnswer turn={turn} data={data} />
         </span>
       </div>

@@ -20,6 +20,7 @@ export function MethodNote({ method, results }: MethodNoteProps) {
     <div className="max-w-[68ch]">
       <Notice tone="warn">
         <p>{method.sentence}</p>
+        {method.detail ? <p className="mt-1 text-ink-2">It was told: {method.detail}</p> : null}
         {pinned !== undefined ? (
           <button
             type="button"

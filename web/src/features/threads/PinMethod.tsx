@@ -3,16 +3,18 @@ import { Pin, PinOff } from "lucide-react";
 import { useState } from "react";
 
 import { pinMethod, taskMethodQuery } from "@/api/queries/tasks";
-import type { Turn } from "@/api/types";
+import type { ThreadSteps, Turn } from "@/api/types";
 import { Button } from "@/components/ui/button";
 import { say, sayError } from "@/components/ui/toast";
+import { isQueried } from "@/lib/provenance";
 
 /** Lets a task's creator pin the query behind a run's headline, so that later runs are held against it. */
-export function PinMethod({ taskId, threadId, turn }: { taskId: string; threadId: string; turn: Turn }) {
+export function PinMethod({ taskId, turn, data: thread }: { taskId: string; turn: Turn; data: ThreadSteps }) {
   const queryClient = useQueryClient();
   const { data } = useQuery(taskMethodQuery(taskId));
   const [isBusy, setBusy] = useState(false);
-  const resultId = headlineResult(turn);
+  const { threadId } = thread.thread;
+  const resultId = headlineResult(turn, thread);
   if (!data || resultId === undefined || turn.turnNo !== 1) return null;
   const isPinned = data.pinned?.threadId === threadId;
 
@@ -36,9 +38,13 @@ export function PinMethod({ taskId, threadId, turn }: { taskId: string; threadId
   );
 }
 
-/** The result that the headline's first figure comes from; else the first that is shown. */
-function headlineResult({ answer }: Turn): string | undefined {
+/** The query that the headline's first figure of one comes from; else the first that is shown. A comparison is no query. */
+function headlineResult({ answer }: Turn, { results }: ThreadSteps): string | undefined {
   if (!answer) return undefined;
-  const figure = answer.figures.find(({ id, cells }) => cells.length > 0 && answer.headline.includes(`{{${id}}}`));
-  return figure?.cells[0]?.resultId ?? answer.results[0]?.id;
+  const inHeadline = answer.figures.filter(({ id }) => answer.headline.includes(`{{${id}}}`));
+  const named = [
+    ...inHeadline.flatMap(({ cells }) => cells.map(({ resultId }) => resultId)),
+    ...answer.results.map(({ id }) => id),
+  ];
+  return named.find((id) => results.some((result) => result.id === id && isQueried(result)));
 }

@@ -12,15 +12,18 @@ import { Dialog } from "@/components/ui/dialog";
 import { Field, FieldError } from "@/components/ui/field";
 import { say } from "@/components/ui/toast";
 import { plainPrompt } from "@/lib/mention";
+import { isQueried } from "@/lib/provenance";
 
 /** Offers those who manage the data of an answer to mark its question and SQL as verified. */
 export function VerifyAnswer({ turn, data }: { turn: Turn; data: ThreadSteps }) {
   const { data: connections } = useQuery(connectionsQuery);
   const [isOpen, setOpen] = useState(false);
   const shown = (turn.answer?.results ?? []).flatMap(({ id }) => data.results.find((one) => one.id === id) ?? []);
-  const managed = shown.filter(({ connectionId }) =>
-    connections?.values.some(({ id, access }) => id === connectionId && access === "manage"),
-  );
+  const managed = shown
+    .filter(isQueried)
+    .filter(({ connectionId }) =>
+      connections?.values.some(({ id, access }) => id === connectionId && access === "manage"),
+    );
   if (managed.length === 0 || turn.answer?.verified) return null;
   return (
     <>
