@@ -11,27 +11,31 @@ CREATE TABLE credit_cap (
     CONSTRAINT credit_cap_caps_something CHECK (num_nonnulls(per_run_micro, per_month_micro) > 0)
 );
 
--- What a month's debits come to, by person and task (the nil UUID for questions), in the shards of `credit_balance`: summing
--- the ledger before each model call would cost more with every call of the month. Its key is the index of all three sums.
+-- What a month's debits come to for whomever there can be a cap for, each in the shards of `credit_balance`: summing the ledger
+-- before each model call would cost more with every call of the month. Each debit counts for its workspace, its person and, but
+-- for a question's, its task; any of the three sums reads at most as many rows as there are shards.
 CREATE TABLE credit_month (
     workspace_id uuid NOT NULL,
     month date NOT NULL CONSTRAINT credit_month_first_day CHECK (extract(day FROM month) = 1),
-    user_id uuid NOT NULL,
-    task_id uuid NOT NULL,
+    subject text NOT NULL CONSTRAINT credit_month_subject_word CHECK (subject IN ('workspace', 'user', 'task')),
+    -- As in `credit_cap`.
+    subject_id uuid NOT NULL,
     shard smallint NOT NULL CONSTRAINT credit_month_shard_range CHECK (shard BETWEEN 0 AND 15),
     amount_micro bigint NOT NULL,
-    CONSTRAINT credit_month_pk PRIMARY KEY (workspace_id, month, user_id, task_id, shard)
+    CONSTRAINT credit_month_pk PRIMARY KEY (workspace_id, month, subject, subject_id, shard)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 -- Whoever migrates need not be a superuser, and sees no row of a table whose policies are forced on its owner, too.
 ALTER TABLE credit_entry NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE run NO FORCE ROW LEVEL SECURITY;
-INSERT INTO credit_month (workspace_id, month, user_id, task_id, shard, amount_micro)
-SELECT entry.workspace_id, (date_trunc('month', entry.at, 'UTC') AT TIME ZONE 'UTC')::date, run.creator_id,
-    coalesce(run.task_id, '00000000-0000-0000-0000-000000000000'), 0, sum(entry.amount_micro)
+INSERT INTO credit_month (workspace_id, month, subject, subject_id, shard, amount_micro)
+SELECT entry.workspace_id, (date_trunc('month', entry.at, 'UTC') AT TIME ZONE 'UTC')::date, used.subject, used.subject_id, 0,
+    sum(entry.amount_micro)
 FROM credit_entry AS entry
 JOIN run ON run.workspace_id = entry.workspace_id AND run.id = entry.run_id
-WHERE entry.kind = 'debit'
+CROSS JOIN LATERAL (VALUES ('workspace', run.workspace_id), ('user', run.creator_id), ('task', run.task_id))
+    AS used (subject, subject_id)
+WHERE entry.kind = 'debit' AND used.subject_id IS NOT NULL
 GROUP BY 1, 2, 3, 4;
 ALTER TABLE credit_entry FORCE ROW LEVEL SECURITY;
 ALTER TABLE run FORCE ROW LEVEL SECURITY;

@@ -132,13 +132,21 @@ pub struct ModelReply {
 /// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// Trying again later may help: a time-out, a lost or cut stream, 429, 5xx.
+    /// Trying again later may help: a time-out, a lost or cut stream, 5xx, 429 without a time.
     #[error("the model's provider is unavailable: {message}")]
     Unavailable {
         /// What happened, without secrets.
         message: String,
         /// When the provider says to come back.
         retry_after: Option<Duration>,
+    },
+    /// It is there, and wants to be asked later: 429 with a time.
+    #[error("the model's provider is busy: {message}")]
+    Busy {
+        /// What it said, without secrets.
+        message: String,
+        /// When it says to come back.
+        retry_after: Duration,
     },
     /// This conversation will be refused again: it is too long, or its content is not wanted.
     #[error("the model's provider refused: {message}")]
@@ -158,9 +166,10 @@ impl ModelError {
     /// What happened or what the provider said, without secrets.
     pub fn message(&self) -> &str {
         match self {
-            Self::Unavailable { message, .. } | Self::Refused { message } | Self::Denied { message } => {
-                message
-            }
+            Self::Unavailable { message, .. }
+            | Self::Busy { message, .. }
+            | Self::Refused { message }
+            | Self::Denied { message } => message,
         }
     }
 }

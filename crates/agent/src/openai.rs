@@ -25,6 +25,10 @@ use crate::model::{Model, ModelError, ModelReply, ModelRequest};
 /// OpenAI's own address.
 pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
 
+/// The most bytes of one reply with all that surrounds it, unpacked. What is below reads ahead of whoever takes the reply, and
+/// lines of any length.
+const STREAM_MAX: u64 = 8 << 20;
+
 /// Where a model is.
 #[derive(Clone, Debug)]
 pub struct OpenAiOptions {
@@ -103,9 +107,7 @@ impl OpenAi {
 
     /// `builder` only builds requests.
     fn sent_by(options: OpenAiOptions, builder: reqwest::Client, sender: Sender) -> Self {
-        let config = OpenAIConfig::new()
-            .with_api_base(&options.base_url)
-            .with_api_key(options.api_key.expose_secret());
+        let config = config(&options);
         // The library would retry by itself and sleep for as long as a server likes; whoever asks here counts and waits.
         let send_once = tower::service_fn(move |request: HttpRequestFactory| {
             let sender = sender.clone();
@@ -129,7 +131,8 @@ impl OpenAi {
             .await
             .map_err(|_| silent())?
             .map_err(|error| self.describe(error))?;
-        stream::read(stream, idle, deltas, &|error| self.describe(error)).await
+        let shown = |text: &str| shown(text, &self.options.api_key);
+        stream::read(stream, idle, deltas, &|error| self.describe(error), &shown).await
     }
 
     fn describe(&self, error: OpenAIError) -> ModelError {
@@ -191,6 +194,12 @@ impl Rejection {
             );
         // An account without money answers 429 too, for ever.
         let is_broke = self.message.contains("insufficient_quota");
+        if self.status == StatusCode::TOO_MANY_REQUESTS
+            && !is_broke
+            && let Some(retry_after) = self.retry_after
+        {
+            return ModelError::Busy { message, retry_after };
+        }
         if is_passing && !is_broke {
             return ModelError::Unavailable { message, retry_after: self.retry_after };
         }
@@ -208,6 +217,16 @@ impl Rejection {
     }
 }
 
+/// Of the library's settings only what was given here: by itself it tells each server which organization and project the
+/// process's environment names.
+fn config(options: &OpenAiOptions) -> OpenAIConfig {
+    OpenAIConfig::new()
+        .with_api_base(&options.base_url)
+        .with_api_key(options.api_key.expose_secret())
+        .with_org_id("")
+        .with_project_id("")
+}
+
 async fn send_once(sender: &Sender, request: HttpRequestFactory) -> Result<reqwest::Response, OpenAIError> {
     const READ_MAX: usize = 4_096;
     let built = request.build().await?;
@@ -217,7 +236,7 @@ async fn send_once(sender: &Sender, request: HttpRequestFactory) -> Result<reqwe
     let response = sender.send(built).await?;
     let status = response.status();
     if status.is_success() {
-        return Ok(response);
+        return Ok(net::bounded(response, STREAM_MAX));
     }
     let retry_after = retry_after(response.headers());
     let mut body = Vec::new();
@@ -298,6 +317,33 @@ mod tests {
         assert_eq!(retry_after(&headers("1e300")), None);
     }
 
+    /// The library reads the environment when it makes its settings, so the test starts itself again in another one.
+    ///
+    /// Without the empty organization it would be among the headers.
+    #[test]
+    fn the_environment_of_the_process_is_told_to_nobody() {
+        use async_openai::config::Config as _;
+
+        const NAME: &str = "openai::tests::the_environment_of_the_process_is_told_to_nobody";
+        let canaries = ["OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_API_KEY"];
+        if std::env::var(canaries[0]).is_ok_and(|text| text == "canary") {
+            let options =
+                OpenAiOptions::new("https://models.example/v1", "m", SecretString::from(String::new()));
+            let headers = format!("{:?}", config(&options).headers());
+            assert!(!headers.to_lowercase().contains("openai-"), "{headers}");
+            println!("looked");
+            return;
+        }
+        let itself = std::env::current_exe().expect("this test");
+        let again = std::process::Command::new(itself)
+            .args([NAME, "--exact", "--nocapture"])
+            .envs(canaries.map(|name| (name, "canary")))
+            .output()
+            .expect("it starts");
+        let said = String::from_utf8_lossy(&again.stdout);
+        assert!(again.status.success() && said.contains("looked"), "{said}");
+    }
+
     #[test]
     fn a_keys_echo_is_not_shown() {
         let key = SecretString::from("sk-canary".to_owned());
@@ -311,6 +357,11 @@ mod tests {
         let plain = |text: &str| text.to_owned();
         let passing = rejection(StatusCode::TOO_MANY_REQUESTS, "slow down").into_model_error(&plain);
         assert!(matches!(passing, ModelError::Unavailable { .. }));
+        let named = |status| Rejection { status, message: "later".into(), retry_after: Some(Duration::ZERO) };
+        let busy = named(StatusCode::TOO_MANY_REQUESTS).into_model_error(&plain);
+        assert!(matches!(busy, ModelError::Busy { .. }));
+        let down = named(StatusCode::SERVICE_UNAVAILABLE).into_model_error(&plain);
+        assert!(matches!(down, ModelError::Unavailable { retry_after: Some(_), .. }));
         let lasting =
             rejection(StatusCode::TOO_MANY_REQUESTS, "pay (insufficient_quota)").into_model_error(&plain);
         assert!(matches!(lasting, ModelError::Denied { .. }));

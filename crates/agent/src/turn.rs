@@ -134,9 +134,14 @@ impl<'a> Turn<'a> {
         for result in results.iter().filter(|result| result.turn_no == opening.turn_no) {
             budget.count_result(&result.sql, result.row_count);
         }
-        let chain = match &opening.own_model {
-            Some((workspace_id, own)) => runtime.models.own(*workspace_id, own),
-            None => runtime.models.server(Allowance::Full),
+        let chain = match (&opening.own_model, opening.workspace_id) {
+            (Some(own), Some(workspace_id)) => runtime.models.own(workspace_id, own),
+            (_, workspace_id) => {
+                if let Some(workspace_id) = workspace_id {
+                    runtime.models.forget_own(workspace_id);
+                }
+                runtime.models.server(Allowance::Full)
+            }
         };
         let replied_last = steps.iter().rev().find_map(|step| match &step.body {
             StepBody::Model { model, .. } => Some(model.clone()),
@@ -269,7 +274,8 @@ impl<'a> Turn<'a> {
     }
 
     /// Demands that the turn may ask a model for a reply, and chooses which. What the opening has just found out is not asked
-    /// again.
+    /// again. A turn that opened with its workspace's own provider costs no credits, and one that did not is held to credits and
+    /// caps to its end, whatever is set up meanwhile.
     async fn demand_clearance(&mut self) -> Result<(), Failure> {
         let is_asked_to_end = self.signals.stop.is_cancelled() || self.signals.drain.is_cancelled();
         let known = self.opening.clearance.take().filter(|_| !is_asked_to_end);
@@ -277,6 +283,9 @@ impl<'a> Turn<'a> {
             clearance
         } else {
             self.stop_if_asked().await?;
+            if self.opening.own_model.is_some() {
+                return Ok(());
+            }
             self.journal.clearance().await?
         };
         for cap in clearance.caps.iter().filter(|cap| cap.is_near()) {
@@ -584,7 +593,8 @@ fn failure(error: ModelError) -> Failure {
         ModelError::Unavailable { message, retry_after: None } => {
             Failure::new(reason, format!("The model could not be reached: {message}"))
         }
-        ModelError::Unavailable { message, retry_after: Some(wait) } => Failure::Failed {
+        ModelError::Unavailable { message, retry_after: Some(wait) }
+        | ModelError::Busy { message, retry_after: wait } => Failure::Failed {
             reason,
             message: format!(
                 "The model could not be reached: {}. It may be asked again in {}.",

@@ -58,9 +58,9 @@ impl GuardedClient {
     }
 
     /// As [`GuardedClient::allowing`], for replies that stream for minutes: there is no limit on the whole request, and
-    /// whoever uses it sets one.
+    /// whoever uses it sets one. Nothing is unpacked: a few bytes of a stream must not stand for many.
     pub fn streaming(allowed: Vec<IpAddr>) -> Self {
-        Self::built(allowed, builder())
+        Self::built(allowed, builder().no_gzip())
     }
 
     fn built(allowed: Vec<IpAddr>, builder: ClientBuilder) -> Self {

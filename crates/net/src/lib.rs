@@ -6,6 +6,7 @@
 //! the connection uses, follows no redirect and uses no proxy. All are sent through [`send`], which traces them.
 
 mod address;
+mod bounded;
 mod guarded;
 mod lanes;
 mod trust;
@@ -16,6 +17,7 @@ use reqwest::{Client, ClientBuilder, Request, Response};
 use tracing::{Instrument as _, field};
 
 pub use address::is_public;
+pub use bounded::bounded;
 pub use guarded::{Error, GuardedClient};
 pub use lanes::{Lanes, REQUESTS_PER_LANE};
 pub use trust::AuthorityError;

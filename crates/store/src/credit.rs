@@ -200,10 +200,12 @@ pub(crate) async fn debit(tx: &mut Tx, run_id: RunId, amount: Credits, model: &s
              UPDATE credit_balance SET amount_micro = amount_micro - $3 WHERE workspace_id = $1 AND shard = $8
              RETURNING shard
          ), of_month AS (
-             INSERT INTO credit_month (workspace_id, month, user_id, task_id, shard, amount_micro)
-             SELECT $1, (date_trunc('month', $9::timestamptz, 'UTC') AT TIME ZONE 'UTC')::date, creator_id, coalesce(task_id, $10),
-                 $8, $3
-             FROM run WHERE workspace_id = $1 AND id = $4
+             INSERT INTO credit_month (workspace_id, month, subject, subject_id, shard, amount_micro)
+             SELECT $1, (date_trunc('month', $9::timestamptz, 'UTC') AT TIME ZONE 'UTC')::date, used.subject, used.subject_id, $8, $3
+             FROM run
+             CROSS JOIN LATERAL (VALUES ('workspace', run.workspace_id), ('user', run.creator_id), ('task', run.task_id))
+                 AS used (subject, subject_id)
+             WHERE run.workspace_id = $1 AND run.id = $4 AND used.subject_id IS NOT NULL
              ON CONFLICT ON CONSTRAINT credit_month_pk DO UPDATE
              SET amount_micro = credit_month.amount_micro + excluded.amount_micro
          )
@@ -217,8 +219,7 @@ pub(crate) async fn debit(tx: &mut Tx, run_id: RunId, amount: Credits, model: &s
         actor_kind,
         actor_id,
         shard(run_id),
-        tx.now,
-        Uuid::nil()
+        tx.now
     )
     .execute(tx.db())
     .await?;

@@ -11,7 +11,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    ClaimedRun, Error, Result, Scope, Store, Tx, audit, credit,
+    ClaimedRun, Error, Result, Scope, Store, Tx, audit,
     error::word,
     notice::{self, Word},
 };
@@ -91,7 +91,8 @@ impl Store {
                    (SELECT coalesce(sum(amount_micro), 0)::bigint FROM credit_month
                     WHERE credit_month.workspace_id = $1
                       AND month = (date_trunc('month', $2::timestamptz, 'UTC') AT TIME ZONE 'UTC')::date
-                      AND (held.user_id IS NULL OR credit_month.user_id = held.user_id)) AS "used!"
+                      AND subject = CASE WHEN held.user_id IS NULL THEN 'workspace' ELSE 'user' END
+                      AND subject_id = coalesce(held.user_id, $1)) AS "used!"
                FROM (
                    SELECT NULL::uuid AS user_id, cap.per_run_micro, cap.per_month_micro FROM (SELECT) AS one
                    LEFT JOIN credit_cap AS cap ON cap.workspace_id = $1 AND cap.subject = 'workspace'
@@ -115,13 +116,9 @@ impl Store {
         Ok(caps.collect())
     }
 
-    /// How a run stands before it asks a model for more.
+    /// How a run stands before it asks the server's model for more, whatever its workspace has brought meanwhile.
     pub async fn credit_clearance(&self, run: &ClaimedRun) -> Result<Clearance> {
-        let mut tx = self.begin(&run.scope).await?;
-        let workspace_id = tx.workspace_id();
-        let is_left = !credit::is_used_up(&mut tx, workspace_id).await?;
-        let caps = standings(&mut tx, run).await?;
-        Ok(Clearance { is_left, caps })
+        clearance(&mut self.begin(&run.scope).await?, run).await
     }
 
     /// Tells people that a cap of a run is near or reached: a task's creator, the person whose it is, or the admins. Each is
@@ -183,18 +180,19 @@ impl Store {
     }
 }
 
-/// The caps that hold for a run, each with what this month has used. None holds where the workspace brings its own model
-/// provider, whose replies cost no credits.
-pub(crate) async fn standings(tx: &mut Tx, run: &ClaimedRun) -> Result<Vec<CapStanding>> {
+/// How a run that the server's model answers stands: what its workspace has left, and the caps that hold for it, each with what
+/// this month has used. Few rows are read however many the month has.
+pub(crate) async fn clearance(tx: &mut Tx, run: &ClaimedRun) -> Result<Clearance> {
     let rows = sqlx::query!(
-        r#"SELECT cap.subject, cap.per_run_micro, cap.per_month_micro,
-               (SELECT coalesce(sum(amount_micro), 0)::bigint FROM credit_month
-                WHERE cap.per_month_micro IS NOT NULL AND credit_month.workspace_id = $1
-                  AND month = (date_trunc('month', $4::timestamptz, 'UTC') AT TIME ZONE 'UTC')::date
-                  AND (cap.subject = 'workspace' OR user_id = $2) AND (cap.subject <> 'task' OR task_id = $3)) AS "used!"
-           FROM credit_cap AS cap
-           WHERE cap.workspace_id = $1 AND (cap.subject, cap.subject_id) IN (('workspace', $1), ('user', $2), ('task', $3))
-             AND NOT EXISTS (SELECT FROM workspace_model WHERE workspace_id = $1)"#,
+        r#"SELECT coalesce((SELECT sum(amount_micro) <= 0 FROM credit_balance WHERE workspace_id = $1), false) AS "is_used_up!",
+               cap.subject AS "subject?", cap.per_run_micro AS "per_run_micro?", cap.per_month_micro AS "per_month_micro?",
+               (SELECT coalesce(sum(amount_micro), 0)::bigint FROM credit_month AS used
+                WHERE cap.per_month_micro IS NOT NULL AND used.workspace_id = $1
+                  AND used.month = (date_trunc('month', $4::timestamptz, 'UTC') AT TIME ZONE 'UTC')::date
+                  AND used.subject = cap.subject AND used.subject_id = cap.subject_id) AS "used!"
+           FROM (VALUES ('workspace', $1::uuid), ('user', $2::uuid), ('task', $3::uuid)) AS held (subject, subject_id)
+           LEFT JOIN credit_cap AS cap
+               ON cap.workspace_id = $1 AND cap.subject = held.subject AND cap.subject_id = held.subject_id"#,
         tx.workspace_id(),
         run.creator_id.as_uuid(),
         run.task_id.map(TaskId::as_uuid),
@@ -202,16 +200,18 @@ pub(crate) async fn standings(tx: &mut Tx, run: &ClaimedRun) -> Result<Vec<CapSt
     )
     .fetch_all(tx.db())
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(CapStanding {
-                subject: word("credit_cap", "subject", run.lease.run_id, &row.subject)?,
-                per_run: row.per_run_micro.map(Credits::from_micros),
-                per_month: row.per_month_micro.map(Credits::from_micros),
-                used: Credits::from_micros(row.used),
-            })
-        })
-        .collect()
+    let is_left = rows.iter().all(|row| !row.is_used_up);
+    let mut caps = Vec::new();
+    for row in rows {
+        let Some(subject) = row.subject else { continue };
+        caps.push(CapStanding {
+            subject: word("credit_cap", "subject", run.lease.run_id, &subject)?,
+            per_run: row.per_run_micro.map(Credits::from_micros),
+            per_month: row.per_month_micro.map(Credits::from_micros),
+            used: Credits::from_micros(row.used),
+        });
+    }
+    Ok(Clearance { is_left, caps })
 }
 
 /// Writes caps, or takes them away where there are none.

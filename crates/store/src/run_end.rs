@@ -245,7 +245,7 @@ impl Store {
             workspace_id,
             lease.run_id.as_uuid(),
             reason.as_str(),
-            message
+            without_nul(message)
         )
         .execute(tx.db())
         .await?;

@@ -41,7 +41,6 @@ impl Store {
         let (run_id, thread_id) = (run.lease.run_id, run.thread_id);
         let row = sqlx::query!(
             r#"SELECT queue.stop_reason, coalesce(thread.last_seq, 0) AS "last_seq!", task.condition AS "condition?", task.freshness AS "freshness?",
-                   coalesce((SELECT sum(amount_micro) <= 0 FROM credit_balance WHERE workspace_id = $1), false) AS "is_used_up!",
                    own.id AS "own_id?", own.base_url, own.name AS "own_name?", own.secret, own.secret_key_id,
                    EXISTS (SELECT FROM task_method AS method WHERE method.workspace_id = $1 AND method.task_id = queue.task_id) AS "has_method!",
                    EXISTS (SELECT FROM verified_question AS verified WHERE verified.workspace_id = $1) AS "has_verified!"
@@ -83,9 +82,10 @@ impl Store {
         }
         let mut opening = TurnOpening {
             terms,
-            clearance: Clearance {
-                is_left: !row.is_used_up || own_model.is_some(),
-                caps: credit_cap::standings(&mut tx, run).await?,
+            // A provider of the workspace's own costs no credits, of which the caps are.
+            clearance: match own_model {
+                Some(_) => Clearance { is_left: true, caps: vec![] },
+                None => credit_cap::clearance(&mut tx, run).await?,
             },
             own_model,
             connections,

@@ -43,6 +43,7 @@ impl MemoryJournal {
             freshness: None,
             clearance: None,
             context: self.context.clone(),
+            workspace_id: None,
             own_model: None,
             has_method: false,
             has_verified: false,

@@ -41,8 +41,10 @@ pub(crate) struct Opening {
     /// How the run stands before it asks a model, found out with the rest; none once that is old.
     pub(crate) clearance: Option<Clearance>,
     pub(crate) context: TurnContext,
-    /// The model provider that the turn's workspace brings itself, and that workspace.
-    pub(crate) own_model: Option<(WorkspaceId, WorkspaceModel)>,
+    /// Whose turn it is; none outside of a workspace.
+    pub(crate) workspace_id: Option<WorkspaceId>,
+    /// The model provider that its workspace brings itself.
+    pub(crate) own_model: Option<WorkspaceModel>,
     /// Whether a query is pinned for its task.
     pub(crate) has_method: bool,
     /// Whether there are verified questions at all.

@@ -12,8 +12,12 @@ use tokio::sync::mpsc;
 use super::unavailable;
 use crate::model::{ModelError, ModelReply};
 
-/// The most bytes of one reply, text and arguments together: no provider's limit is near it.
+/// The most bytes of one reply, text and calls together: no provider's limit is near it.
 const BYTES_MAX: usize = 4 << 20;
+/// The most calls of one reply that are put together, of which far fewer are run.
+const CALLS_MAX: usize = 128;
+/// The most tokens that a reply counts as: a user's server may say what it likes.
+const TOKENS_MAX: u64 = 10_000_000;
 
 /// A chunk, as far as it matters. Fields that a server leaves out or sets to null are absent.
 #[derive(Debug, Default, Deserialize)]
@@ -66,12 +70,13 @@ struct OpenCall {
     arguments: String,
 }
 
-/// Reads a stream to its end.
+/// Reads a stream to its end. `shown` makes a provider's words fit to be shown.
 pub(super) async fn read(
     mut stream: Pin<Box<dyn Stream<Item = Result<Chunk, OpenAIError>> + Send>>,
     idle: Duration,
     deltas: &mpsc::Sender<String>,
     describe: &(dyn Fn(OpenAIError) -> ModelError + Sync),
+    shown: &(dyn Fn(&str) -> String + Sync),
 ) -> Result<ModelReply, ModelError> {
     let mut reply = ModelReply::default();
     let mut calls: Vec<OpenCall> = Vec::new();
@@ -83,13 +88,12 @@ pub(super) async fn read(
         let Some(chunk) = next else { break };
         let chunk = chunk.map_err(describe)?;
         if let Some(error) = chunk.error {
-            let message =
-                error.get("message").and_then(Value::as_str).unwrap_or("it failed while replying").to_owned();
-            return Err(unavailable(message));
+            let message = error.get("message").and_then(Value::as_str).unwrap_or("it failed while replying");
+            return Err(unavailable(shown(message)));
         }
         if let Some(usage) = chunk.usage {
-            reply.tokens_in = usage.prompt_tokens;
-            reply.tokens_out = usage.completion_tokens;
+            reply.tokens_in = usage.prompt_tokens.min(TOKENS_MAX);
+            reply.tokens_out = usage.completion_tokens.min(TOKENS_MAX);
         }
         for choice in chunk.choices {
             if let Some(delta) = choice.delta {
@@ -97,7 +101,7 @@ pub(super) async fn read(
             }
             finish_reason = choice.finish_reason.or(finish_reason);
         }
-        if bytes > BYTES_MAX {
+        if bytes > BYTES_MAX || calls.len() > CALLS_MAX {
             return Err(ModelError::Refused { message: "its reply is longer than any limit allows".into() });
         }
     }
@@ -127,8 +131,12 @@ async fn take(
         let _ = deltas.send(content).await;
     }
     for part in delta.tool_calls.unwrap_or_default() {
+        if calls.len() > CALLS_MAX {
+            break;
+        }
         let call = open_call(calls, &part);
         if let Some(id) = part.id {
+            bytes += id.len();
             call.id = id;
         }
         if let Some(function) = part.function {
@@ -186,10 +194,10 @@ mod tests {
     async fn read_chunks(chunks: Vec<Value>) -> Result<ModelReply, ModelError> {
         let (deltas, _watched) = mpsc::channel(100);
         let chunks = chunks.into_iter().map(|chunk| Ok(serde_json::from_value(chunk).expect("a chunk")));
-        read(Box::pin(futures::stream::iter(chunks)), Duration::from_secs(1), &deltas, &|_| {
-            unavailable(String::new())
-        })
-        .await
+        let describe = |_| unavailable(String::new());
+        let shown = |text: &str| text.replace("sk-canary", "[key]");
+        read(Box::pin(futures::stream::iter(chunks)), Duration::from_secs(1), &deltas, &describe, &shown)
+            .await
     }
 
     fn delta(delta: &Value) -> Value {
@@ -244,11 +252,35 @@ mod tests {
     async fn a_stream_without_an_end_was_cut() {
         let error = read_chunks(vec![delta(&json!({ "content": "All is w" }))]).await.expect_err("a failure");
         assert!(matches!(error, ModelError::Unavailable { .. }), "{error}");
-        let error =
-            read_chunks(vec![json!({ "error": { "message": "overloaded" } })]).await.expect_err("a failure");
-        assert!(error.to_string().contains("overloaded"));
+        let error = read_chunks(vec![json!({ "error": { "message": "sk-canary is overloaded" } })])
+            .await
+            .expect_err("a failure");
+        assert!(
+            error.to_string().ends_with(": [key] is overloaded"),
+            "its words are made fit to be shown: {error}"
+        );
         let error = read_chunks(vec![finish("content_filter")]).await.expect_err("a failure");
         assert!(matches!(error, ModelError::Refused { .. }));
+    }
+
+    /// Without a limit on calls 20,000 of them would be put together, each of which is looked for among all others.
+    #[tokio::test]
+    async fn a_flood_of_calls_or_ids_is_refused_and_tokens_are_kept_in_bounds() {
+        let nameless: Vec<Value> = (0..20_000).map(|index| json!({ "index": index })).collect();
+        let long_id = "x".repeat(BYTES_MAX / 2);
+        let longer = |id: &str| part(Some(0), Some(id), None, "");
+        let floods = [
+            vec![delta(&json!({ "tool_calls": nameless }))],
+            vec![longer(&long_id), longer(&long_id), longer(&long_id)],
+        ];
+        for flood in floods {
+            let error = read_chunks([flood, vec![finish("stop")]].concat()).await.expect_err("a refusal");
+            assert!(matches!(error, ModelError::Refused { .. }), "{error}");
+        }
+        let usage =
+            json!({ "choices": [], "usage": { "prompt_tokens": u64::MAX, "completion_tokens": u64::MAX } });
+        let reply = read_chunks(vec![finish("stop"), usage]).await.expect("a reply");
+        assert_eq!((reply.tokens_in, reply.tokens_out), (TOKENS_MAX, TOKENS_MAX));
     }
 
     #[tokio::test]
@@ -266,7 +298,8 @@ mod tests {
     async fn silence_is_not_waited_for() {
         let (deltas, _watched) = mpsc::channel(1);
         let silent = Box::pin(futures::stream::pending());
-        let error = read(silent, Duration::from_millis(20), &deltas, &|_| unavailable(String::new())).await;
+        let describe = |_| unavailable(String::new());
+        let error = read(silent, Duration::from_millis(20), &deltas, &describe, &str::to_owned).await;
         assert!(error.expect_err("a failure").to_string().contains("nothing came in"));
     }
 }

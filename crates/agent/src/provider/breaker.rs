@@ -5,6 +5,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::{Notify, futures::Notified};
 
 /// The longest rest that a provider can ask for itself.
 const REST_MAX: TimeDelta = TimeDelta::hours(1);
@@ -36,11 +37,31 @@ pub enum BreakerState {
     Open,
 }
 
+/// Why no request may be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotNow {
+    /// It is open, for so long yet.
+    Resting(TimeDelta),
+    /// It is half open, and another request is finding out: [`Breaker::verdict`] tells when it has.
+    Tried,
+}
+
+/// What a verdict on a provider changed, for whoever logs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turned {
+    /// It is left alone from now on, or for longer.
+    Opened,
+    /// It is back.
+    Closed,
+}
+
 /// The breaker of one provider, of which all its requests of this process ask.
 #[derive(Debug)]
 pub struct Breaker {
     options: BreakerOptions,
     held: Mutex<Held>,
+    /// Tells those who wait that it is no longer half open.
+    found_out: Notify,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +81,7 @@ pub struct Admission<'a> {
 impl Breaker {
     /// A closed one.
     pub fn new(options: BreakerOptions) -> Self {
-        Self { options, held: Mutex::new(Held::Closed { failures: 0 }) }
+        Self { options, held: Mutex::new(Held::Closed { failures: 0 }), found_out: Notify::new() }
     }
 
     /// Where it stands.
@@ -72,20 +93,38 @@ impl Breaker {
         }
     }
 
-    /// Asks to send a request now. Refused, it tells how long to wait.
-    pub fn admit(&self, now: DateTime<Utc>) -> Result<Admission<'_>, TimeDelta> {
+    /// Asks to send a request now.
+    pub fn admit(&self, now: DateTime<Utc>) -> Result<Admission<'_>, NotNow> {
         let mut held = self.held();
         match *held {
             Held::Closed { .. } => Ok(Admission { breaker: self, is_probe: false }),
-            Held::HalfOpen => Err(TimeDelta::seconds(1)),
+            Held::HalfOpen => Err(NotNow::Tried),
             Held::Open { since, rest } => {
                 let rested = now - since;
                 if rested >= TimeDelta::zero() && rested < rest {
-                    return Err(rest - rested);
+                    return Err(NotNow::Resting(rest - rested));
                 }
                 *held = Held::HalfOpen;
                 Ok(Admission { breaker: self, is_probe: true })
             }
+        }
+    }
+
+    /// Ends when the request that finds out has, or was stopped. Taken before a request asks to be sent, it misses nothing.
+    pub fn verdict(&self) -> Notified<'_> {
+        self.found_out.notified()
+    }
+
+    /// Stands at `next` from now on.
+    fn turn(&self, held: &mut Held, next: Held) -> Option<Turned> {
+        let before = std::mem::replace(held, next);
+        if matches!(before, Held::HalfOpen) {
+            self.found_out.notify_waiters();
+        }
+        match (before, next) {
+            (_, Held::Open { .. }) => Some(Turned::Opened),
+            (Held::HalfOpen | Held::Open { .. }, Held::Closed { .. }) => Some(Turned::Closed),
+            (Held::Closed { .. }, Held::Closed { .. }) | (_, Held::HalfOpen) => None,
         }
     }
 
@@ -95,33 +134,41 @@ impl Breaker {
 }
 
 impl Admission<'_> {
+    /// Whether this request finds out for all whether the provider is back.
+    pub const fn is_probe(&self) -> bool {
+        self.is_probe
+    }
+
     /// The provider answered, be it with a refusal.
-    pub fn answered(mut self) {
+    pub fn answered(mut self) -> Option<Turned> {
         self.is_probe = false;
         let mut held = self.breaker.held();
         // A request from before it opened says nothing about now.
-        if !matches!(*held, Held::Open { .. }) {
-            *held = Held::Closed { failures: 0 };
+        if matches!(*held, Held::Open { .. }) {
+            return None;
         }
+        self.breaker.turn(&mut held, Held::Closed { failures: 0 })
     }
 
     /// The provider failed.
-    pub fn failed(mut self, now: DateTime<Utc>) {
+    pub fn failed(mut self, now: DateTime<Utc>) -> Option<Turned> {
         let is_probe = std::mem::take(&mut self.is_probe);
         let BreakerOptions { failures: most, rest } = self.breaker.options;
         let mut held = self.breaker.held();
-        match *held {
-            Held::HalfOpen if is_probe => *held = Held::Open { since: now, rest },
-            Held::Closed { failures } if failures + 1 >= most => *held = Held::Open { since: now, rest },
-            Held::Closed { failures } => *held = Held::Closed { failures: failures + 1 },
-            Held::HalfOpen | Held::Open { .. } => {}
-        }
+        let next = match *held {
+            Held::HalfOpen if is_probe => Held::Open { since: now, rest },
+            Held::Closed { failures } if failures + 1 >= most => Held::Open { since: now, rest },
+            Held::Closed { failures } => Held::Closed { failures: failures + 1 },
+            Held::HalfOpen | Held::Open { .. } => return None,
+        };
+        self.breaker.turn(&mut held, next)
     }
 
     /// The provider asked to be left alone for `rest`; an hour of it is granted.
-    pub fn sent_away(mut self, now: DateTime<Utc>, rest: TimeDelta) {
+    pub fn sent_away(mut self, now: DateTime<Utc>, rest: TimeDelta) -> Option<Turned> {
         self.is_probe = false;
-        *self.breaker.held() = Held::Open { since: now, rest: rest.min(REST_MAX) };
+        let mut held = self.breaker.held();
+        self.breaker.turn(&mut held, Held::Open { since: now, rest: rest.min(REST_MAX) })
     }
 }
 
@@ -133,7 +180,7 @@ impl Drop for Admission<'_> {
         // Nothing was found out: the next request tries.
         let mut held = self.breaker.held();
         if matches!(*held, Held::HalfOpen) {
-            *held = Held::Open { since: DateTime::UNIX_EPOCH, rest: TimeDelta::zero() };
+            self.breaker.turn(&mut held, Held::Open { since: DateTime::UNIX_EPOCH, rest: TimeDelta::zero() });
         }
     }
 }
@@ -165,7 +212,10 @@ mod tests {
         assert_eq!(breaker.state(), BreakerState::Closed);
         fail(&breaker, 1);
         assert_eq!(breaker.state(), BreakerState::Open);
-        assert_eq!(breaker.admit(at(10)).expect_err("not let through"), TimeDelta::seconds(20));
+        assert_eq!(
+            breaker.admit(at(10)).expect_err("not let through"),
+            NotNow::Resting(TimeDelta::seconds(20))
+        );
     }
 
     #[test]
@@ -174,10 +224,10 @@ mod tests {
         fail(&breaker, 3);
         let probe = breaker.admit(at(30)).expect("the probe");
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
-        assert!(breaker.admit(at(30)).is_err(), "only one");
-        probe.failed(at(31));
+        assert_eq!(breaker.admit(at(30)).expect_err("only one"), NotNow::Tried);
+        assert_eq!(probe.failed(at(31)), Some(Turned::Opened));
         assert!(breaker.admit(at(60)).is_err(), "it rests again");
-        breaker.admit(at(61)).expect("the probe").answered();
+        assert_eq!(breaker.admit(at(61)).expect("the probe").answered(), Some(Turned::Closed));
         assert_eq!(breaker.state(), BreakerState::Closed);
         fail(&breaker, 2);
         assert_eq!(breaker.state(), BreakerState::Closed, "it counts from none again");
@@ -204,7 +254,7 @@ mod tests {
     fn it_rests_as_long_as_the_provider_asks_and_never_over_an_hour() {
         let breaker = breaker();
         breaker.admit(at(0)).expect("let through").sent_away(at(0), TimeDelta::minutes(10));
-        assert_eq!(breaker.admit(at(1)).expect_err("resting"), TimeDelta::seconds(599));
+        assert_eq!(breaker.admit(at(1)).expect_err("resting"), NotNow::Resting(TimeDelta::seconds(599)));
         breaker.admit(at(600)).expect("the probe").sent_away(at(600), TimeDelta::days(1));
         assert!(breaker.admit(at(600 + 3_599)).is_err());
         assert!(breaker.admit(at(600 + 3_600)).is_ok());

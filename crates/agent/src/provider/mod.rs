@@ -9,7 +9,7 @@ mod own;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-pub use breaker::{Admission, Breaker, BreakerOptions, BreakerState};
+pub use breaker::{Admission, Breaker, BreakerOptions, BreakerState, NotNow, Turned};
 use chrono::TimeDelta;
 use domain::{Clock, WorkspaceId, clock::SystemClock, step::ModelProvider};
 use own::OwnModels;
@@ -31,22 +31,31 @@ pub struct Patience {
     pub first_wait: Duration,
     /// The longest wait that a provider may ask for here. A longer one is for whoever can try again later.
     pub longest_wait: Duration,
+    /// The longest wait for another request that finds out whether the provider is back: it may stream for minutes.
+    pub longest_trial: Duration,
 }
 
 impl Default for Patience {
-    /// Four attempts, waits of 1, 2 and 4 seconds unless told otherwise, at most a minute.
+    /// Four attempts, waits of 1, 2 and 4 seconds unless told otherwise, at most a minute; five minutes for a trial.
     fn default() -> Self {
-        Self { attempts: 4, first_wait: Duration::from_secs(1), longest_wait: Duration::from_mins(1) }
+        Self {
+            attempts: 4,
+            first_wait: Duration::from_secs(1),
+            longest_wait: Duration::from_mins(1),
+            longest_trial: Duration::from_mins(5),
+        }
     }
 }
 
 impl Patience {
-    /// As much as there is with a provider that another one stands in for: two attempts, waits of 5 seconds at most.
+    /// As much as there is with a provider that another one stands in for: two attempts, waits of 5 seconds at most, and of one
+    /// for a trial.
     #[must_use]
     pub fn before_another(self) -> Self {
         Self {
             attempts: self.attempts.min(2),
             longest_wait: self.longest_wait.min(Duration::from_secs(5)),
+            longest_trial: self.longest_trial.min(Duration::from_secs(1)),
             ..self
         }
     }
@@ -103,20 +112,21 @@ impl Models {
         let patience =
             if options.fallback.is_some() { options.patience.before_another() } else { options.patience };
         let breaker = || Arc::new(Breaker::new(options.breaker));
-        let provider = |role, model, breaker, patience| {
+        let provider = |role, label, model, patience| {
             let clock = Arc::clone(&options.clock);
-            Arc::new(Provider { role, model, breaker, is_beside: false, patience, clock })
+            Provider { role, label, model, breaker: breaker(), model_breaker: None, patience, clock }
         };
-        let first = provider(ModelProvider::Server, options.first, breaker(), patience);
-        // The same server: while the one is left alone, so is the other.
-        let cheaper = options
-            .cheaper
-            .map(|model| Arc::new(Provider { model, is_beside: true, ..Provider::clone(&first) }));
+        let first = provider(ModelProvider::Server, "server", options.first, patience);
+        // The same server: while the one is left alone, so is the other. What is wrong with this model alone is its own affair.
+        let cheaper = options.cheaper.map(|model| {
+            Arc::new(Provider { label: "cheaper", model, model_breaker: Some(breaker()), ..first.clone() })
+        });
+        let first = Arc::new(first);
         let fallback = options
             .fallback
-            .map(|model| provider(ModelProvider::Fallback, model, breaker(), options.patience));
-        for provider in [Some(&first), fallback.as_ref()].into_iter().flatten() {
-            provider.show_breaker();
+            .map(|model| Arc::new(provider(ModelProvider::Fallback, "fallback", model, options.patience)));
+        for provider in [Some(&first), cheaper.as_ref(), fallback.as_ref()].into_iter().flatten() {
+            provider.show_breakers();
         }
         let own = OwnModels::new(
             options.allowed_addresses,
@@ -125,8 +135,13 @@ impl Models {
             options.patience,
             options.clock,
         );
-        let cheaper = cheaper.map(|first| Chain { first, fallback: fallback.clone() });
-        Self { server: Chain { first, fallback }, cheaper, own: Arc::new(own) }
+        let cheaper = cheaper.map(|cheaper| Chain {
+            first: cheaper,
+            fuller: Some(Arc::clone(&first)),
+            fallback: fallback.clone(),
+        });
+        let server = Chain { first, fuller: None, fallback };
+        Self { server, cheaper, own: Arc::new(own) }
     }
 
     /// One model, without a fallback.
@@ -136,7 +151,12 @@ impl Models {
 
     /// Whom a turn of a workspace asks that brings its own provider.
     pub(crate) fn own(&self, workspace_id: WorkspaceId, own: &WorkspaceModel) -> Chain {
-        Chain { first: self.own.provider(workspace_id, own), fallback: None }
+        Chain { first: self.own.provider(workspace_id, own), fuller: None, fallback: None }
+    }
+
+    /// Forgets the provider of a workspace that brings none any more, and its key.
+    pub(crate) fn forget_own(&self, workspace_id: WorkspaceId) {
+        self.own.forget(workspace_id);
     }
 
     /// Whom every other turn asks.
@@ -152,6 +172,8 @@ impl Models {
 #[derive(Clone)]
 pub(crate) struct Chain {
     first: Arc<Provider>,
+    /// Another model of the same server, for where something is wrong with the first one's model alone.
+    fuller: Option<Arc<Provider>>,
     fallback: Option<Arc<Provider>>,
 }
 
@@ -179,10 +201,18 @@ impl Chain {
         deltas: &mpsc::Sender<String>,
     ) -> Result<Replied, ModelError> {
         let until = Instant::now() + time_left;
-        let error = match self.first.reply(request, until, deltas).await {
+        let mut failed = match self.first.reply(request, until, deltas).await {
             Ok(reply) => return Ok(self.first.gave(reply)),
-            Err(error) => error,
+            Err(failed) => failed,
         };
+        if let Some(fuller) = self.fuller.as_ref().filter(|_| failed.is_of_model) {
+            tracing::warn!(error = %failed.error, model = self.name(), "the fuller model stands in for the cheaper one");
+            failed = match fuller.reply(request, until, deltas).await {
+                Ok(reply) => return Ok(fuller.gave(reply)),
+                Err(second) => second,
+            };
+        }
+        let error = failed.error;
         let Some(fallback) = &self.fallback else { return Err(error) };
         if matches!(error, ModelError::Refused { .. }) {
             return Err(error);
@@ -190,7 +220,7 @@ impl Chain {
         tracing::info!(error = %error, fallback = fallback.model.name(), "the fallback is asked");
         match fallback.reply(request, until, deltas).await {
             Ok(reply) => Ok(fallback.gave(reply)),
-            Err(second) => Err(both(&error, &second)),
+            Err(second) => Err(both(&error, &second.error)),
         }
     }
 }
@@ -200,6 +230,7 @@ fn both(first: &ModelError, second: &ModelError) -> ModelError {
     let message = format!("{}; the fallback: {}", first.message(), second.message());
     let come_back = |error: &ModelError| match error {
         ModelError::Unavailable { retry_after, .. } => Some(retry_after.unwrap_or_default()),
+        ModelError::Busy { retry_after, .. } => Some(*retry_after),
         ModelError::Refused { .. } | ModelError::Denied { .. } => None,
     };
     match come_back(first).into_iter().chain(come_back(second)).min() {
@@ -210,14 +241,36 @@ fn both(first: &ModelError, second: &ModelError) -> ModelError {
     }
 }
 
+/// Why a provider gave no reply.
+struct Failed {
+    error: ModelError,
+    /// Whether the server is there and only this one of its models cannot be had.
+    is_of_model: bool,
+}
+
+impl Failed {
+    fn of_provider(error: ModelError) -> Self {
+        Self { error, is_of_model: false }
+    }
+}
+
+/// What an attempt says about its provider.
+enum Verdict {
+    Answered,
+    Failed,
+    SentAway(TimeDelta),
+}
+
 /// A model behind its breaker.
 #[derive(Clone)]
 pub(crate) struct Provider {
     role: ModelProvider,
+    /// Its name in metrics.
+    label: &'static str,
     model: Arc<dyn Model>,
     breaker: Arc<Breaker>,
-    /// Whether the breaker is that of another model of the same server.
-    is_beside: bool,
+    /// Of a model that shares its server's breaker with another one: what the server says of this model alone.
+    model_breaker: Option<Arc<Breaker>>,
     patience: Patience,
     clock: Arc<dyn Clock>,
 }
@@ -228,24 +281,30 @@ impl Provider {
     }
 
     /// Asks until there is a reply, at most until `until`. A wait that would last longer is not begun.
+    ///
+    /// Of the failures of one reply the breaker counts one: what is wrong may be this conversation.
     async fn reply(
         &self,
         request: &ModelRequest,
         until: Instant,
         deltas: &mpsc::Sender<String>,
-    ) -> Result<ModelReply, ModelError> {
+    ) -> Result<ModelReply, Failed> {
         let mut wait = self.patience.first_wait;
         let mut attempt = 1;
         loop {
             let started = Instant::now();
-            let error = match self.ask(request, deltas).await {
+            let failed = match self.ask(request, until, deltas, attempt > 1).await {
                 Ok(reply) => return Ok(reply),
-                Err(error) => error,
+                Err(failed) => failed,
             };
-            let ModelError::Unavailable { message, retry_after } = &error else { return Err(error) };
+            let (message, retry_after) = match &failed.error {
+                ModelError::Unavailable { message, retry_after } => (message, *retry_after),
+                ModelError::Busy { message, retry_after } => (message, Some(*retry_after)),
+                ModelError::Refused { .. } | ModelError::Denied { .. } => return Err(failed),
+            };
             tracing::warn!(
                 model = self.model.name(),
-                provider = self.role.as_str(),
+                provider = self.label,
                 attempt,
                 message,
                 elapsed_ms = started.elapsed().as_millis(),
@@ -254,8 +313,8 @@ impl Provider {
             let pause = retry_after.unwrap_or(wait);
             let is_too_long = pause > self.patience.longest_wait || Instant::now() + pause >= until;
             let is_resting = self.breaker.state() == BreakerState::Open;
-            if attempt >= self.patience.attempts || is_too_long || is_resting {
-                return Err(error);
+            if attempt >= self.patience.attempts || is_too_long || is_resting || failed.is_of_model {
+                return Err(failed);
             }
             tokio::time::sleep(pause).await;
             wait *= 2;
@@ -263,91 +322,139 @@ impl Provider {
         }
     }
 
-    /// Asks once, if the breaker lets it.
+    /// Asks once, if the breakers let it. The failure of an attempt that is made `again` counts only where it finds out for all.
     async fn ask(
         &self,
         request: &ModelRequest,
+        until: Instant,
         deltas: &mpsc::Sender<String>,
-    ) -> Result<ModelReply, ModelError> {
-        let admission = match self.breaker.admit(self.clock.now()) {
-            Ok(admission) => admission,
-            Err(rest) => {
-                self.count("resting");
-                let message = format!(
-                    "it has failed several times and is left alone for {} more",
-                    in_words(whole_seconds(rest))
-                );
-                return Err(ModelError::Unavailable { message, retry_after: Some(whole_seconds(rest)) });
-            }
-        };
-        let before = self.breaker.state();
-        self.show_breaker();
+        again: bool,
+    ) -> Result<ModelReply, Failed> {
+        let of_model = self.admitted_of_model()?;
+        let of_server = self.admitted(until).await.map_err(Failed::of_provider)?;
+        self.show_breakers();
         let reply = self.model.reply(request, deltas).await;
         let now = self.clock.now();
-        match &reply {
-            Ok(_) => {
-                admission.answered();
-                self.count("replied");
-            }
-            // Somebody is there, and knows what they say.
-            Err(ModelError::Refused { .. }) => {
-                admission.answered();
-                self.count("refused");
-            }
-            Err(ModelError::Denied { .. }) => {
-                // A server that does not know this model, or does not let it be used, may still have the other.
-                if self.is_beside {
-                    drop(admission);
-                } else {
-                    admission.failed(now);
+        let (outcome, verdict) = self.judge(reply.as_ref().err());
+        self.count(outcome);
+        let is_of_model = of_model.is_some()
+            && match &reply {
+                Err(ModelError::Denied { .. }) => true,
+                Err(ModelError::Busy { .. }) => matches!(verdict, Verdict::SentAway(_)),
+                Ok(_) | Err(ModelError::Unavailable { .. } | ModelError::Refused { .. }) => false,
+            };
+        let concerned = match of_model {
+            Some(of_model) if is_of_model => of_model,
+            of_model => {
+                if let (Some(of_model), Verdict::Answered) = (of_model, &verdict) {
+                    of_model.answered();
                 }
-                self.count("denied");
+                of_server
             }
-            Err(ModelError::Unavailable { retry_after: Some(wait), .. }) => {
-                // A short wait is kept by whoever asked; during a long one nobody else need ask, either.
-                if *wait > self.patience.longest_wait {
-                    admission.sent_away(now, TimeDelta::from_std(*wait).unwrap_or(TimeDelta::MAX));
-                } else {
-                    admission.answered();
+        };
+        let turned = match verdict {
+            Verdict::Answered => concerned.answered(),
+            Verdict::Failed if again && !concerned.is_probe() => None,
+            Verdict::Failed => concerned.failed(now),
+            Verdict::SentAway(rest) => concerned.sent_away(now, rest),
+        };
+        self.tell(turned);
+        self.show_breakers();
+        reply.map_err(|error| Failed { error, is_of_model })
+    }
+
+    /// The right to ask this model, where it has a breaker besides its server's.
+    fn admitted_of_model(&self) -> Result<Option<Admission<'_>>, Failed> {
+        let Some(breaker) = &self.model_breaker else { return Ok(None) };
+        let rest = match breaker.admit(self.clock.now()) {
+            Ok(admission) => return Ok(Some(admission)),
+            Err(NotNow::Resting(rest)) => rest,
+            Err(NotNow::Tried) => TimeDelta::zero(),
+        };
+        Err(Failed { error: self.resting(rest), is_of_model: true })
+    }
+
+    /// The right to ask its server. Where another request is finding out whether that is back, its verdict is waited for.
+    async fn admitted(&self, until: Instant) -> Result<Admission<'_>, ModelError> {
+        let until = until.min(Instant::now() + self.patience.longest_trial);
+        loop {
+            let verdict = self.breaker.verdict();
+            match self.breaker.admit(self.clock.now()) {
+                Ok(admission) => return Ok(admission),
+                Err(NotNow::Resting(rest)) => return Err(self.resting(rest)),
+                Err(NotNow::Tried) => {
+                    if tokio::time::timeout_at(until, verdict).await.is_err() {
+                        return Err(self.resting(TimeDelta::zero()));
+                    }
                 }
-                self.count("busy");
-            }
-            Err(ModelError::Unavailable { retry_after: None, .. }) => {
-                admission.failed(now);
-                self.count("failed");
             }
         }
-        self.show_breaker();
-        let (model, provider) = (self.model.name(), self.role.as_str());
-        match (before, self.breaker.state()) {
-            (BreakerState::Closed | BreakerState::HalfOpen, BreakerState::Open) => {
+    }
+
+    fn resting(&self, rest: TimeDelta) -> ModelError {
+        self.count("resting");
+        let rest = whole_seconds(rest);
+        let message = format!("it has failed several times and is left alone for {} more", in_words(rest));
+        ModelError::Unavailable { message, retry_after: Some(rest) }
+    }
+
+    /// The outcome of an attempt as metrics name it, and what it says about the provider.
+    fn judge(&self, error: Option<&ModelError>) -> (&'static str, Verdict) {
+        // A short wait is kept by whoever asked; during a long one nobody else need ask, either.
+        let sent_away = |wait: Duration| {
+            (wait > self.patience.longest_wait)
+                .then(|| Verdict::SentAway(TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX)))
+        };
+        match error {
+            None => ("replied", Verdict::Answered),
+            // Somebody is there, and knows what they say.
+            Some(ModelError::Refused { .. }) => ("refused", Verdict::Answered),
+            Some(ModelError::Busy { retry_after, .. }) => {
+                ("busy", sent_away(*retry_after).unwrap_or(Verdict::Answered))
+            }
+            Some(ModelError::Denied { .. }) => ("denied", Verdict::Failed),
+            Some(ModelError::Unavailable { retry_after: Some(wait), .. }) => {
+                ("failed", sent_away(*wait).unwrap_or(Verdict::Failed))
+            }
+            Some(ModelError::Unavailable { retry_after: None, .. }) => ("failed", Verdict::Failed),
+        }
+    }
+
+    fn tell(&self, turned: Option<Turned>) {
+        let (model, provider) = (self.model.name(), self.label);
+        match turned {
+            Some(Turned::Opened) => {
                 tracing::warn!(model, provider, "the model's provider is left alone for a while");
             }
-            (BreakerState::HalfOpen, BreakerState::Closed) => {
-                tracing::info!(model, provider, "the model's provider is back");
-            }
-            _ => {}
+            Some(Turned::Closed) => tracing::info!(model, provider, "the model's provider is back"),
+            None => {}
         }
-        reply
     }
 
     fn count(&self, outcome: &'static str) {
-        metrics::counter!("tidings_model_requests_total", "provider" => self.role.as_str(), "outcome" => outcome)
+        metrics::counter!("tidings_model_requests_total", "provider" => self.label, "outcome" => outcome)
             .increment(1);
     }
 
     /// Workspaces' own breakers are their own affair, and too many to show.
-    fn show_breaker(&self) {
+    fn show_breakers(&self) {
         if self.role == ModelProvider::Workspace {
             return;
         }
-        let level = match self.breaker.state() {
-            BreakerState::Closed => 0.0,
-            BreakerState::HalfOpen => 1.0,
-            BreakerState::Open => 2.0,
-        };
-        metrics::gauge!("tidings_model_breaker", "provider" => self.role.as_str()).set(level);
+        show_breaker(self.role.as_str(), self.breaker.state());
+        if let Some(breaker) = &self.model_breaker {
+            show_breaker(self.label, breaker.state());
+        }
     }
+}
+
+fn show_breaker(label: &'static str, state: BreakerState) {
+    let level = match state {
+        BreakerState::Closed => 0.0,
+        BreakerState::HalfOpen => 1.0,
+        BreakerState::Open => 2.0,
+    };
+    metrics::gauge!("tidings_model_breaker", "provider" => label).set(level);
 }
 
 fn whole_seconds(time: TimeDelta) -> Duration {

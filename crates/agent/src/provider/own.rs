@@ -58,14 +58,20 @@ impl OwnModels {
             open_ai(&self.http, own.base_url.as_deref(), &own.name, own.api_key.clone(), self.silence);
         let provider = Arc::new(Provider {
             role: ModelProvider::Workspace,
+            label: ModelProvider::Workspace.as_str(),
             model: Arc::new(model),
             breaker: Arc::new(Breaker::new(self.breaker)),
-            is_beside: false,
+            model_breaker: None,
             patience: self.patience,
             clock: Arc::clone(&self.clock),
         });
         known.insert(workspace_id, (own.id, Arc::clone(&provider)));
         provider
+    }
+
+    /// Forgets the provider of a workspace, and its key: it has been taken away.
+    pub(super) fn forget(&self, workspace_id: WorkspaceId) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&workspace_id);
     }
 }
 

@@ -65,11 +65,15 @@ fn is_down() -> Result<ModelReply, ModelError> {
 }
 
 fn is_busy() -> Result<ModelReply, ModelError> {
-    Err(ModelError::Unavailable { message: "429".into(), retry_after: Some(Duration::from_millis(1)) })
+    Err(ModelError::Busy { message: "429".into(), retry_after: Duration::from_millis(1) })
+}
+
+fn is_down_for_a_moment() -> Result<ModelReply, ModelError> {
+    Err(ModelError::Unavailable { message: "503".into(), retry_after: Some(Duration::from_millis(1)) })
 }
 
 fn is_away_for_an_hour() -> Result<ModelReply, ModelError> {
-    Err(ModelError::Unavailable { message: "429".into(), retry_after: Some(Duration::from_hours(1)) })
+    Err(ModelError::Busy { message: "429".into(), retry_after: Duration::from_hours(1) })
 }
 
 fn refuses() -> Result<ModelReply, ModelError> {
@@ -143,26 +147,108 @@ async fn a_passing_failure_is_asked_again_and_the_reply_bears_its_name() {
 
 #[tokio::test]
 async fn the_fallback_answers_while_the_first_is_down_and_the_first_again_when_it_is_back() {
-    let bench = bench(&[is_down, is_down, is_down, replies], &[replies]);
+    let bench = bench(&[is_down, is_down, is_down, is_down, is_down, replies], &[replies]);
     let replied = bench.ask().await.expect("a reply");
     assert_eq!((replied.model.as_str(), replied.provider), ("second", ModelProvider::Fallback));
     assert_eq!(bench.asked(), (2, 1), "with a fallback, the first is asked twice");
     bench.ask().await.expect("a reply");
-    assert_eq!(bench.asked(), (3, 2), "its third failure opens the breaker");
     bench.ask().await.expect("a reply");
-    assert_eq!(bench.asked(), (3, 3), "it is left alone");
+    assert_eq!(bench.asked(), (5, 3), "the third reply that it fails opens the breaker");
+    bench.ask().await.expect("a reply");
+    assert_eq!(bench.asked(), (5, 4), "it is left alone");
     bench.clock.step(TimeDelta::seconds(30));
     assert_eq!(bench.ask().await.expect("a reply").provider, ModelProvider::Server);
-    assert_eq!(bench.asked(), (4, 3));
+    assert_eq!(bench.asked(), (6, 4));
+}
+
+/// What is wrong may be the conversation: each of its attempts ends in a 500, and everybody else's are answered.
+///
+/// With each attempt's failure counted, the breaker would be open after the first.
+#[tokio::test]
+async fn one_conversation_that_always_fails_does_not_open_the_breaker_for_all() {
+    let bench = bench(&[is_down, is_down, is_down, is_down, replies], &[]);
+    bench.ask().await.expect_err("a failure");
+    assert_eq!(bench.ask().await.expect("a reply").model, "first");
+    assert_eq!(bench.asked(), (5, 0));
+}
+
+/// With a `Retry-After` counted as an answer whatever it came with, it would be asked for ever.
+#[tokio::test]
+async fn a_server_that_is_down_is_left_alone_though_it_names_a_time_and_a_busy_one_is_not() {
+    let down = bench(&[is_down_for_a_moment], &[]);
+    for _ in 0..4 {
+        down.ask().await.expect_err("a failure");
+    }
+    assert_eq!(down.asked(), (9, 0), "the third reply that it fails opens the breaker");
+    let busy = bench(&[is_busy], &[]);
+    for _ in 0..4 {
+        busy.ask().await.expect_err("a failure");
+    }
+    assert_eq!(busy.asked(), (16, 0));
+}
+
+/// A model that fails so often, and then replies once it is let.
+struct Slow {
+    failures: usize,
+    asked: AtomicUsize,
+    may_reply: tokio::sync::Semaphore,
+}
+
+#[async_trait]
+impl Model for Slow {
+    fn name(&self) -> String {
+        "slow".to_owned()
+    }
+
+    async fn reply(&self, _: &ModelRequest, _: &mpsc::Sender<String>) -> Result<ModelReply, ModelError> {
+        if self.asked.fetch_add(1, Ordering::SeqCst) < self.failures {
+            return is_down();
+        }
+        let _permit = self.may_reply.acquire().await;
+        replies()
+    }
+}
+
+/// Were everybody sent away for a second by a half-open breaker, the others would fail after their attempts.
+#[tokio::test]
+async fn while_one_request_finds_out_the_others_wait_for_its_verdict() {
+    let clock = Arc::new(StoppedClock(Mutex::new(DateTime::UNIX_EPOCH + TimeDelta::days(20_000))));
+    let may_reply = tokio::sync::Semaphore::new(0);
+    let slow = Arc::new(Slow { failures: 1, asked: AtomicUsize::new(0), may_reply });
+    let mut options = ModelsOptions::new(slow.clone());
+    options.breaker = BreakerOptions { failures: 1, rest: TimeDelta::seconds(30) };
+    options.patience = Patience { attempts: 1, ..Patience::default() };
+    options.clock = clock.clone();
+    let models = Models::new(options);
+    let ask = async || {
+        let request = ModelRequest { system: "", messages: vec![], tools: &[], max_tokens_out: 1 };
+        let (deltas, _) = mpsc::channel(1);
+        models.server(Allowance::Full).reply(&request, Duration::from_hours(1), &deltas).await
+    };
+    ask().await.expect_err("a failure, which opens it");
+    clock.step(TimeDelta::seconds(30));
+    let (mut probe, mut other, mut third) = (Box::pin(ask()), Box::pin(ask()), Box::pin(ask()));
+    assert!(futures::poll!(&mut probe).is_pending());
+    assert!(futures::poll!(&mut other).is_pending());
+    assert!(futures::poll!(&mut third).is_pending());
+    assert_eq!(slow.asked.load(Ordering::SeqCst), 2, "one finds out");
+    // Stopped without a verdict, it leaves the finding out to another.
+    drop(probe);
+    assert!(futures::poll!(&mut other).is_pending());
+    assert!(futures::poll!(&mut third).is_pending());
+    assert_eq!(slow.asked.load(Ordering::SeqCst), 3);
+    slow.may_reply.add_permits(1);
+    let (other, third) = tokio::join!(other, third);
+    assert!(other.is_ok() && third.is_ok(), "{other:?}, {third:?}");
 }
 
 #[tokio::test]
 async fn an_open_breaker_says_when_to_come_back() {
     let bench = bench(&[is_down], &[]);
-    for _ in 0..2 {
+    for _ in 0..3 {
         bench.ask().await.expect_err("a failure");
     }
-    assert_eq!(bench.asked(), (3, 0), "it opened at the third failure, before the fourth attempt");
+    assert_eq!(bench.asked(), (9, 0), "it opened at the third reply's first failure");
     bench.clock.step(TimeDelta::seconds(10));
     let Err(ModelError::Unavailable { message, retry_after }) = bench.ask().await else {
         panic!("a failure")
@@ -184,8 +270,8 @@ async fn what_is_refused_is_not_asked_elsewhere_and_what_is_denied_is() {
 #[tokio::test]
 async fn a_long_wait_is_passed_on_and_nobody_asks_meanwhile() {
     let bench = bench(&[is_away_for_an_hour, replies], &[]);
-    let Err(ModelError::Unavailable { retry_after, .. }) = bench.ask().await else { panic!("a failure") };
-    assert_eq!(retry_after, Some(Duration::from_hours(1)));
+    let Err(ModelError::Busy { retry_after, .. }) = bench.ask().await else { panic!("a failure") };
+    assert_eq!(retry_after, Duration::from_hours(1));
     bench.clock.step(TimeDelta::minutes(59));
     bench.ask().await.expect_err("it is left alone");
     assert_eq!(bench.asked(), (1, 0), "nothing is sent before its time");
@@ -223,11 +309,18 @@ async fn bench_of_denials() -> ModelError {
 /// Seen to fail: with a breaker of its own for the cheaper model, the first one is asked.
 #[tokio::test]
 async fn a_cheaper_model_that_fails_opens_the_breaker_of_its_provider_and_so_does_the_first() {
-    let bench = bench_with_cheaper(&[replies], &[is_down, is_down, is_down, replies], &[replies]);
+    let bench =
+        bench_with_cheaper(&[replies], &[is_down, is_down, is_down, is_down, is_down, replies], &[replies]);
     let replied = bench.ask_thriftily().await.expect("a reply");
     assert_eq!((replied.model.as_str(), replied.provider), ("second", ModelProvider::Fallback));
-    bench.ask_thriftily().await.expect("a reply");
-    assert_eq!((bench.cheaper.asked(), bench.second.asked()), (3, 2), "its third failure opens it");
+    for _ in 0..2 {
+        bench.ask_thriftily().await.expect("a reply");
+    }
+    assert_eq!(
+        (bench.cheaper.asked(), bench.second.asked()),
+        (5, 3),
+        "the third reply that it fails opens it"
+    );
     assert_eq!(bench.ask().await.expect("a reply").provider, ModelProvider::Fallback);
     assert_eq!(bench.first.asked(), 0, "the same server is left alone");
     bench.clock.step(TimeDelta::seconds(30));
@@ -235,22 +328,44 @@ async fn a_cheaper_model_that_fails_opens_the_breaker_of_its_provider_and_so_doe
     assert_eq!(bench.ask().await.expect("a reply").model, "first", "one found out for both");
 
     let other = bench_with_cheaper(&[is_down], &[replies], &[]);
-    for _ in 0..2 {
+    for _ in 0..3 {
         other.ask().await.expect_err("a failure");
     }
     other.ask_thriftily().await.expect_err("it is left alone");
-    assert_eq!((other.first.asked(), other.cheaper.asked()), (3, 0));
+    assert_eq!((other.first.asked(), other.cheaper.asked()), (9, 0));
 }
 
-/// Seen to fail: where a denial of the cheaper model counts as a failure, nobody is answered after the third.
+/// Were a denial of the cheaper model its server's failure, nobody would be answered after the third; without the fuller model
+/// behind the cheaper one, no thrifty turn would be.
 #[tokio::test]
-async fn what_is_denied_to_the_cheaper_model_says_nothing_of_the_first() {
+async fn what_is_denied_to_the_cheaper_model_says_nothing_of_the_first_which_stands_in() {
     let bench = bench_with_cheaper(&[replies], &[denies], &[]);
-    for _ in 0..4 {
-        let denied = bench.ask_thriftily().await.expect_err("a denial");
-        assert!(matches!(denied, ModelError::Denied { .. }), "{denied}");
+    for _ in 0..5 {
+        assert_eq!(bench.ask_thriftily().await.expect("a reply").model, "first");
+    }
+    assert_eq!(
+        (bench.cheaper.asked(), bench.first.asked()),
+        (3, 5),
+        "after its third denial it is left alone"
+    );
+    bench.clock.step(TimeDelta::seconds(30));
+    bench.ask_thriftily().await.expect("a reply");
+    assert_eq!(bench.cheaper.asked(), 4, "one finds out whether it is there by now");
+}
+
+/// Did the cheaper model's quota open the breaker of its server, the first one would be left alone for an hour.
+#[tokio::test]
+async fn a_quota_of_the_cheaper_model_is_kept_and_the_first_stands_in() {
+    let bench = bench_with_cheaper(&[replies], &[is_away_for_an_hour, replies], &[]);
+    for _ in 0..3 {
+        assert_eq!(bench.ask_thriftily().await.expect("a reply").model, "first");
     }
     assert_eq!(bench.ask().await.expect("a reply").model, "first");
+    assert_eq!(bench.cheaper.asked(), 1, "nothing is sent before its time");
+    bench.clock.step(TimeDelta::hours(1));
+    for _ in 0..2 {
+        assert_eq!(bench.ask_thriftily().await.expect("a reply").model, "cheaper");
+    }
 }
 
 #[test]

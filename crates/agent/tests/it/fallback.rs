@@ -96,7 +96,7 @@ async fn each_step_says_who_replied_and_costs_what_that_one_costs() {
 async fn a_provider_that_is_down_is_left_alone_by_later_turns() {
     let bench = Bench::new().await;
     let transcript = one_by_one(vec![bench.sql(PER_CARRIER), good_answer()]);
-    let first = failing_at("scripted:first", transcript.clone(), &[0, 1, 2, 3, 4]);
+    let first = failing_at("scripted:first", transcript.clone(), &[0, 1, 2, 3, 4, 5, 6, 7, 8]);
     let second = failing_at("free:second", transcript, &[]);
     let mut options = options(&bench, first.clone());
     options.fallback = Some(second);
@@ -106,7 +106,7 @@ async fn a_provider_that_is_down_is_left_alone_by_later_turns() {
         bench.agent_asking(models.clone()).run_once().await.expect("a run");
         assert_eq!(bench.answer(&started).await.model, "free:second");
     }
-    assert_eq!(first.1.calls(), 5, "the fifth failure in a row opened its breaker");
+    assert_eq!(first.1.calls(), 9, "the fifth reply in a row that it failed opened its breaker");
     bench.world.step(TimeDelta::seconds(30));
     let started = bench.ask("Which airline flew most?").await;
     bench.agent_asking(models).run_once().await.expect("a run");

@@ -1,20 +1,27 @@
 //! Workspaces that bring their own model provider: it alone is asked, it costs no credits, and requests to it are guarded.
 
-use std::sync::Arc;
+use std::{
+    io::{Read as _, Write as _},
+    sync::Arc,
+};
 
 use agent::{
+    model::{Model, ModelError, ModelReply, ModelRequest},
+    openai::{OpenAi, OpenAiOptions},
     provider::{Models, ModelsOptions, ask_for_a_word},
     scripted::Scripted,
 };
+use async_trait::async_trait;
 use domain::{
-    Credits,
+    Credits, UserId,
     credit_cap::CreditCaps,
     run::{RunReason, RunStatus},
     step::{ModelProvider, StepBody},
 };
 use secrecy::SecretString;
 use serde_json::json;
-use store::{CapOf, KeyChange, WorkspaceModelChange};
+use store::{CapOf, KeyChange, Scope, Store, WorkspaceModelChange};
+use tokio::sync::mpsc;
 
 use crate::{
     provider::{Provider, fail, reply},
@@ -80,7 +87,7 @@ async fn a_workspaces_own_provider_answers_and_costs_it_no_credits() {
 
 /// Caps are on credits, of which a provider of the workspace's own costs none.
 ///
-/// Seen to fail: without the look for `workspace_model` in `standings`, the run failed as `cap_reached`.
+/// Seen to fail: where its turn's opening looks for caps all the same, the run failed as `cap_reached`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cap_that_is_reached_does_not_hold_for_a_provider_of_the_workspaces_own() {
     let (bench, own) = (Bench::new().await, Provider::start());
@@ -158,4 +165,108 @@ async fn runs_that_wait_for_credits_go_on_with_a_provider_of_the_workspaces_own(
     assert_eq!(bench.world.fates(task.id).await, ["03-02 waiting blocked_by_credits"]);
     bring(&bench, "https://models.example.com/v1").await;
     assert_eq!(bench.world.claim().await.len(), 1, "it needs no credits any more");
+}
+
+/// A server that answers with one line without an end, in a thread of its own. It tells the request's head, and how many bytes
+/// were taken from it before the connection was closed; at most 64 MiB.
+fn endless() -> (String, std::thread::JoinHandle<(String, usize)>) {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a listener");
+    let base_url = format!("http://{}/v1", listener.local_addr().expect("an address"));
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let mut head = Vec::new();
+        while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+            let mut part = [0; 4_096];
+            let read = stream.read(&mut part).expect("a request");
+            head.extend_from_slice(&part[..read]);
+        }
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\ndata: ";
+        stream.write_all(answer).expect("taken");
+        let (mut taken, part) = (0, vec![b'x'; 64 << 10]);
+        while taken < 64 << 20 && stream.write_all(&part).is_ok() {
+            taken += part.len();
+        }
+        (String::from_utf8_lossy(&head).to_lowercase(), taken)
+    });
+    (base_url, serving)
+}
+
+/// Without the bound on a reply's bytes all 64 MiB would be taken; without whole lines the reader would look through 8 MiB with
+/// each part that comes, which took this test minutes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_without_an_end_is_cut_whoever_chose_the_address() {
+    let allowed = vec!["127.0.0.1".parse().expect("an address")];
+    let (base_url, serving) = endless();
+    let said = ask_for_a_word(allowed, Some(&base_url), "m", None).await;
+    assert!(matches!(said, Err(ModelError::Unavailable { .. })), "{said:?}");
+    let (head, taken) = serving.join().expect("served");
+    assert!(taken < 32 << 20, "{taken} bytes were taken");
+    assert!(!head.contains("gzip"), "a user's server is not asked to pack anything: {head}");
+
+    let (base_url, serving) = endless();
+    let operators = OpenAi::new(OpenAiOptions::new(base_url, "m", SecretString::from(String::new())));
+    let request = ModelRequest { system: "", messages: vec![], tools: &[], max_tokens_out: 1 };
+    let (deltas, _watched) = mpsc::channel(1);
+    let reply = operators.reply(&request, &deltas).await;
+    assert!(matches!(reply, Err(ModelError::Unavailable { .. })), "{reply:?}");
+    let (_, taken) = serving.join().expect("served");
+    assert!(taken < 32 << 20, "{taken} bytes were taken");
+}
+
+/// A model whose first reply takes so long that an admin brings the workspace's own meanwhile.
+struct Overtaken {
+    store: Store,
+    scope: Scope,
+    user: UserId,
+    script: Scripted,
+}
+
+#[async_trait]
+impl Model for Overtaken {
+    fn name(&self) -> String {
+        self.script.name()
+    }
+
+    async fn reply(
+        &self,
+        request: &ModelRequest,
+        deltas: &mpsc::Sender<String>,
+    ) -> Result<ModelReply, ModelError> {
+        let change = WorkspaceModelChange {
+            base_url: Some("https://models.example.com/v1".to_owned()),
+            name: "gpt-4o".to_owned(),
+            key: KeyChange::Set(SecretString::from("sk-own".to_owned())),
+        };
+        self.store.workspace_model_set(&self.scope, self.user, &change).await.expect("a provider");
+        self.script.reply(request, deltas).await
+    }
+}
+
+/// A turn that began with the server's model is held to credits and caps to its end.
+///
+/// Were clearance given as the workspace is set up by now, the turn would go on, on the server's model.
+#[tokio::test]
+async fn a_turn_under_way_is_held_to_credits_and_caps_when_an_own_provider_is_brought() {
+    for (limit, reason) in [("credits", RunReason::BlockedByCredits), ("cap", RunReason::CapReached)] {
+        let bench = Bench::new().await;
+        let (store, scope) = (bench.world.store(), &bench.world.scope);
+        if limit == "credits" {
+            store.credit_grant(scope, "0.1".parse().expect("an amount"), "a test").await.expect("a grant");
+        } else {
+            let caps = CreditCaps { per_run: None, per_month: Some(0.1) };
+            store.credit_cap_set(scope, CapOf::Workspace, &caps).await.expect("a cap");
+        }
+        // A reply costs 0.2 credits.
+        let script = Scripted::new(one_by_one(vec![bench.sql(PER_CARRIER), good_answer()]));
+        let model = Arc::new(Overtaken {
+            store: store.clone(),
+            scope: scope.clone(),
+            user: bench.world.user,
+            script,
+        });
+        let started = bench.ask("Which airline flew most?").await;
+        bench.agent(model.clone()).run_once().await.expect("a run");
+        assert_eq!(bench.run(&started).await.reason, Some(reason));
+        assert_eq!(model.script.calls(), 1);
+    }
 }

@@ -163,7 +163,11 @@ fn model(config: &Config) -> anyhow::Result<String> {
             Ok("the built-in analyst (TIDINGS_MODEL_BASE_URL or OPENAI_API_KEY for another)".to_owned())
         }
         Provider::OpenAi { base_url, name, .. } => {
-            provider("TIDINGS_MODEL_BASE_URL", base_url.as_deref(), name)
+            let reached = provider("TIDINGS_MODEL_BASE_URL", base_url.as_deref(), name)?;
+            Ok(match &config.model.cheaper_name {
+                Some(cheaper) => format!("{reached}; from 80% of a cap on credits on {cheaper}"),
+                None => reached,
+            })
         }
     }
 }

@@ -94,10 +94,22 @@ impl Written {
             fallback.is_none() || matches!(provider, Provider::OpenAi { .. }),
             "TIDINGS_FALLBACK_NAME: the built-in analyst is never down and needs no fallback"
         );
+        let cheaper_name = Some(self.cheaper_name).filter(|name| !name.is_empty());
+        ensure!(
+            cheaper_name.is_none() || matches!(provider, Provider::OpenAi { .. }),
+            "TIDINGS_MODEL_CHEAPER_NAME: the built-in analyst costs nothing, and nothing is cheaper"
+        );
         check_prices(&self.prices)?;
+        if let Provider::OpenAi { name, .. } = &provider {
+            let others = [
+                ("TIDINGS_MODEL_CHEAPER_NAME", cheaper_name.as_deref()),
+                ("TIDINGS_FALLBACK_NAME", fallback.as_ref().map(|fallback| fallback.name.as_str())),
+            ];
+            check_priced(&self.prices, name, others)?;
+        }
         Ok(Model {
             provider,
-            cheaper_name: Some(self.cheaper_name).filter(|name| !name.is_empty()),
+            cheaper_name,
             fallback,
             breaker: self.breaker.check()?,
             authority_file: Some(self.authority_file).filter(|file| !file.is_empty()).map(PathBuf::from),
@@ -106,6 +118,27 @@ impl Written {
             prices: self.prices,
         })
     }
+}
+
+/// Where the first model has a price, so must those that answer in its place: their replies would cost nothing, and no cap on
+/// credits would hold.
+fn check_priced(
+    prices: &[ModelPrice],
+    first: &str,
+    others: [(&'static str, Option<&str>); 2],
+) -> anyhow::Result<()> {
+    let is_priced = |name: &str| {
+        let name = format!("openai:{name}");
+        prices.iter().any(|price| name.starts_with(&price.model))
+    };
+    for (variable, name) in others {
+        let Some(name) = name else { continue };
+        ensure!(
+            !is_priced(first) || is_priced(name),
+            "{variable}: `{name}` has no price, and `{first}` has one; add `openai:{name}` to TIDINGS_MODEL_PRICES, at 0 if it is free"
+        );
+    }
+    Ok(())
 }
 
 /// Every model once, with prices that can be charged.

@@ -77,8 +77,9 @@ impl WrittenBreaker {
     }
 }
 
-/// How long a provider may be silent.
+/// How long a provider may be silent. Twice as long, the second attempt's silence with it, must leave time for the fallback
+/// within the 10 minutes of a turn.
 pub(super) fn silence(seconds: u64) -> anyhow::Result<Duration> {
-    ensure!((5..=600).contains(&seconds), "TIDINGS_MODEL_SILENCE_SECONDS: {seconds} is not 5 to 600");
+    ensure!((5..=240).contains(&seconds), "TIDINGS_MODEL_SILENCE_SECONDS: {seconds} is not 5 to 240");
     Ok(Duration::from_secs(seconds))
 }

@@ -107,6 +107,25 @@ fn prices_are_a_table_of_models() {
 }
 
 #[test]
+fn who_answers_in_the_place_of_a_model_with_a_price_has_one_too() {
+    let first = [("OPENAI_API_KEY", "canary-one"), ("TIDINGS_MODEL_NAME", "large")];
+    let fallback = [("TIDINGS_FALLBACK_API_KEY", "canary-two"), ("TIDINGS_FALLBACK_NAME", "other")];
+    let cheaper = [("TIDINGS_MODEL_CHEAPER_NAME", "small")];
+    let of = |others: &[(&'static str, &'static str)], prices: &'static str| {
+        let own = [("TIDINGS_DATA_DIR", "/data"), ("TIDINGS_MODEL_PRICES", prices)];
+        load(&[&own[..], &first[..], others].concat())
+    };
+    let one = r#"[{ model = "openai:large", in = 1, out = 4 }]"#;
+    for others in [&fallback[..], &cheaper[..]] {
+        let variable = others[others.len() - 1].0;
+        let error = of(others, one).expect_err("a refusal");
+        assert!(format!("{error:#}").contains(variable), "{error:#}");
+        of(others, "[]").expect("nothing costs anything");
+        of(others, r#"[{ model = "openai:", in = 1, out = 4 }]"#).expect("all cost the same");
+    }
+}
+
+#[test]
 fn what_is_wrong_names_its_variable() {
     for (name, text) in [
         ("TIDINGS_LISTEN", "here"),
@@ -132,6 +151,8 @@ fn what_is_wrong_names_its_variable() {
         ("TIDINGS_BREAKER_FAILURES", "0"),
         ("TIDINGS_BREAKER_REST_SECONDS", "3601"),
         ("TIDINGS_MODEL_SILENCE_SECONDS", "4"),
+        ("TIDINGS_MODEL_SILENCE_SECONDS", "241"),
+        ("TIDINGS_MODEL_CHEAPER_NAME", "small"),
         ("TIDINGS_MODEL_ADDRESSES", "10.0.0.1, intranet"),
         ("TIDINGS_MODEL_PRICES", "cheap"),
         ("TIDINGS_MODEL_PRICES", r#"[{ model = " ", in = 1, out = 1 }]"#),

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use domain::{
     Credits,
+    credit_cap::{CapSubject, CreditCaps},
     run::{RunReason, RunStatus, Usage},
     step::{ModelProvider, StepBody},
     thread::ThreadSource,
 };
-use store::{AfterFailure, ClaimedRun, CreditSummary, NewQuestion, Page, Store, StoreOptions, Vault};
+use store::{
+    AfterFailure, CapOf, ClaimedRun, CreditSummary, NewQuestion, Page, Store, StoreOptions, Time, Vault,
+};
 use testkit::{World, world};
 use tokio::task::JoinSet;
 
@@ -118,11 +121,64 @@ async fn concurrent_debits_balance_to_the_credit() {
     let ledger = "SELECT sum(CASE kind WHEN 'grant' THEN amount_micro ELSE -amount_micro END)::bigint FROM credit_entry";
     assert_eq!(world.number(ledger).await, left, "the ledger says the same");
     assert_eq!(world.number("SELECT count(*) FROM credit_entry WHERE kind = 'debit'").await, total as i64);
+    for subject in ["workspace", "user"] {
+        let month = format!("SELECT sum(amount_micro)::bigint FROM credit_month WHERE subject = '{subject}'");
+        assert_eq!(world.number(&month).await, spent.as_micros(), "the month of the {subject} says the same");
+    }
     assert_eq!(world.number("SELECT count(*) FROM step").await, total as i64);
     println!(
         "G16  pass  spend balances to the credit | {total} concurrent debits over 4 stores | 0 millionths astray | {} s",
         started.elapsed().as_secs()
     );
+}
+
+/// Buffers of the caps' tables and indexes that were looked at, by all sessions that have ended.
+const BUFFERS: &str = "SELECT sum(heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read)::bigint
+    FROM pg_statio_user_tables WHERE relname IN ('credit_cap', 'credit_month')";
+const SESSIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tidings' AND datname = current_database()";
+
+/// What one store's session reads that looks so often how a run stands.
+async fn buffers_of_looks(world: &World, run: &ClaimedRun, times: u32) -> i64 {
+    let (before, sessions) = (world.number(BUFFERS).await, world.number(SESSIONS).await);
+    let key = Vault::generate_key_file().expect("a key");
+    let mut options = StoreOptions::new(world.database.url.clone(), Vault::parse(&key).expect("a key"));
+    options.time = Time::Stepped(world.database.time.clone());
+    let store = Store::connect(options).await.expect("a store");
+    for _ in 0..times {
+        let clearance = store.credit_clearance(run).await.expect("an answer");
+        let used: Vec<_> = clearance.caps.iter().map(|cap| (cap.subject, cap.used)).collect();
+        assert_eq!(used, [(CapSubject::Workspace, credits("2")), (CapSubject::User, credits("2"))]);
+    }
+    store.close().await;
+    // Only then has it told what it read.
+    while world.number(SESSIONS).await > sessions {}
+    world.number(BUFFERS).await - before
+}
+
+/// A sum over the rows of all tasks, or a walk over all caps, reads hundreds of buffers a look.
+#[tokio::test]
+async fn a_look_at_the_caps_reads_little_however_much_the_month_and_the_workspace_have() {
+    const FILLED: i64 = 20_000;
+    let world = World::new().await;
+    ask(&world).await;
+    let run = world.claim_one().await;
+    spend(world.store(), &run, credits("2")).await;
+    let caps = CreditCaps { per_run: None, per_month: Some(10.0) };
+    for of in [CapOf::Workspace, CapOf::User(world.user)] {
+        world.store().credit_cap_set(&world.scope, of, &caps).await.expect("a cap");
+    }
+    // As many tasks with caps, each of which has used some.
+    let filling = "WITH used AS (
+            INSERT INTO credit_month SELECT workspace_id, month, 'task', gen_random_uuid(), 0, 1
+            FROM credit_month, generate_series(1, 20000) WHERE subject = 'workspace' RETURNING workspace_id, subject_id
+        ), capped AS (
+            INSERT INTO credit_cap SELECT workspace_id, 'task', subject_id, 1, 1, now() FROM used RETURNING 1
+        ) SELECT count(*) FROM capped";
+    assert_eq!(world.number(filling).await, FILLED);
+    while world.number(BUFFERS).await < 2 * FILLED {}
+    let one = buffers_of_looks(&world, &run, 1).await;
+    let more = buffers_of_looks(&world, &run, 21).await - one;
+    assert!(more < 20 * 60, "{more} buffers for 20 looks, after {one} for the first");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use domain::{
     answer::Answer,
     run::{RunReason, RunStatus, Usage},
 };
-use store::{Error, RunAnswer};
+use store::{AfterFailure, Error, RunAnswer};
 use testkit::World;
 
 /// One is lost, one was asked to stop, two are held: the two end with their messages, and what the others wrote is nothing.
@@ -47,4 +47,23 @@ async fn one_lost_lease_does_not_spoil_the_others_of_its_group() {
     let again = world.store().run_succeed_all(&group[..1]).await.expect("a group");
     assert!(matches!(again[..], [Err(Error::LeaseLost)]), "{again:?}");
     world.succeed(&fresh).await;
+}
+
+/// What a provider says is kept but for what PostgreSQL cannot hold.
+///
+/// Without `without_nul` the failure of a run that is tried again would not be recorded.
+#[tokio::test]
+async fn a_nul_in_a_failures_message_does_not_keep_it_from_being_recorded() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await;
+    world.set("2026-03-02T09:00:00Z");
+    world.store().due_claim(10, None).await.expect("an occurrence");
+    let run = world.claim_one().await;
+    let (reason, usage) = (RunReason::ModelUnavailable, Usage::default());
+    let after = world.store().run_fail(&run.scope, &run.lease, reason, "it said \0 and left", &usage).await;
+    assert!(matches!(after, Ok(AfterFailure::RetryAt(_))), "{after:?}");
+    assert_eq!(world.fates(task.id).await, ["03-02 waiting model_unavailable"]);
+    let stored = world.store().run_get(&world.scope, run.lease.run_id).await.expect("a look").expect("a run");
+    let message = stored.message.expect("a message");
+    assert!(message.starts_with("it said ") && message.ends_with(" and left"), "{message}");
 }

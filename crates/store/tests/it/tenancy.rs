@@ -106,7 +106,7 @@ async fn no_table_shows_a_row_of_another_workspace() {
              VALUES ('{ws}', '{ws}', now(), 'grant', 1, true, 'p', 'system');
          INSERT INTO credit_balance VALUES ('{ws}', 0, 1);
          INSERT INTO credit_cap VALUES ('{ws}', 'workspace', '{ws}', 1, null, now());
-         INSERT INTO credit_month VALUES ('{ws}', '2026-03-01', '{ws}', '{ws}', 0, 1);
+         INSERT INTO credit_month VALUES ('{ws}', '2026-03-01', 'workspace', '{ws}', 0, 1);
          INSERT INTO run_check (workspace_id, run_id, task_id, is_history, sent, outcome, checked_at)
              VALUES ('{ws}', '{ws}', '{ws}', true, true, '{{}}', now());
          INSERT INTO connection_slot (workspace_id, connection_id, token, lease_until) VALUES ('{ws}', '{ws}', '{ws}', now());
