@@ -3487,10 +3487,7 @@ export interface components {
         };
         /** @description A task's pinned query, held against the query behind the answer. */
         MethodCheck: {
-            /**
-             * @description What the data source said where it was not replayed, for those who may open the thread. It may quote data.
-             * @default null
-             */
+            /** @description What the data source said where it was not replayed, for those who may open the thread. It may quote data. */
             detail: string | null;
             /** @description How they agree. */
             outcome: components["schemas"]["MethodOutcome"];

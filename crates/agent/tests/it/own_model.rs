@@ -260,7 +260,7 @@ async fn a_turn_under_way_is_held_to_credits_and_caps_when_an_own_provider_is_br
         let script = Scripted::new(one_by_one(vec![bench.sql(PER_CARRIER), good_answer()]));
         let model = Arc::new(Overtaken {
             store: store.clone(),
-            scope: scope.clone(),
+            scope: *scope,
             user: bench.world.user,
             script,
         });
