@@ -34,7 +34,7 @@ export function CapsPage() {
 export function CapsPanel() {
   const { data: me } = useQuery(meQuery);
   const { data, error, refetch } = useQuery(capsQuery);
-  if (error) return <LoadError error={error} what="The caps" onRetry={() => void refetch()} />;
+  if (error && !data) return <LoadError error={error} what="The caps" onRetry={() => void refetch()} />;
   if (!data || !me) return <Skeleton className="h-40 w-full" />;
   const isAdmin = me.role === "admin";
   return (
@@ -58,7 +58,11 @@ export function CapsPanel() {
         <Used credits={data.workspace.usedThisMonth} cap={data.workspace.caps.perMonth} />
       </Section>
       <Section title={isAdmin ? "People" : "You"}>
-        {data.users.length === 0 ? <p className="py-3 text-ink-2">Nobody has caps of their own.</p> : null}
+        {data.users.length === 0 ? (
+          <p className="py-3 text-ink-2">
+            {isAdmin ? "Nobody has caps of their own." : "You have no caps of your own."}
+          </p>
+        ) : null}
         <ul>
           {data.users.map(({ user, caps, usedThisMonth }) => (
             <li key={user.id} className="border-b py-3">
@@ -92,7 +96,8 @@ function CapsInWords({ caps: { perRun, perMonth } }: { caps: CreditCaps }) {
 }
 
 function Used({ credits, cap }: { credits: number; cap: number | null }) {
-  const share = cap === null ? null : Math.round((100 * credits) / cap);
+  // Not 100% before it is reached.
+  const share = cap === null ? null : Math.floor((100 * credits) / cap);
   return (
     <p className={`tabular pt-2 text-sm ${share !== null && share >= 80 ? "text-warn" : "text-ink-3"}`}>
       {amount(credits)} credits used this month
@@ -155,6 +160,8 @@ function CapForm({ caps, save, name }: CapFormProps) {
     setSaving(true);
     setFailure(undefined);
     try {
+      // A list that is on its way would tell what was before.
+      await queryClient.cancelQueries(capsQuery);
       queryClient.setQueryData(capsQuery.queryKey, await save(fromCapTexts(texts)));
       say("Saved.");
     } catch (error) {

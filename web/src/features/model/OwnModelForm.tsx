@@ -63,6 +63,8 @@ export function OwnModelForm({ own }: { own: ModelSettings["own"] }) {
   const save = form.handleSubmit(async (values) => {
     forget();
     try {
+      // What is on its way would tell what was before.
+      await queryClient.cancelQueries(modelQuery);
       queryClient.setQueryData(modelQuery.queryKey, await replaceModel(toBody(values)));
       void queryClient.invalidateQueries({ queryKey: meQuery.queryKey });
       say("Saved. It answers from the next question on.");

@@ -6,7 +6,7 @@ import { meQuery } from "@/api/queries/session";
 import { createTask } from "@/api/queries/tasks";
 import { taskDraftsQuery } from "@/api/queries/threads";
 import type { Me, TaskDraft } from "@/api/types";
-import { LoadError } from "@/components/ui/notice";
+import { LoadError, Notice } from "@/components/ui/notice";
 import { Page } from "@/components/ui/page";
 import { SkeletonRows } from "@/components/ui/skeleton";
 import { browserZone } from "@/lib/time";
@@ -36,9 +36,15 @@ export function NewTaskPage() {
 
 function FromDraft({ me, threadId, turnNo }: { me: Me; threadId: string; turnNo: number }) {
   const { data, error, refetch } = useQuery(taskDraftsQuery(threadId, turnNo));
-  if (error) return <LoadError error={error} what="The draft" onRetry={() => void refetch()} />;
+  if (error && !data) return <LoadError error={error} what="The draft" onRetry={() => void refetch()} />;
   if (!data) return <SkeletonRows rows={4} label="Loading the draft" />;
-  return <NewTask me={me} draft={data.values.find((one) => one.turnNo === turnNo)?.draft} />;
+  const draft = data.values.find((one) => one.turnNo === turnNo)?.draft;
+  return (
+    <>
+      {draft ? null : <Notice>That answer holds no draft of a task. Here is an empty one.</Notice>}
+      <NewTask key={turnNo} me={me} draft={draft} />
+    </>
+  );
 }
 
 function NewTask({ me, draft }: { me: Me; draft?: TaskDraft | undefined }) {

@@ -16,14 +16,17 @@ export function AnswerFeedback({ turn, data }: { turn: Turn; data: ThreadSteps }
   const { threadId, taskId, isMine } = data.thread;
   const { turnNo } = turn;
   const queryClient = useQueryClient();
-  const { data: own } = useQuery(ownFeedbackQuery(threadId));
+  const ownQuery = ownFeedbackQuery(threadId);
+  const { data: own } = useQuery(ownQuery);
   const given = own?.values.find((one) => one.turnNo === turnNo);
   const [isAsking, setAsking] = useState(false);
 
   const give = async (body: FeedbackBody) => {
     try {
+      // An answer that is on its way would tell what was before.
+      await queryClient.cancelQueries(ownQuery);
       const values = await giveFeedback(threadId, body);
-      queryClient.setQueryData(ownFeedbackQuery(threadId).queryKey, values);
+      queryClient.setQueryData(ownQuery.queryKey, values);
     } catch (error) {
       sayError("Your opinion was not kept", error);
       throw error;

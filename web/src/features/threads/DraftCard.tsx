@@ -12,7 +12,7 @@ import { Skeleton } from "@/components/ui/skeleton";
 /** A task as it was talked about. Nothing of it is saved before it is reviewed. */
 export function DraftCard({ threadId, turnNo }: { threadId: string; turnNo: number }) {
   const { data, error, refetch } = useQuery(taskDraftsQuery(threadId, turnNo));
-  if (error) return <LoadError error={error} what="The draft" onRetry={() => void refetch()} />;
+  if (error && !data) return <LoadError error={error} what="The draft" onRetry={() => void refetch()} />;
   if (!data) return <Skeleton className="h-40 w-full" />;
   const draft = data.values.find((one) => one.turnNo === turnNo)?.draft;
   if (!draft) return null;
@@ -43,7 +43,7 @@ export function DraftCard({ threadId, turnNo }: { threadId: string; turnNo: numb
           <CalendarPlus aria-hidden />
           Review and save
         </Link>
-        <span className="text-sm text-ink-3">Nothing is saved yet.</span>
+        <span className="text-sm text-ink-3">Nothing is saved before you save it there.</span>
       </div>
     </section>
   );

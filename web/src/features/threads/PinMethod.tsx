@@ -21,6 +21,8 @@ export function PinMethod({ taskId, turn, data: thread }: { taskId: string; turn
   const change = async () => {
     setBusy(true);
     try {
+      // What is on its way would tell what was before.
+      await queryClient.cancelQueries(taskMethodQuery(taskId));
       const method = await pinMethod(taskId, isPinned ? null : resultId);
       queryClient.setQueryData(taskMethodQuery(taskId).queryKey, method);
       say(isPinned ? "Unpinned." : "Pinned. Later runs replay this query, and say when theirs comes to other rows.");

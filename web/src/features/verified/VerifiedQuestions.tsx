@@ -16,7 +16,7 @@ export function VerifiedQuestions() {
   const { data, error, refetch } = useQuery(verifiedQuestionsQuery);
   const hidden = useHidden();
   const questions = data?.values.filter(({ id }) => !hidden.has(id));
-  if (error) return <LoadError error={error} what="The verified questions" onRetry={() => void refetch()} />;
+  if (error && !data) return <LoadError error={error} what="The verified questions" onRetry={() => void refetch()} />;
   if (!questions) return <SkeletonRows rows={3} label="Loading verified questions" />;
   if (questions.length === 0) {
     return (
