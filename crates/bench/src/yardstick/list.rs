@@ -16,7 +16,10 @@ use crate::{
 const FUNCTION: &str = include_str!("../../yardstick/session.sql");
 const GAPS: [(&str, &str); 2] = [
     ("session", "FROM session JOIN member ON member.workspace_id = session.workspace_id"),
-    ("list", "FROM task_overview WHERE workspace_id = $1 AND ($2::uuid IS NULL OR creator_id = $2)"),
+    (
+        "list",
+        "WHERE workspace_id = $1 AND ($2::uuid IS NULL OR creator_id = $2) AND ($3::text IS NULL OR status = $3)",
+    ),
 ];
 
 /// Makes the function in a database.
@@ -83,7 +86,8 @@ mod tests {
     #[test]
     fn the_script_holds_the_stores_own_statement() {
         let text = text().expect("a script");
-        assert!(text.contains("FROM task_overview WHERE workspace_id = :workspace_id"), "{text}");
+        assert!(text.contains("FROM task_overview"), "{text}");
+        assert!(text.contains("WHERE workspace_id = :workspace_id"), "{text}");
         assert!(!text.contains('$'), "{text}");
     }
 }
