@@ -90,8 +90,8 @@ END $body$;
 
 CREATE FUNCTION yardstick.ended(v_workspaces uuid[], v_runs uuid[], v_now timestamptz)
 RETURNS TABLE (
-    place bigint, is_scheduled bool, task_id uuid, thread_id uuid, turn_no int, test_to uuid, has_turn bool, notification jsonb,
-    was_failing bool, was_skipping_stale bool, has_webhooks bool
+    place bigint, is_scheduled bool, is_backtest bool, task_id uuid, thread_id uuid, turn_no int, test_to uuid, has_turn bool,
+    notification jsonb, was_failing bool, was_skipping_stale bool, has_webhooks bool
 ) LANGUAGE plpgsql AS $body$
 #variable_conflict use_column
 DECLARE
