@@ -258,12 +258,8 @@ async fn a_turn_under_way_is_held_to_credits_and_caps_when_an_own_provider_is_br
         }
         // A reply costs 0.2 credits.
         let script = Scripted::new(one_by_one(vec![bench.sql(PER_CARRIER), good_answer()]));
-        let model = Arc::new(Overtaken {
-            store: store.clone(),
-            scope: *scope,
-            user: bench.world.user,
-            script,
-        });
+        let model =
+            Arc::new(Overtaken { store: store.clone(), scope: *scope, user: bench.world.user, script });
         let started = bench.ask("Which airline flew most?").await;
         bench.agent(model.clone()).run_once().await.expect("a run");
         assert_eq!(bench.run(&started).await.reason, Some(reason));
