@@ -1,22 +1,9 @@
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
-import { complaints, launch, newContext, signIn } from "./browser";
-import { judge, viewportOf, WIDTHS } from "./judge";
+import { signIn } from "./browser";
+import { judgeAtWidths, openWindow, page } from "./story";
 
-let browser: Browser;
-let page: Page;
-let heard: string[];
-
-beforeAll(async () => {
-  browser = await launch();
-  page = await (await newContext(browser)).newPage();
-  heard = complaints(page);
-});
-afterAll(() => browser.close());
-afterEach(() => {
-  expect(heard).toEqual([]);
-});
+openWindow();
 
 describe("a backtest", () => {
   it("tells what a task would have sent on its last occurrences, and sends nothing", async () => {
@@ -33,10 +20,6 @@ describe("a backtest", () => {
     await page.getByRole("button", { name: "Start backtest" }).click();
     await page.getByText(/of 2 occurrences would have sent a message\. No credits used\./).waitFor({ timeout: 60_000 });
     expect(await page.getByRole("link", { name: /^Whole answer of/ }).count()).toBe(2);
-    for (const width of [...WIDTHS].reverse()) {
-      await page.setViewportSize(viewportOf(width));
-      await judge(page, "backtest", width);
-    }
-    await page.emulateMedia({ colorScheme: "light" });
+    await judgeAtWidths("backtest");
   });
 });

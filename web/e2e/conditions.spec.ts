@@ -1,34 +1,12 @@
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
-import { complaints, launch, newContext, signIn } from "./browser";
-import { judge, viewportOf, WIDTHS } from "./judge";
+import { signIn } from "./browser";
+import { judgeAtWidths, openWindow, page } from "./story";
 
 const TITLE = "Signups, when they are beyond belief";
 const VERDICT = /^Nothing sent: .+ is not above 1,000,000,000\.$/;
 
-let browser: Browser;
-let page: Page;
-let heard: string[];
-
-beforeAll(async () => {
-  browser = await launch();
-  page = await (await newContext(browser)).newPage();
-  heard = complaints(page);
-});
-afterAll(() => browser.close());
-afterEach(() => {
-  expect(heard).toEqual([]);
-});
-
-/** Looks at what is open at every width, and comes back to the first. */
-async function judgeAtWidths(name: string): Promise<void> {
-  for (const width of [...WIDTHS].reverse()) {
-    await page.setViewportSize(viewportOf(width));
-    await judge(page, name, width);
-  }
-  await page.emulateMedia({ colorScheme: "light" });
-}
+openWindow();
 
 /** One story in steps: each begins where the one before it ended. */
 describe("a task that is sent on a condition, on fresh data", () => {

@@ -1,31 +1,11 @@
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { PERSON } from "./binary";
-import { complaints, launch, newContext, signIn } from "./browser";
-import { judge, viewportOf, WIDTHS } from "./judge";
+import { signIn } from "./browser";
+import { viewportOf } from "./judge";
+import { judgeAtWidths, openWindow, page } from "./story";
 
-let browser: Browser;
-let page: Page;
-let heard: string[];
-
-beforeAll(async () => {
-  browser = await launch();
-  page = await (await newContext(browser)).newPage();
-  heard = complaints(page);
-});
-afterAll(() => browser.close());
-afterEach(() => {
-  expect(heard).toEqual([]);
-});
-
-async function judgeAtWidths(name: string): Promise<void> {
-  for (const width of [...WIDTHS].reverse()) {
-    await page.setViewportSize(viewportOf(width));
-    await judge(page, name, width);
-  }
-  await page.emulateMedia({ colorScheme: "light" });
-}
+openWindow();
 
 /** One story in steps: each begins where the one before it ended. */
 describe("credits and limits", () => {

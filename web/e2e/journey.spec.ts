@@ -1,23 +1,12 @@
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
 
-import { complaints, launch, newContext, signIn } from "./browser";
+import { signIn } from "./browser";
+import { openWindow, page } from "./story";
 
 const TITLE = "Signups by product, last month";
 
-let browser: Browser;
-let page: Page;
-let heard: string[];
-
-beforeAll(async () => {
-  browser = await launch();
-  page = await (await newContext(browser)).newPage();
-  heard = complaints(page);
-});
-afterAll(() => browser.close());
-afterEach(() => {
-  expect(heard).toEqual([]);
-});
+openWindow();
 
 /** One story in steps: each begins where the one before it ended. */
 describe("from a question to a checked message", () => {

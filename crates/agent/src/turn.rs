@@ -3,6 +3,8 @@
 //! What happens next is decided from the recorded steps alone. A turn that is taken up again on another worker therefore
 //! goes on where the last recorded step ended: no finished model call or query is repeated.
 
+mod next;
+
 use std::{collections::HashSet, time::Duration};
 
 use domain::{
@@ -30,6 +32,7 @@ use crate::{
     tools::{self, ANSWER, Desk, Outcome, Repair, Tables, Told, Trouble},
     verified::Verified,
 };
+use next::Next;
 
 /// The most tool calls of one reply that are run.
 const CALLS_PER_REPLY: usize = 8;
@@ -102,20 +105,6 @@ struct Turn<'a> {
     budget: Budget,
     /// When the last step was recorded, or this attempt began.
     since: Instant,
-}
-
-/// What the recorded steps call for.
-enum Next {
-    /// A reply.
-    Reply,
-    /// The output of this call.
-    Call(ToolCall),
-    /// The end: this `answer` was taken.
-    Accepted(ToolCall),
-    /// A word to a model that called nothing.
-    Nudge,
-    /// The end: a model that was told to call `answer` has spoken instead.
-    Spoken(String),
 }
 
 impl<'a> Turn<'a> {
@@ -211,66 +200,6 @@ impl<'a> Turn<'a> {
                 }
             }
         }
-    }
-
-    /// What the recorded steps call for next.
-    fn next(&self) -> Next {
-        let mut answered = HashSet::new();
-        let mut was_nudged = false;
-        for step in self.steps.iter().rev() {
-            match &step.body {
-                StepBody::Notice { text } => was_nudged |= text == prompt::CALL_ANSWER,
-                StepBody::Tool { call_id, .. } => {
-                    answered.insert(call_id.as_str());
-                }
-                StepBody::Model { text, tool_calls, .. } => {
-                    return self.after_reply(text, tool_calls, &answered, was_nudged);
-                }
-            }
-        }
-        Next::Reply
-    }
-
-    fn after_reply(
-        &self,
-        text: &str,
-        calls: &[ToolCall],
-        answered: &HashSet<&str>,
-        was_nudged: bool,
-    ) -> Next {
-        let accepted = calls.iter().find(|call| {
-            call.name == ANSWER
-                && self.steps.iter().any(|step| {
-                    matches!(&step.body, StepBody::Tool { call_id, is_error: false, .. } if *call_id == call.id)
-                })
-        });
-        if let Some(call) = accepted {
-            return Next::Accepted(call.clone());
-        }
-        if let Some(call) = calls.iter().find(|call| !answered.contains(call.id.as_str())) {
-            return Next::Call(call.clone());
-        }
-        if !calls.is_empty() || was_nudged {
-            return Next::Reply;
-        }
-        let nudges = self.notices(prompt::CALL_ANSWER);
-        let is_last = self.was_last_called();
-        if text.trim().is_empty() || (nudges == 0 && !is_last) {
-            Next::Nudge
-        } else {
-            Next::Spoken(text.to_owned())
-        }
-    }
-
-    fn notices(&self, wanted: &str) -> usize {
-        self.steps
-            .iter()
-            .filter(|step| matches!(&step.body, StepBody::Notice { text } if text == wanted))
-            .count()
-    }
-
-    fn was_last_called(&self) -> bool {
-        self.notices(prompt::LAST_CALL) > 0
     }
 
     /// Demands that the turn may ask a model for a reply, and chooses which. What the opening has just found out is not asked
