@@ -13,7 +13,8 @@ use domain::{
 use fail::fail_point;
 use futures::FutureExt as _;
 use store::{
-    AfterFailure, ClaimedRun, DueClaim, Event, Events, Handed, RunAnswer, RunFailure, RunLease, Scope, Store,
+    AfterFailure, ClaimedRun, DueClaim, Event, Events, Handed, Places, RunAnswer, RunFailure, RunLease,
+    Scope, Store,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, broadcast::error::RecvError, watch},
@@ -198,7 +199,7 @@ impl Agent {
     pub async fn run_once(&self) -> Result<usize, store::Error> {
         let mut executed = 0;
         loop {
-            let claimed = self.store.run_claim(&self.worker, self.concurrency).await?;
+            let claimed = self.store.run_claim(&self.worker, &Places::unshared(self.concurrency)).await?;
             if claimed.is_empty() {
                 return Ok(executed);
             }
@@ -221,7 +222,8 @@ impl Agent {
                 break places;
             }
         };
-        let free = places.num_permits() as u32;
+        let free =
+            Places::shared(places.num_permits() as u32, hands.held.keys().map(|lease| lease.workspace_id));
         let asked = Instant::now();
         for run in self.come_by(free).await {
             let Some(place) = places.split(1) else { return };
@@ -229,21 +231,21 @@ impl Agent {
         }
     }
 
-    /// Up to `free` runs: what waits in the queue, and if there is room for more, what has just come due.
-    async fn come_by(&self, free: u32) -> Vec<ClaimedRun> {
+    /// Runs for the free places: what waits in the queue, and if there is room for more, what has just come due.
+    async fn come_by(&self, mut places: Places) -> Vec<ClaimedRun> {
         let failed = |error: store::Error| {
             tracing::warn!(error = &error as &dyn std::error::Error, "runs could not be claimed");
         };
-        let mut claimed = match self.store.run_claim(&self.worker, free).await {
+        let mut claimed = match self.store.run_claim(&self.worker, &places).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 failed(error);
                 return vec![];
             }
         };
-        let room = free.saturating_sub(u32::try_from(claimed.len()).unwrap_or(u32::MAX));
-        if room > 0 {
-            match self.store.due_start(&self.worker, room).await {
+        places.fill(&claimed);
+        if places.free() > 0 {
+            match self.store.due_start(&self.worker, &places).await {
                 Ok((due, started)) => {
                     count(&due);
                     claimed.extend(started);

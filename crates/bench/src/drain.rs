@@ -13,7 +13,7 @@ use domain::{answer::Answer, run::Usage};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use sqlx::PgConnection;
-use store::{ClaimedRun, RunAnswer, Store};
+use store::{ClaimedRun, Places, RunAnswer, Store};
 
 use crate::{
     load::{Batch, now, settle},
@@ -112,10 +112,10 @@ async fn work(
     expected: u64,
 ) -> anyhow::Result<()> {
     while finished.load(Ordering::Relaxed) < expected {
-        let mut claimed = store.run_claim(name, crew.claim).await?;
+        let mut claimed = store.run_claim(name, &Places::unshared(crew.claim)).await?;
         let room = crew.claim.saturating_sub(claimed.len() as u32);
         if room > 0 && crew.schedulers == 0 {
-            claimed.extend(store.due_start(name, room).await?.1);
+            claimed.extend(store.due_start(name, &Places::unshared(room)).await?.1);
         }
         if claimed.is_empty() {
             tokio::time::sleep(IDLE).await;

@@ -141,8 +141,12 @@ pub struct Size {
     pub waiting: u32,
     /// Seconds for which lists of tasks are asked for in each round.
     pub list_seconds: u32,
-    /// Mails that are sent in a round.
+    /// Mails of one answer that are sent in a round.
     pub mails: u32,
+    /// Answers with one mail each that are sent in a round.
+    pub answers: u32,
+    /// Messages that are posted in each channel of Slack in a round; at least two.
+    pub channel_messages: u32,
 }
 
 impl Size {
@@ -161,6 +165,8 @@ impl Size {
         waiting: 10_000,
         list_seconds: 5,
         mails: 5_000,
+        answers: 1_000,
+        channel_messages: 20,
     };
     /// For trying: its figures say little.
     pub const QUICK: Self = Self {
@@ -177,6 +183,8 @@ impl Size {
         waiting: 500,
         list_seconds: 2,
         mails: 500,
+        answers: 100,
+        channel_messages: 5,
     };
     /// For the bench's own test: its figures say nothing.
     pub const TINY: Self = Self {
@@ -194,6 +202,8 @@ impl Size {
         waiting: 20,
         list_seconds: 1,
         mails: 20,
+        answers: 10,
+        channel_messages: 2,
     };
 }
 

@@ -17,7 +17,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    ClaimedRun, Result, Store, Tx,
+    ClaimedRun, Places, Result, Store, Tx,
     due_runs::{self, Desk},
     error::{Error, json},
     notice,
@@ -96,11 +96,11 @@ impl Store {
         Ok(claim)
     }
 
-    /// Turns due occurrences into runs for a worker that has nothing else to do: as many as its `places` allow are its own from
-    /// the start, never queued, and the rest of the batch is queued as by [`Store::due_claim`]. Workspaces take turns, each up to
-    /// its own limit of runs at once. Answers the worker's runs: none while another worker is about the same, since two would
+    /// Turns due occurrences into runs for a worker that has nothing else to do: those for its free places are its own from the
+    /// start, never queued, and the rest of the batch is queued as by [`Store::due_claim`]. Workspaces take turns, each up to
+    /// its own limit of runs at once and its share of the places. Answers the worker's runs: none while another worker is about the same, since two would
     /// keep each other from most workspaces.
-    pub async fn due_start(&self, worker: &str, places: u32) -> Result<(DueClaim, Vec<ClaimedRun>)> {
+    pub async fn due_start(&self, worker: &str, places: &Places) -> Result<(DueClaim, Vec<ClaimedRun>)> {
         let mut tx = self.begin_across().await?;
         let mut memory = self.claim_memory();
         if memory.due_swept_at.is_none_or(|at| tx.now - at >= SWEEP_EVERY || tx.now < at) {
@@ -111,7 +111,7 @@ impl Store {
             return Ok((DueClaim::default(), vec![]));
         }
         let desk = Desk { worker, places, lease_until: tx.now + self.run_lease };
-        let batch = places.max(START_BATCH_MIN);
+        let batch = places.free().max(START_BATCH_MIN);
         let (claim, started) = self.due_take(&mut tx, batch, memory.due_from, Some(&desk)).await?;
         tx.commit().await?;
         memory.due_from = claim.watermark;

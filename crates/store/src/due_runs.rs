@@ -11,7 +11,7 @@ use domain::{
 use uuid::Uuid;
 
 use crate::{
-    Actor, ClaimedRun, Result, RunLease, Scope, Tx, credit_wait,
+    Actor, ClaimedRun, Places, Result, RunLease, Scope, Tx, credit_wait,
     due::{keys, read_schedule},
     occurrence::Fate,
     run_claim, webhook_event,
@@ -20,8 +20,8 @@ use crate::{
 /// A worker that takes due occurrences as its own.
 pub(crate) struct Desk<'a> {
     pub(crate) worker: &'a str,
-    /// How many it can take.
-    pub(crate) places: u32,
+    /// For how many it has room, and whose.
+    pub(crate) places: &'a Places,
     /// Until when it holds them.
     pub(crate) lease_until: DateTime<Utc>,
 }
@@ -200,8 +200,9 @@ fn claimed(task: &DueTask, fate: &Fate, run_id: Uuid, token: Uuid) -> ClaimedRun
     }
 }
 
-/// Which of the runs start at once: up to `places`, their workspaces by turns, as far as each has room and credits.
-async fn choose(tx: &mut Tx, fates: &[(&DueTask, Fate)], places: u32) -> Result<Vec<bool>> {
+/// Which of the runs start at once: those for which there are places, their workspaces by turns, as far as each has room and
+/// credits.
+async fn choose(tx: &mut Tx, fates: &[(&DueTask, Fate)], places: &Places) -> Result<Vec<bool>> {
     let mut of_workspaces: BTreeMap<Uuid, Vec<usize>> = BTreeMap::new();
     for (index, (task, fate)) in fates.iter().enumerate() {
         if fate.status == RunStatus::Queued {
@@ -221,9 +222,10 @@ async fn choose(tx: &mut Tx, fates: &[(&DueTask, Fate)], places: u32) -> Result<
         by_turns.extend(of_workspace.into_iter().take(room).enumerate());
     }
     by_turns.sort_unstable();
+    let mut places = places.clone();
     let mut starts = vec![false; fates.len()];
-    for (_, index) in by_turns.into_iter().take(places as usize) {
-        starts[index] = true;
+    for (_, index) in by_turns {
+        starts[index] = places.take(fates[index].0.workspace_id.into());
     }
     Ok(starts)
 }

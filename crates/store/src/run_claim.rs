@@ -10,7 +10,8 @@ use domain::{ConnectionId, TaskId, ThreadId, UserId, run::RunTrigger, schedule::
 use uuid::Uuid;
 
 use crate::{
-    Actor, Error, Result, RunLease, Scope, Store, Tx, credit_wait, error::word, event, run_queue::columns,
+    Actor, Error, Places, Result, RunLease, Scope, Store, Tx, credit_wait, error::word, event,
+    run_queue::columns,
 };
 
 /// Up to this many waiting runs per free place, and at least [`LISTED_MIN`], are looked at as one list. More are a backlog.
@@ -83,20 +84,20 @@ pub(crate) struct ClaimMemory {
 type RunKey = (Uuid, Uuid);
 
 impl Store {
-    /// Claims up to `limit` runs for `worker`. Workspaces take turns, each up to its own limit of runs at once, so that one
-    /// with thousands of runs does not delay another's one.
-    pub async fn run_claim(&self, worker: &str, limit: u32) -> Result<Vec<ClaimedRun>> {
-        if limit == 0 {
+    /// Claims runs for the free places of `worker`. Workspaces take turns, each up to its own limit of runs at once and its
+    /// share of the places, so that one with thousands of runs does not delay another's one.
+    pub async fn run_claim(&self, worker: &str, places: &Places) -> Result<Vec<ClaimedRun>> {
+        if places.free() == 0 {
             return Ok(vec![]);
         }
         if !self.claim_memory().is_backlog
-            && let Some(claimed) = self.run_claim_listed(worker, limit).await?
+            && let Some(claimed) = self.run_claim_listed(worker, places).await?
         {
             return Ok(claimed);
         }
-        let claimed = self.run_claim_backlog(worker, limit).await?;
+        let claimed = self.run_claim_backlog(worker, places.clone()).await?;
         self.claim_memory_set(ClaimMemory {
-            is_backlog: claimed.len() >= limit as usize,
+            is_backlog: claimed.len() >= places.free() as usize,
             ..self.claim_memory()
         });
         Ok(claimed)
@@ -104,9 +105,9 @@ impl Store {
 
     /// Claims from all that waits, where that is little. It is found by time, so that dead index entries of what was claimed
     /// before cost nothing, even while a session with an old snapshot keeps them from being removed. `None`: it is a backlog.
-    async fn run_claim_listed(&self, worker: &str, limit: u32) -> Result<Option<Vec<ClaimedRun>>> {
+    async fn run_claim_listed(&self, worker: &str, places: &Places) -> Result<Option<Vec<ClaimedRun>>> {
         let mut memory = self.claim_memory();
-        let most = limit.saturating_mul(LISTED_PER_PLACE).max(LISTED_MIN);
+        let most = places.free().saturating_mul(LISTED_PER_PLACE).max(LISTED_MIN);
         let mut tx = self.begin_across().await?;
         if memory.swept_at.is_none_or(|at| tx.now - at >= SWEEP_EVERY || tx.now < at) {
             memory.listed_from = None;
@@ -149,7 +150,7 @@ impl Store {
         }
         placed.sort_unstable();
         let wanted: Vec<RunKey> = placed.into_iter().map(|(.., key)| key).collect();
-        let leases = self.run_lease_wanted(&mut tx, worker, limit, &wanted).await?;
+        let leases = self.run_lease_wanted(&mut tx, worker, places, &wanted).await?;
         let claimed = start_leased(&mut tx, &leases).await?;
         tx.commit().await?;
         // In the order of their turns: the last one is where the next claim starts.
@@ -161,19 +162,19 @@ impl Store {
     }
 
     /// Claims from a backlog, in slices of workspaces along the index.
-    async fn run_claim_backlog(&self, worker: &str, limit: u32) -> Result<Vec<ClaimedRun>> {
+    async fn run_claim_backlog(&self, worker: &str, mut places: Places) -> Result<Vec<ClaimedRun>> {
         let mut start = self.claim_memory().cursor;
         let (mut cursor, mut has_wrapped) = (start, start.is_nil());
         let mut claimed = Vec::new();
         let mut before_round = 0;
         for _ in 0..SLICES_PER_CLAIM {
-            let (of_slice, behind) =
-                self.run_claim_slice(worker, limit - claimed.len() as u32, cursor).await?;
+            let (of_slice, behind) = self.run_claim_slice(worker, &places, cursor).await?;
+            places.fill(&of_slice);
             claimed.extend(of_slice);
             cursor = behind.unwrap_or_default();
             let is_round = has_wrapped && (behind.is_none() || cursor >= start);
             has_wrapped |= behind.is_none();
-            if claimed.len() >= limit as usize || is_round && claimed.len() == before_round {
+            if places.free() == 0 || is_round && claimed.len() == before_round {
                 break;
             }
             if is_round {
@@ -189,9 +190,10 @@ impl Store {
     async fn run_claim_slice(
         &self,
         worker: &str,
-        limit: u32,
+        places: &Places,
         cursor: Uuid,
     ) -> Result<(Vec<ClaimedRun>, Option<Uuid>)> {
+        let limit = places.free();
         let slice = limit.max(WORKSPACES_PER_SLICE);
         let mut tx = self.begin_across().await?;
         // Visits the workspaces with waiting runs one by one along the index, and takes their first runs in rounds: of each no
@@ -244,18 +246,18 @@ impl Store {
         };
         let wanted: Vec<RunKey> =
             wanted.into_iter().map(|(workspace_id, run_id, _)| (workspace_id, run_id)).collect();
-        let leases = self.run_lease_wanted(&mut tx, worker, limit, &wanted).await?;
+        let leases = self.run_lease_wanted(&mut tx, worker, places, &wanted).await?;
         let claimed = start_leased(&mut tx, &leases).await?;
         tx.commit().await?;
         Ok((claimed, behind))
     }
 
-    /// Leases up to `limit` of the wanted runs, in this order, as far as their workspaces have room.
+    /// Leases those of the wanted runs, in this order, for which there are places and their workspaces have room.
     async fn run_lease_wanted(
         &self,
         tx: &mut Tx,
         worker: &str,
-        limit: u32,
+        places: &Places,
         wanted: &[RunKey],
     ) -> Result<Vec<RunLease>> {
         if wanted.is_empty() {
@@ -271,13 +273,16 @@ impl Store {
         let mine = keep_others_out(tx, &workspaces).await?;
         let mine = credit_wait::withhold(tx, mine).await?;
         let mut rooms = rooms(tx, &mine).await?;
-        let mut fitting = wanted.to_vec();
+        let (mut places, mut fitting) = (places.clone(), wanted.to_vec());
         fitting.retain(|(workspace_id, _)| {
             let Some(room) = rooms.get_mut(workspace_id).filter(|room| **room > 0) else { return false };
+            if !places.take((*workspace_id).into()) {
+                return false;
+            }
             *room -= 1;
             true
         });
-        let (workspace_ids, run_ids): (Vec<_>, Vec<_>) = fitting.into_iter().take(limit as usize).unzip();
+        let (workspace_ids, run_ids): (Vec<_>, Vec<_>) = fitting.into_iter().unzip();
         let leased = sqlx::query!(
             r#"WITH taken AS (
                    SELECT run_queue.workspace_id, run_queue.run_id

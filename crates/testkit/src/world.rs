@@ -11,7 +11,7 @@ use domain::{
 };
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection};
-use store::{ClaimedRun, NewConnection, NewUser, Page, Run, Scope, Store, StoreOptions, Task};
+use store::{ClaimedRun, NewConnection, NewUser, Page, Places, Run, Scope, Store, StoreOptions, Task};
 
 use crate::{TestDatabase, database_with, execute};
 
@@ -85,7 +85,7 @@ impl World {
 
     /// Claims all runs that can be claimed.
     pub async fn claim(&self) -> Vec<ClaimedRun> {
-        self.store().run_claim("test", 1_000).await.expect("a claim")
+        self.store().run_claim("test", &Places::unshared(1_000)).await.expect("a claim")
     }
 
     /// Claims the one run that can be claimed.

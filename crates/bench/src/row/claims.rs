@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use chrono::TimeDelta;
-use store::Store;
+use store::{Places, Store};
 
 use super::{Bench, USUAL};
 use crate::{
@@ -77,7 +77,7 @@ async fn fill(database: &Database, batch: Batch) -> anyhow::Result<()> {
     while store.due_claim(FILL, None).await?.tasks > 0 {}
     let mut in_flight = 0;
     while in_flight < batch.count as usize {
-        let claimed = store.run_claim("bench", FILL).await?;
+        let claimed = store.run_claim("bench", &Places::unshared(FILL)).await?;
         anyhow::ensure!(!claimed.is_empty(), "only {in_flight} runs could be claimed");
         in_flight += claimed.len();
     }
@@ -93,7 +93,7 @@ async fn time_claims(database: &Database, batch: Batch) -> anyhow::Result<Times>
     let watermark = Some(due_at - LOOK_BACK);
     // The first claims of a connection prepare their statements.
     store.due_claim(1, watermark).await?;
-    store.run_claim("bench", 1).await?;
+    store.run_claim("bench", &Places::unshared(1)).await?;
     let mut times = Times::default();
     for _ in 1..batch.count {
         let started = Instant::now();
@@ -101,7 +101,7 @@ async fn time_claims(database: &Database, batch: Batch) -> anyhow::Result<Times>
         times.due.push(milliseconds(started));
         anyhow::ensure!(claim.queued == 1, "a due occurrence was not claimed: {claim:?}");
         let started = Instant::now();
-        let claimed = store.run_claim("bench", 1).await?;
+        let claimed = store.run_claim("bench", &Places::unshared(1)).await?;
         times.run.push(milliseconds(started));
         anyhow::ensure!(claimed.len() == 1, "a run was not claimed");
     }

@@ -1,6 +1,7 @@
 //! The same work with ever more tasks: a claim must not look at more pages, and a drain must not slow down.
 
 use sqlx::PgConnection;
+use store::Places;
 
 use super::{Bench, LARGE, SMALL, USUAL};
 use crate::{
@@ -89,7 +90,7 @@ async fn count_buffers(
         Batch::of(tasks, count, round)?.make_due(connection, due_at, 0).await?;
         statistics::cost_since(connection).await?;
         store.due_claim(count, None).await?;
-        let claimed = store.run_claim("bench", count).await?;
+        let claimed = store.run_claim("bench", &Places::unshared(count)).await?;
         let cost = statistics::cost_since(connection).await?;
         anyhow::ensure!(claimed.len() == count as usize, "{} of {count} runs were claimed", claimed.len());
         finish(&store, &claimed, crew).await?;

@@ -11,7 +11,7 @@ use domain::{
 };
 use notifier::Notifier;
 use serde_json::Value;
-use store::{Page, Scope};
+use store::{Page, Places, Scope};
 use tokio_util::sync::CancellationToken;
 
 use crate::{statements::Statements, support::SmtpServer, world::World};
@@ -472,7 +472,7 @@ async fn a_notice_that_was_put_off_and_one_that_is_sent_again_say_what_they_said
 async fn scheduled_run(world: &World) -> store::ClaimedRun {
     world.database.time.step(TimeDelta::days(1) + TimeDelta::hours(2));
     world.store().due_claim(10, None).await.expect("due tasks");
-    let mut claimed = world.store().run_claim("a worker", 1).await.expect("a claim");
+    let mut claimed = world.store().run_claim("a worker", &Places::unshared(1)).await.expect("a claim");
     claimed.pop().expect("the scheduled run")
 }
 

@@ -16,7 +16,9 @@ use domain::{
 use notifier::{Notifier, NotifierOptions, Smtp, Transport, email::Sender, transport::smtp::Patience};
 use rand::{SeedableRng as _, rngs::StdRng};
 use serde_json::json;
-use store::{ClaimedRun, Delivery, NewChart, NewCheck, NewConnection, NewResult, NewUser, Scope, Store};
+use store::{
+    ClaimedRun, Delivery, NewChart, NewCheck, NewConnection, NewResult, NewUser, Places, Scope, Store,
+};
 use testkit::TestDatabase;
 
 use crate::support::{SmtpServer, picture};
@@ -91,7 +93,7 @@ impl World {
     /// Starts a run of a task and claims it, as a worker would.
     pub(crate) async fn claim(&self, task: TaskId, test_to: Option<UserId>) -> ClaimedRun {
         self.store().task_run(&self.scope, task, test_to).await.expect("a run");
-        let mut claimed = self.store().run_claim("a worker", 1).await.expect("a claim");
+        let mut claimed = self.store().run_claim("a worker", &Places::unshared(1)).await.expect("a claim");
         claimed.pop().expect("the run")
     }
 
@@ -181,7 +183,13 @@ impl World {
     pub(crate) async fn quiet_week(&self, task: TaskId) {
         self.database.time.step(chrono::TimeDelta::minutes(7 * 24 * 60 + 105));
         self.store().due_claim(10, None).await.expect("an occurrence");
-        let run = self.store().run_claim("a worker", 1).await.expect("a claim").pop().expect("the run");
+        let run = self
+            .store()
+            .run_claim("a worker", &Places::unshared(1))
+            .await
+            .expect("a claim")
+            .pop()
+            .expect("the run");
         assert_eq!(run.task_id, Some(task));
         let looking = StepBody::Notice { text: "Looking.".into() };
         self.store().step_begin(&run, &looking, 5).await.expect("a step");

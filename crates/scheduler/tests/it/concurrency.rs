@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use chrono::TimeDelta;
 use domain::schedule::SPREAD;
 use scheduler::{Scheduler, SchedulerOptions};
+use store::Places;
 use testkit::{World, world};
 
 use crate::{scheduler, tick};
@@ -93,7 +94,9 @@ async fn racing_workers_each_get_other_runs_and_no_more_than_the_workspace_allow
     let racers: Vec<_> = (0..8)
         .map(|number| {
             let store = world.store().clone();
-            tokio::spawn(async move { store.run_claim(&format!("w{number}"), 10).await.expect("a claim") })
+            tokio::spawn(async move {
+                store.run_claim(&format!("w{number}"), &Places::unshared(10)).await.expect("a claim")
+            })
         })
         .collect();
     let mut claimed = Vec::new();
@@ -121,7 +124,7 @@ async fn a_workspace_with_many_runs_does_not_delay_another_one() {
     tick(&world).await;
     // Whatever the cursor, four runs in one claim: one of each workspace.
     for _ in 0..3 {
-        let claimed = world.store().run_claim("test", 4).await.expect("a claim");
+        let claimed = world.store().run_claim("test", &Places::unshared(4)).await.expect("a claim");
         let of_others = claimed.iter().filter(|run| run.task_id.is_some_and(|task| others.contains(&task)));
         assert_eq!((claimed.len(), of_others.count()), (4, 3));
         let leases: Vec<_> = claimed.iter().map(|run| run.lease).collect();
@@ -146,7 +149,7 @@ async fn claims_go_round_the_workspaces_and_pass_by_those_that_are_full() {
     tick(&world).await;
     let mut seen = HashSet::new();
     for _ in 0..41 {
-        let claimed = world.store().run_claim("test", 1).await.expect("a claim");
+        let claimed = world.store().run_claim("test", &Places::unshared(1)).await.expect("a claim");
         assert!(seen.insert(claimed[0].scope.workspace_id()), "each has its turn before one has two");
     }
     // 40 runs are left where there is room, nine where there is none.
@@ -163,7 +166,7 @@ async fn what_a_person_waits_for_goes_before_what_is_scheduled() {
     let task = world.task(|_| ()).await;
     world.step(TimeDelta::seconds(1));
     let started = world.store().task_run(&world.scope, task.id, None).await.expect("a run");
-    let claimed = world.store().run_claim("test", 1).await.expect("a claim");
+    let claimed = world.store().run_claim("test", &Places::unshared(1)).await.expect("a claim");
     assert_eq!(claimed[0].lease.run_id, started.run_id);
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use domain::{WorkspaceId, answer::Answer, run::Usage};
-use store::{ClaimedRun, RunAnswer};
+use store::{ClaimedRun, Places, RunAnswer};
 use testkit::{World, world};
 
 /// A world with `workspaces` further workspaces, and in each of them `runs` runs that wait, those of one workspace after those of
@@ -24,7 +24,7 @@ async fn crowded(workspaces: usize, runs: usize) -> World {
 }
 
 async fn claim_and_end(world: &World, limit: u32) -> Vec<ClaimedRun> {
-    let claimed = world.store().run_claim("test", limit).await.expect("a claim");
+    let claimed = world.store().run_claim("test", &Places::unshared(limit)).await.expect("a claim");
     let answered: Vec<_> = claimed
         .iter()
         .map(|run| RunAnswer { lease: run.lease, answer: Answer::default(), usage: Usage::default() })

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use domain::{answer::Answer, run::Usage};
-use store::{ClaimedRun, RunAnswer, Store, StoreOptions, Time, Vault};
+use store::{ClaimedRun, Places, RunAnswer, Store, StoreOptions, Time, Vault};
 use testkit::{World, world};
 
 use crate::{concurrency::copies, scheduler, tick};
@@ -41,17 +41,57 @@ async fn five_thousand_due_tasks_delay_another_workspaces_one_by_a_second_at_mos
         world.set(due_at);
         world.step(TimeDelta::milliseconds(-1));
         scheduler.tick().await.expect("a tick");
-        let mut under_way = world.store().run_claim("test", CONCURRENCY).await.expect("a claim");
+        let mut under_way =
+            world.store().run_claim("test", &Places::unshared(CONCURRENCY)).await.expect("a claim");
         world.set(due_at);
         scheduler.tick().await.expect("a tick");
         world.step(TimeDelta::seconds(1));
         end_all(world.store(), &under_way).await;
-        under_way = world.store().run_claim("test", CONCURRENCY).await.expect("a claim");
+        under_way = world.store().run_claim("test", &Places::unshared(CONCURRENCY)).await.expect("a claim");
         assert_eq!(under_way.len(), CONCURRENCY as usize, "the crowd keeps the worker busy");
         assert!(under_way.iter().any(|run| run.task_id == Some(task_id)), "due at {due_at}: it has to wait");
         end_all(world.store(), &under_way).await;
     }
     assert!(world.number("SELECT count(*) FROM run_queue").await > 4_900);
+}
+
+/// The same where each turn lasts for minutes, so that no place becomes free meanwhile: workspaces share a worker's places
+/// such that some are free at any time.
+///
+/// With the places unshared the crowd holds all of them, and the other's task waits for its turns to end.
+#[tokio::test]
+async fn turns_of_minutes_of_one_workspace_leave_places_for_anothers_task() {
+    let world = World::new().await;
+    allow_all(&world).await;
+    copies(&world, 4_999).await;
+    let (other_scope, other_user) = world::workspace(world.store(), "beta").await;
+    let later =
+        world.task_of(&other_scope, other_user, |task| task.schedule.window_start = "10:00".into()).await.id;
+    let scheduler = scheduler(&world);
+    world.set("2026-03-02T09:00:00Z");
+    scheduler.tick().await.expect("a tick");
+    let mut under_way = Vec::new();
+    loop {
+        let claimed = claim_beside(&world, &under_way).await;
+        if claimed.is_empty() {
+            break;
+        }
+        under_way.extend(claimed);
+    }
+    assert_eq!(under_way.len(), 14, "seven of eight places");
+    world.set("2026-03-02T10:00:00Z");
+    let started = claim_beside(&world, &under_way).await;
+    assert_eq!(started.iter().map(|run| run.task_id).collect::<Vec<_>>(), [Some(later)]);
+}
+
+/// What a worker with 16 places comes by that executes these already: first from the queue, then from what is due.
+async fn claim_beside(world: &World, under_way: &[ClaimedRun]) -> Vec<ClaimedRun> {
+    let held = under_way.iter().map(|run| run.lease.workspace_id);
+    let mut places = Places::shared(16 - under_way.len() as u32, held);
+    let mut claimed = world.store().run_claim("test", &places).await.expect("a claim");
+    places.fill(&claimed);
+    claimed.extend(world.store().due_start("test", &places).await.expect("a start").1);
+    claimed
 }
 
 /// Buffers of the queues' tables and indexes that were looked at, by all sessions that have ended.
@@ -67,7 +107,7 @@ async fn buffers_of_claims(world: &World, times: u32) -> i64 {
     let store = Store::connect(options).await.expect("a store");
     let mut watermark = None;
     for _ in 0..=times {
-        assert!(store.run_claim("test", 10).await.expect("a claim").is_empty());
+        assert!(store.run_claim("test", &Places::unshared(10)).await.expect("a claim").is_empty());
         let claim = store.due_claim(500, watermark).await.expect("a claim");
         watermark = claim.watermark;
     }

@@ -10,7 +10,8 @@ use domain::{
     thread::ThreadSource,
 };
 use store::{
-    AfterFailure, CapOf, ClaimedRun, CreditSummary, NewQuestion, Page, Store, StoreOptions, Time, Vault,
+    AfterFailure, CapOf, ClaimedRun, CreditSummary, NewQuestion, Page, Places, Store, StoreOptions, Time,
+    Vault,
 };
 use testkit::{World, world};
 use tokio::task::JoinSet;
@@ -259,7 +260,7 @@ async fn no_run_starts_as_it_comes_due_without_credits() {
     used_up(&world).await;
     let task = world.task(|_| ()).await;
     world.set("2026-03-02T09:00:00Z");
-    let (claim, started) = world.store().due_start("test", 5).await.expect("a start");
+    let (claim, started) = world.store().due_start("test", &Places::unshared(5)).await.expect("a start");
     assert_eq!((claim.queued, started.len()), (1, 0));
     assert!(world.claim().await.is_empty());
     assert_eq!(world.fates(task.id).await, ["03-02 waiting blocked_by_credits"]);
@@ -344,7 +345,7 @@ async fn a_grant_that_races_with_a_run_that_is_set_to_wait_leaves_none_behind() 
     for round in 0..200 {
         let claiming = tokio::spawn({
             let store = world.store().clone();
-            async move { store.run_claim("test", 10).await.expect("a claim") }
+            async move { store.run_claim("test", &Places::unshared(10)).await.expect("a claim") }
         });
         grant(&world, "1").await;
         let mut claimed = claiming.await.expect("a claim");

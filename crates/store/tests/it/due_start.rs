@@ -8,13 +8,13 @@ use domain::{
     step::StepBody,
     task::{TaskSpec, plain_prompt},
 };
-use store::{ClaimedRun, DueClaim, Run};
+use store::{ClaimedRun, DueClaim, Places, Run};
 use testkit::world::{self, World};
 
 const NINE: &str = "2026-03-02T09:00:00Z";
 
 async fn start(world: &World, places: u32) -> (DueClaim, Vec<ClaimedRun>) {
-    world.store().due_start("test", places).await.expect("a start")
+    world.store().due_start("test", &Places::unshared(places)).await.expect("a start")
 }
 
 async fn stored(world: &World, run: &ClaimedRun) -> Run {
@@ -89,9 +89,9 @@ async fn no_workspace_has_more_than_its_limit() {
             let store = world.store().clone();
             tokio::spawn(async move {
                 let name = format!("w{number}");
-                let mut held = store.run_claim(&name, 10).await.expect("a claim");
-                held.extend(store.due_start(&name, 10).await.expect("a start").1);
-                held.extend(store.run_claim(&name, 10).await.expect("a claim"));
+                let mut held = store.run_claim(&name, &Places::unshared(10)).await.expect("a claim");
+                held.extend(store.due_start(&name, &Places::unshared(10)).await.expect("a start").1);
+                held.extend(store.run_claim(&name, &Places::unshared(10)).await.expect("a claim"));
                 held
             })
         })

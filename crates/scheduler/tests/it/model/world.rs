@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Write as _, sync::Arc};
 use chrono::{DateTime, Utc};
 use domain::{TaskId, UserId};
 use scheduler::{Scheduler, SchedulerOptions};
-use store::{Scope, Store};
+use store::{Places, Scope, Store};
 use testkit::{TestDatabase, database_with, execute, task_lines};
 
 use super::{
@@ -174,7 +174,7 @@ where
 /// meanwhile, as if other schedulers were looking at them.
 async fn start_due(database: &TestDatabase, lives: &[Life], step: usize) -> Vec<store::ClaimedRun> {
     let other = lock_others(database, lives, step, "task_due").await;
-    let (_, started) = database.store.due_start("worker", 100_000).await.expect("a start");
+    let (_, started) = database.store.due_start("worker", &Places::unshared(100_000)).await.expect("a start");
     let_go(other).await;
     started
 }
@@ -188,7 +188,7 @@ async fn claim(
     started: Vec<store::ClaimedRun>,
 ) -> HashMap<TaskId, Vec<store::ClaimedRun>> {
     let other = lock_others(database, lives, step, "run_queue").await;
-    let claimed = database.store.run_claim("worker", 100_000).await.expect("a claim");
+    let claimed = database.store.run_claim("worker", &Places::unshared(100_000)).await.expect("a claim");
     let_go(other).await;
     let mut by_task: HashMap<TaskId, Vec<_>> = HashMap::new();
     for run in started.into_iter().chain(claimed) {
