@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use domain::{
     ConnectionId,
     freshness::{FreshnessGate, StalePolicy},
-    run::RunTrigger,
+    run::{RunReason, RunTrigger},
 };
 use store::{AfterHold, ClaimedRun, Connection, Store};
 use tokio_util::sync::CancellationToken;
@@ -105,11 +105,19 @@ impl Gate<'_> {
             Err(failure) => return Err(failure),
         };
         let limits = Reachable::limit(&reachable, self.limits);
-        let admission = Admission::of(self.journal, &reachable, limits.timeout, self.stop).await?;
         let look = self.warehouse.newest(&reachable.spec, check, limits, self.stop);
-        let newest = match admission.run(Box::pin(look)).await? {
-            Ok(newest) => newest,
-            Err(error) => return Ok(Some(unknown(connection, &error.to_string()))),
+        let looked = match Admission::of(self.journal, &reachable, limits.timeout, self.stop).await {
+            Ok(admission) => admission.run(Box::pin(look)).await,
+            Err(failure) => Err(failure),
+        };
+        let newest = match looked {
+            Ok(Ok(newest)) => newest,
+            Ok(Err(error)) => return Ok(Some(unknown(connection, &error.to_string()))),
+            // Nobody could look, which is no reason to try the whole run again.
+            Err(Failure::Failed { reason: RunReason::ConnectionBusy, message, .. }) => {
+                return Ok(Some(unknown(connection, &message)));
+            }
+            Err(failure) => return Err(failure),
         };
         if check.is_met(newest, self.run.as_of) {
             return Ok(None);

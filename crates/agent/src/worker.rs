@@ -59,7 +59,7 @@ pub struct AgentOptions {
     pub prices: Prices,
     /// What the worker is called, in the queue and in logs.
     pub worker: String,
-    /// How many turns run at once.
+    /// How many turns run at once; up to eight more where other workspaces' turns keep one from starting.
     pub concurrency: u32,
 }
 
@@ -80,6 +80,8 @@ struct Hands {
     turns: JoinSet<RunLease>,
     /// One for each turn that may be under way; a turn keeps its own.
     places: Arc<Semaphore>,
+    /// Some more, for workspaces without a turn under way here.
+    reserve: Arc<Semaphore>,
     shutdown: CancellationToken,
 }
 
@@ -91,6 +93,23 @@ struct Held {
     renewed: watch::Sender<Instant>,
 }
 
+/// The reserve of a worker that is set up for so many turns at once: an eighth of them, at most eight.
+const fn reserve_of(concurrency: u32) -> u32 {
+    let eighth = concurrency.div_ceil(8);
+    if eighth < 8 { eighth } else { 8 }
+}
+
+/// All places that are free.
+fn all_of(places: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    loop {
+        let free = u32::try_from(places.available_permits()).unwrap_or(u32::MAX);
+        // One may have been given away since they were counted.
+        if let Ok(all) = Arc::clone(places).try_acquire_many_owned(free) {
+            return all;
+        }
+    }
+}
+
 impl Hands {
     fn new(agent: &Agent, shutdown: CancellationToken) -> Self {
         Self {
@@ -98,6 +117,7 @@ impl Hands {
             held: HashMap::new(),
             turns: JoinSet::new(),
             places: Arc::new(Semaphore::new(agent.concurrency as usize)),
+            reserve: Arc::new(Semaphore::new(reserve_of(agent.concurrency) as usize)),
             shutdown,
         }
     }
@@ -209,33 +229,30 @@ impl Agent {
         }
     }
 
-    /// Claims as many runs as there are free places.
+    /// Claims as many runs as there are places for.
     async fn claim(&self, hands: &mut Hands) {
         // Nobody else is given these places meanwhile.
-        let mut places = loop {
-            let free = u32::try_from(hands.places.available_permits()).unwrap_or(u32::MAX);
-            if free == 0 {
-                return;
-            }
-            // One may have been given away since they were counted.
-            if let Ok(places) = Arc::clone(&hands.places).try_acquire_many_owned(free) {
-                break places;
-            }
-        };
-        let free =
-            Places::shared(places.num_permits() as u32, hands.held.keys().map(|lease| lease.workspace_id));
+        let (mut free, mut reserve) = (all_of(&hands.places), all_of(&hands.reserve));
+        let places = Places::shared(
+            free.num_permits() as u32,
+            reserve.num_permits() as u32,
+            hands.held.keys().map(|lease| lease.workspace_id),
+        );
         let asked = Instant::now();
-        for run in self.come_by(free).await {
-            let Some(place) = places.split(1) else { return };
+        for run in self.come_by(places).await {
+            let Some(place) = free.split(1).or_else(|| reserve.split(1)) else { return };
             hands.take(run, asked, place);
         }
     }
 
-    /// Runs for the free places: what waits in the queue, and if there is room for more, what has just come due.
+    /// Runs for the places: what waits in the queue, and if there is room for more, what has just come due.
     async fn come_by(&self, mut places: Places) -> Vec<ClaimedRun> {
         let failed = |error: store::Error| {
             tracing::warn!(error = &error as &dyn std::error::Error, "runs could not be claimed");
         };
+        if places.room() == 0 {
+            return vec![];
+        }
         let mut claimed = match self.store.run_claim(&self.worker, &places).await {
             Ok(claimed) => claimed,
             Err(error) => {
@@ -244,7 +261,7 @@ impl Agent {
             }
         };
         places.fill(&claimed);
-        if places.free() > 0 {
+        if places.room() > 0 {
             match self.store.due_start(&self.worker, &places).await {
                 Ok((due, started)) => {
                     count(&due);

@@ -4,7 +4,7 @@
 //! one in the same transaction, and every occurrence leaves a `run` row with its fate. Locks are taken in one order everywhere:
 //! `task_due`, `run_queue`, `run`, `thread`, `task`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     ClaimedRun, Places, Result, Store, Tx,
-    due_runs::{self, Desk},
+    due_runs::{self, Desk, DueTask},
     error::{Error, json},
     notice,
     occurrence::{self, Due},
@@ -96,9 +96,9 @@ impl Store {
         Ok(claim)
     }
 
-    /// Turns due occurrences into runs for a worker that has nothing else to do: those for its free places are its own from the
-    /// start, never queued, and the rest of the batch is queued as by [`Store::due_claim`]. Workspaces take turns, each up to
-    /// its own limit of runs at once and its share of the places. Answers the worker's runs: none while another worker is about the same, since two would
+    /// Turns due occurrences into runs for a worker that has nothing else to do: those for its places are its own from the start,
+    /// never queued, and the rest of the batch is queued as by [`Store::due_claim`]. Workspaces take turns, each up to
+    /// its own limit of runs at once. Answers the worker's runs: none while another worker is about the same, since two would
     /// keep each other from most workspaces.
     pub async fn due_start(&self, worker: &str, places: &Places) -> Result<(DueClaim, Vec<ClaimedRun>)> {
         let mut tx = self.begin_across().await?;
@@ -111,7 +111,7 @@ impl Store {
             return Ok((DueClaim::default(), vec![]));
         }
         let desk = Desk { worker, places, lease_until: tx.now + self.run_lease };
-        let batch = places.free().max(START_BATCH_MIN);
+        let batch = places.room().max(START_BATCH_MIN);
         let (claim, started) = self.due_take(&mut tx, batch, memory.due_from, Some(&desk)).await?;
         tx.commit().await?;
         memory.due_from = claim.watermark;
@@ -255,28 +255,44 @@ async fn decide_rows(
     let tasks = due_runs::tasks_of(tx, &windows, desk.is_some()).await?;
     let unfinished = unfinished_of(tx, &windows).await?;
 
-    let mut next_rows = NextRows::default();
-    let mut fates = Vec::new();
-    let mut superseded = Vec::new();
-    for task in &tasks {
-        let offset = start_offset(task.task_id.into(), spread);
-        let earlier = unfinished.get(&(task.workspace_id, task.task_id)).map_or(&[][..], Vec::as_slice);
-        let earlier = || earlier.iter().filter(|run| !run.is_left_behind(task.grace, tx.now));
+    let now = tx.now;
+    let earlier = |task: &DueTask| {
+        let runs = unfinished.get(&(task.workspace_id, task.task_id)).map_or(&[][..], Vec::as_slice);
+        let grace = task.grace;
+        runs.iter().filter(move |run| !run.is_left_behind(grace, now))
+    };
+    let decide = |task: &DueTask, is_running: bool| {
         let due = Due {
             schedule: &task.schedule,
             window: task.window,
             taken: &task.taken,
-            offset,
+            offset: start_offset(task.task_id.into(), spread),
             expires_at: task.expires_at,
             grace: task.grace,
-            is_running: earlier().any(|run| run.has_started),
+            is_running,
         };
-        let (of_task, next) = occurrence::decide(&due, tx.now);
+        occurrence::decide(&due, now)
+    };
+    let mut decided = Vec::with_capacity(tasks.len());
+    let mut superseded = Vec::new();
+    for task in &tasks {
+        let (of_task, next) = decide(task, earlier(task).any(|run| run.has_started));
         if of_task.iter().any(|fate| fate.status == RunStatus::Queued) {
-            superseded.extend(earlier().map(|run| (task.workspace_id, run.run_id)));
+            superseded.extend(earlier(task).map(|run| (task.workspace_id, run.run_id)));
+        }
+        decided.push((task, of_task, next));
+    }
+    let gone = supersede(tx, &superseded).await?;
+    let mut next_rows = NextRows::default();
+    let mut fates = Vec::new();
+    for (task, mut of_task, mut next) in decided {
+        let was_to_give_way = of_task.iter().any(|fate| fate.status == RunStatus::Queued);
+        if was_to_give_way && earlier(task).any(|run| !gone.contains(&run.run_id)) {
+            // A worker took the earlier one up after it was read: so that one goes on.
+            (of_task, next) = decide(task, true);
         }
         fates.extend(of_task.into_iter().map(|fate| (task, fate)));
-        next_rows.push(task.workspace_id, task.task_id, next, offset);
+        next_rows.push(task.workspace_id, task.task_id, next, start_offset(task.task_id.into(), spread));
     }
     for (_, fate) in &fates {
         match fate.status {
@@ -288,7 +304,6 @@ async fn decide_rows(
             _ => claim.missed += 1,
         }
     }
-    supersede(tx, &superseded).await?;
     let started = due_runs::insert(tx, &fates, desk).await?;
     next_rows.write(tx).await?;
     // Tasks that are gone or fire no more, should their row have been left behind.
@@ -302,6 +317,31 @@ async fn decide_rows(
         notice::send(tx, &notice).await?;
     }
     Ok((claim, started))
+}
+
+/// Moves the expiration of a task that fires, from `tx.now` on: what is due already gets its fate by the old one. Answers whether
+/// the task had no occurrence left and begins anew, with the first that opens after this moment.
+pub(crate) async fn change_expiration(
+    tx: &mut Tx,
+    spread: TimeDelta,
+    task_id: TaskId,
+    schedule: &Schedule,
+    expires_at: Option<DateTime<Utc>>,
+) -> Result<bool> {
+    settle(tx, spread, task_id).await?;
+    let has_next = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM task_due WHERE workspace_id = $1 AND task_id = $2) AS "has_next!""#,
+        tx.workspace_id(),
+        task_id.as_uuid()
+    )
+    .fetch_one(tx.db())
+    .await?;
+    if has_next {
+        clip(tx, task_id, expires_at).await?;
+    } else {
+        restart(tx, spread, task_id, schedule, expires_at).await?;
+    }
+    Ok(!has_next)
 }
 
 /// Makes a task's next occurrence the first one whose window opens after this moment and whose date has no run yet.
@@ -368,7 +408,7 @@ fn first_free(
 }
 
 /// Removes a task's next occurrence if it opens at or after a changed expiration.
-pub(crate) async fn clip(tx: &mut Tx, task_id: TaskId, expires_at: Option<DateTime<Utc>>) -> Result<()> {
+async fn clip(tx: &mut Tx, task_id: TaskId, expires_at: Option<DateTime<Utc>>) -> Result<()> {
     sqlx::query!(
         "DELETE FROM task_due WHERE workspace_id = $1 AND task_id = $2 AND opens_at >= $3",
         tx.workspace_id(),
@@ -453,10 +493,11 @@ async fn unfinished_of(
     Ok(unfinished)
 }
 
-/// Gives up older occurrences that were queued and never started, now that a newer one is due.
-async fn supersede(tx: &mut Tx, runs: &[(Uuid, Uuid)]) -> Result<()> {
+/// Gives up older occurrences that were queued and never started, now that a newer one is due. Answers which: one that a worker
+/// has taken up meanwhile is left to it.
+async fn supersede(tx: &mut Tx, runs: &[(Uuid, Uuid)]) -> Result<HashSet<Uuid>> {
     if runs.is_empty() {
-        return Ok(());
+        return Ok(HashSet::new());
     }
     let (workspace_ids, run_ids): (Vec<_>, Vec<_>) = runs.iter().copied().unzip();
     let missed = sqlx::query!(
@@ -475,7 +516,8 @@ async fn supersede(tx: &mut Tx, runs: &[(Uuid, Uuid)]) -> Result<()> {
     .fetch_all(tx.db())
     .await?;
     let missed: Vec<_> = missed.into_iter().map(|run| (run.workspace_id, run.id)).collect();
-    webhook_event::runs_ended(tx, &missed).await
+    webhook_event::runs_ended(tx, &missed).await?;
+    Ok(missed.into_iter().map(|(_, run_id)| run_id).collect())
 }
 
 /// The next occurrence of each task of a batch.

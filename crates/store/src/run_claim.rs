@@ -23,6 +23,8 @@ const LOOK_BACK: TimeDelta = TimeDelta::seconds(5);
 pub(crate) const SWEEP_EVERY: TimeDelta = TimeDelta::seconds(30);
 /// Workspaces with waiting runs that one transaction of a claim from a backlog looks at, at least.
 const WORKSPACES_PER_SLICE: u32 = 16;
+/// The same while only workspaces without a run under way are looked for: the others cost one look at the index each.
+const WORKSPACES_PER_SEARCH: u32 = 512;
 /// Such transactions in one claim. The next claim goes on behind them.
 const SLICES_PER_CLAIM: usize = 64;
 
@@ -84,10 +86,10 @@ pub(crate) struct ClaimMemory {
 type RunKey = (Uuid, Uuid);
 
 impl Store {
-    /// Claims runs for the free places of `worker`. Workspaces take turns, each up to its own limit of runs at once and its
-    /// share of the places, so that one with thousands of runs does not delay another's one.
+    /// Claims runs for the places of `worker`. Workspaces take turns, each up to its own limit of runs at once, so that one with
+    /// thousands of runs does not delay another's one.
     pub async fn run_claim(&self, worker: &str, places: &Places) -> Result<Vec<ClaimedRun>> {
-        if places.free() == 0 {
+        if places.room() == 0 {
             return Ok(vec![]);
         }
         if !self.claim_memory().is_backlog
@@ -97,7 +99,7 @@ impl Store {
         }
         let claimed = self.run_claim_backlog(worker, places.clone()).await?;
         self.claim_memory_set(ClaimMemory {
-            is_backlog: claimed.len() >= places.free() as usize,
+            is_backlog: !claimed.is_empty() && claimed.len() >= places.free() as usize,
             ..self.claim_memory()
         });
         Ok(claimed)
@@ -107,7 +109,7 @@ impl Store {
     /// before cost nothing, even while a session with an old snapshot keeps them from being removed. `None`: it is a backlog.
     async fn run_claim_listed(&self, worker: &str, places: &Places) -> Result<Option<Vec<ClaimedRun>>> {
         let mut memory = self.claim_memory();
-        let most = places.free().saturating_mul(LISTED_PER_PLACE).max(LISTED_MIN);
+        let most = places.room().saturating_mul(LISTED_PER_PLACE).max(LISTED_MIN);
         let mut tx = self.begin_across().await?;
         if memory.swept_at.is_none_or(|at| tx.now - at >= SWEEP_EVERY || tx.now < at) {
             memory.listed_from = None;
@@ -174,7 +176,7 @@ impl Store {
             cursor = behind.unwrap_or_default();
             let is_round = has_wrapped && (behind.is_none() || cursor >= start);
             has_wrapped |= behind.is_none();
-            if places.free() == 0 || is_round && claimed.len() == before_round {
+            if places.room() == 0 || is_round && claimed.len() == before_round {
                 break;
             }
             if is_round {
@@ -193,8 +195,9 @@ impl Store {
         places: &Places,
         cursor: Uuid,
     ) -> Result<(Vec<ClaimedRun>, Option<Uuid>)> {
-        let limit = places.free();
-        let slice = limit.max(WORKSPACES_PER_SLICE);
+        let limit = places.room();
+        let refused: Vec<Uuid> = places.refused().map(Into::into).collect();
+        let slice = limit.max(if refused.is_empty() { WORKSPACES_PER_SLICE } else { WORKSPACES_PER_SEARCH });
         let mut tx = self.begin_across().await?;
         // Visits the workspaces with waiting runs one by one along the index, and takes their first runs in rounds: of each no
         // more than its share.
@@ -216,6 +219,7 @@ impl Store {
                    SELECT run_id, row_number() OVER (ORDER BY urgent DESC, available_at) AS place
                    FROM run_queue
                    WHERE run_queue.workspace_id = workspace.id AND lease_token IS NULL AND available_at <= $2
+                     AND NOT workspace.id = ANY ($5)
                      AND (deadline_at IS NULL OR deadline_at > $2)
                    ORDER BY urgent DESC, available_at
                    LIMIT least(ceil($4 / (SELECT count(workspace_id)::float8 FROM busy))::bigint, workspace.max_concurrent_runs - (
@@ -228,14 +232,16 @@ impl Store {
             cursor,
             tx.now,
             slice as i32,
-            f64::from(limit)
+            f64::from(limit),
+            &refused
         )
         .fetch_all(tx.db())
         .await?;
+        let mut room = places.clone();
         let wanted: Vec<_> = candidates
             .iter()
             .filter_map(|row| Some((row.workspace_id, row.run_id?, row.place?)))
-            .take(limit as usize)
+            .filter(|(workspace_id, ..)| room.take((*workspace_id).into()))
             .collect();
         let visited: BTreeSet<_> = candidates.iter().map(|row| row.workspace_id).collect();
         // Where the first round alone was enough, the workspaces behind it have not had their turn.

@@ -356,20 +356,18 @@ impl Store {
         let is_other_question = before.condition != spec.condition
             || before.prompt != spec.prompt
             || before.context.connection_ids != spec.context.connection_ids;
-        let is_rescheduled = &before.schedule != schedule.spec() || is_revived;
+        let is_rescheduled = &before.schedule != schedule.spec();
         let is_extended = before.expires_at != spec.expires_at;
-        let is_restarted = is_rescheduled || (is_extended && before.next.is_none());
+        let is_restarted = if status == TaskStatus::Paused {
+            is_rescheduled || is_extended
+        } else if is_rescheduled {
+            due::settle(&mut tx, self.spread, id).await?;
+            due::restart(&mut tx, self.spread, id, schedule, spec.expires_at).await?;
+            true
+        } else {
+            is_extended && due::change_expiration(&mut tx, self.spread, id, schedule, spec.expires_at).await?
+        };
         let since = is_restarted.then_some(tx.now);
-        if status != TaskStatus::Paused {
-            if is_rescheduled {
-                due::settle(&mut tx, self.spread, id).await?;
-            }
-            if is_restarted {
-                due::restart(&mut tx, self.spread, id, schedule, spec.expires_at).await?;
-            } else if is_extended {
-                due::clip(&mut tx, id, spec.expires_at).await?;
-            }
-        }
         connections_put(&mut tx, id, &spec.context.connection_ids).await?;
         if before.caps != spec.caps {
             credit_cap::put(&mut tx, CapOf::Task(id), &spec.caps).await?;

@@ -78,15 +78,11 @@ impl Store {
             return Err(domain::Invalid::new("expiresAt", "must be in the future").into());
         }
         let status = if task.status == TaskStatus::Expired { TaskStatus::Active } else { task.status };
-        let is_restarted = status == TaskStatus::Active && task.next.is_none();
+        let mut is_restarted = false;
         if status == TaskStatus::Active {
             people::demand_active(&mut tx, task.creator_id).await?;
-            if is_restarted {
-                let schedule = read_schedule(id.as_uuid(), to_json(&task.schedule))?;
-                due::restart(&mut tx, self.spread, id, &schedule, expires_at).await?;
-            } else {
-                due::clip(&mut tx, id, expires_at).await?;
-            }
+            let schedule = read_schedule(id.as_uuid(), to_json(&task.schedule))?;
+            is_restarted = due::change_expiration(&mut tx, self.spread, id, &schedule, expires_at).await?;
         }
         let since = is_restarted.then_some(tx.now);
         let done = sqlx::query!(

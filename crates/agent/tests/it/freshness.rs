@@ -193,6 +193,33 @@ async fn a_check_that_fails_is_named_and_follows_the_policy() {
     assert_eq!(answer(&bench, &sent).await.stale.as_deref(), Some(why));
 }
 
+/// A look for which there is no room on the connection is one that failed: the policy decides, not the retries of the run.
+///
+/// With the connection's being busy passed on as a failure, the run fails at its window's close and neither policy is followed.
+#[tokio::test]
+async fn a_connection_that_stays_busy_follows_the_policy() {
+    let bench = bench().await;
+    let (world, connection) = (&bench.world, bench.world.connection);
+    // So long a look waits at most.
+    let change =
+        ConnectionChange { limits: Some(json!({ "timeoutSeconds": 1 })), ..ConnectionChange::default() };
+    world.store().connection_update(&world.scope, connection, &change, None).await.expect("a change");
+    let task = task(&bench, StalePolicy::Skip).await;
+    world
+        .execute(&format!(
+            "INSERT INTO connection_slot (workspace_id, connection_id, token, taken_at, lease_until)
+             SELECT '{}', '{connection}', gen_random_uuid(), now(), 'infinity' FROM generate_series(1, 4)",
+            world.scope.workspace_id()
+        ))
+        .await;
+    at(&bench, "2026-03-02T09:00:00Z").await;
+    assert_eq!(world.fates(task.id).await, ["03-02 waiting stale_data"]);
+    at(&bench, "2026-03-02T10:45:00Z").await;
+    assert_eq!(world.fates(task.id).await, ["03-02 skipped stale_data"]);
+    let why = last_run(&bench, &task).await.message.expect("a reason");
+    assert!(why.starts_with("How fresh Flights is could not be found out: "), "{why}");
+}
+
 #[tokio::test]
 async fn a_connection_that_is_not_watched_counts_as_fresh() {
     let bench = bench().await;

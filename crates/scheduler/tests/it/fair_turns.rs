@@ -79,3 +79,19 @@ async fn claims_go_on_behind_the_workspace_that_was_served_last() {
         assert_eq!(served, [2; 6], "{runs} runs wait in each workspace");
     }
 }
+
+/// A worker whose turns of a hundred workspaces take all its places but one in reserve, and a backlog of all of them: one claim
+/// finds the run of the one workspace that has nothing under way, though it is the last of them all.
+///
+/// With the places looked at only after a slice was cut, the claim gives up before it comes there.
+#[tokio::test]
+async fn one_claim_finds_the_workspace_that_has_nothing_under_way() {
+    let world = crowded(101, 4).await;
+    let mut places = Places::shared(100, 1, []);
+    places.fill(&world.store().run_claim("test", &Places::unshared(100)).await.expect("a claim"));
+    let claimed = world.store().run_claim("test", &places).await.expect("a claim");
+    assert_eq!(claimed.len(), 1);
+    places.fill(&claimed);
+    assert!(world.store().run_claim("test", &places).await.expect("a claim").is_empty(), "nobody else may");
+    assert_eq!(world.number("SELECT count(*) FROM run_queue WHERE lease_token IS NULL").await, 303);
+}

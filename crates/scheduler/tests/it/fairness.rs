@@ -55,10 +55,10 @@ async fn five_thousand_due_tasks_delay_another_workspaces_one_by_a_second_at_mos
     assert!(world.number("SELECT count(*) FROM run_queue").await > 4_900);
 }
 
-/// The same where each turn lasts for minutes, so that no place becomes free meanwhile: workspaces share a worker's places
-/// such that some are free at any time.
+/// The same where each turn lasts for minutes, so that no place becomes free meanwhile: a worker's reserve is for whoever has
+/// none of its places.
 ///
-/// With the places unshared the crowd holds all of them, and the other's task waits for its turns to end.
+/// With no reserve the crowd holds all places, and the other's task waits for its turns to end.
 #[tokio::test]
 async fn turns_of_minutes_of_one_workspace_leave_places_for_anothers_task() {
     let world = World::new().await;
@@ -78,16 +78,17 @@ async fn turns_of_minutes_of_one_workspace_leave_places_for_anothers_task() {
         }
         under_way.extend(claimed);
     }
-    assert_eq!(under_way.len(), 14, "seven of eight places");
+    assert_eq!(under_way.len(), 16, "the crowd has all places but the reserve");
     world.set("2026-03-02T10:00:00Z");
     let started = claim_beside(&world, &under_way).await;
     assert_eq!(started.iter().map(|run| run.task_id).collect::<Vec<_>>(), [Some(later)]);
 }
 
-/// What a worker with 16 places comes by that executes these already: first from the queue, then from what is due.
+/// What a worker with 16 places and two in reserve comes by that executes these already: first from the queue, then from what is
+/// due.
 async fn claim_beside(world: &World, under_way: &[ClaimedRun]) -> Vec<ClaimedRun> {
     let held = under_way.iter().map(|run| run.lease.workspace_id);
-    let mut places = Places::shared(16 - under_way.len() as u32, held);
+    let mut places = Places::shared(16 - under_way.len() as u32, 2, held);
     let mut claimed = world.store().run_claim("test", &places).await.expect("a claim");
     places.fill(&claimed);
     claimed.extend(world.store().due_start("test", &places).await.expect("a start").1);

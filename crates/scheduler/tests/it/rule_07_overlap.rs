@@ -110,3 +110,33 @@ async fn each_skipped_occurrence_is_told_once() {
     }
     assert_eq!(notices(&world, task.id).await, [DeliveryKind::StillRunning; 2]);
 }
+
+/// An occurrence would give way to the next one, and is taken up at that very moment: it goes on, and the next one is skipped.
+///
+/// With the next one queued whatever became of the earlier one, both run at once.
+#[tokio::test]
+async fn an_occurrence_that_is_taken_up_as_the_next_comes_due_goes_on() {
+    let world = World::new().await;
+    world.execute("UPDATE workspace SET grace_seconds = 172800").await;
+    let task = world.task(|_| ()).await;
+    world.set("2026-03-02T09:00:00Z");
+    tick(&world).await;
+    let mut worker = world.superuser().await;
+    sqlx::raw_sql(
+        "BEGIN;
+         UPDATE run_queue SET lease_token = gen_random_uuid(), lease_until = '2026-03-04T00:00:00Z', worker = 'w';
+         UPDATE run SET status = 'running', attempt = 1, started_at = '2026-03-03T08:59:59Z', late = true",
+    )
+    .execute(&mut worker)
+    .await
+    .expect("a claim that is not committed");
+    world.set("2026-03-03T09:00:00Z");
+    let store = world.store().clone();
+    let coming_due = tokio::spawn(async move { store.due_claim(10, None).await });
+    let blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    while world.number(blocked).await == 0 {}
+    sqlx::raw_sql("COMMIT").execute(&mut worker).await.expect("a commit");
+    let claim = coming_due.await.expect("a task").expect("a claim");
+    assert_eq!((claim.queued, claim.skipped), (0, 1));
+    assert_eq!(world.fates(task.id).await, ["03-02 running late", "03-03 skipped still_running"]);
+}

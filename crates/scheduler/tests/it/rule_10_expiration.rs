@@ -214,3 +214,45 @@ async fn an_edit_of_an_expired_task_revives_nothing() {
     world.set("2026-03-02T10:00:00Z");
     assert_eq!(tick(&world).await.queued, 0);
 }
+
+/// With a task that is revived taken for one that is rescheduled, today's occurrence vanishes without a row.
+#[tokio::test]
+async fn a_later_expiration_keeps_the_occurrence_that_has_opened_and_not_started() {
+    for by_edit in [false, true] {
+        let world = World::with(|options| options.spread = SPREAD).await;
+        let task = expiring(&world, "2026-03-02T09:00:01Z").await;
+        let offset = start_offset(task.id, SPREAD);
+        assert!(offset > TimeDelta::seconds(1), "an earlier offset would prove nothing");
+        world.set("2026-03-02T09:00:01Z");
+        assert_eq!(tick(&world).await.expired, 1);
+        extend(&world, &task, by_edit).await;
+        assert_eq!(read(&world, &task).await.status, TaskStatus::Active);
+        world.database.time.set(at("2026-03-02T09:00:00Z") + offset);
+        assert_eq!(tick(&world).await.queued, 1);
+        assert_eq!(world.fates(task.id).await, ["03-02 queued"]);
+    }
+}
+
+/// With the change made before what was due has its fate, the days after the old expiration are missed, and today's runs late.
+#[tokio::test]
+async fn a_later_expiration_backfills_nothing_after_a_downtime() {
+    for by_edit in [false, true] {
+        let world = World::new().await;
+        let task = expiring(&world, "2026-03-02T10:00:00Z").await;
+        world.set("2026-03-05T12:00:00Z");
+        extend(&world, &task, by_edit).await;
+        assert_eq!(tick(&world).await.queued, 0);
+        assert_eq!(world.fates(task.id).await, ["03-02 missed downtime"]);
+        let next = read(&world, &task).await.next.expect("a next occurrence");
+        assert_eq!(next.window.opens_at, at("2026-03-06T09:00:00Z"));
+    }
+}
+
+/// Takes a task's expiration away.
+async fn extend(world: &World, task: &Task, by_edit: bool) {
+    if by_edit {
+        edit(world, task.id, |spec| spec.expires_at = None).await;
+    } else {
+        world.store().task_extend(&world.scope, task.id, None).await.expect("extended");
+    }
+}

@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 use domain::{
     delivery::DeliveryKind,
     run::{RunReason, RunStatus},
+    step::{ModelProvider, StepBody},
 };
 use store::{AfterFailure, Page, Run};
 use testkit::{World, world::at};
@@ -146,19 +147,38 @@ async fn a_failure_that_a_retry_cannot_mend_fails_at_once() {
 #[tokio::test]
 async fn a_run_without_credits_waits_inside_its_window_and_runs_when_they_return() {
     let (world, task) = queued().await;
-    for _ in 0..3 {
-        let run = world.claim_one().await;
-        let AfterFailure::RetryAt(retry_at) = fail(&world, &run, RunReason::BlockedByCredits).await else {
-            panic!("it waits");
-        };
-        assert_eq!(world.fates(task.id).await, ["03-02 waiting blocked_by_credits"]);
-        world.database.time.set(retry_at);
+    let grant = async |amount: &str| {
+        let amount = amount.parse().expect("an amount");
+        world.store().credit_grant(&world.scope, amount, "a test").await.expect("a grant");
+    };
+    grant("1").await;
+    let run = world.claim_one().await;
+    world.store().step_begin(&run, &reply_for(2.0), 1).await.expect("a step");
+    assert_eq!(fail(&world, &run, RunReason::BlockedByCredits).await, AfterFailure::WaitsForCredits);
+    for minutes in [1, 30, 80] {
+        world.step(TimeDelta::minutes(minutes));
         tick(&world).await;
+        assert!(world.claim().await.is_empty(), "nothing can be done about it");
+        assert_eq!(world.fates(task.id).await, ["03-02 waiting blocked_by_credits"]);
     }
+    grant("5").await;
     let run = world.claim_one().await;
     world.succeed(&run).await;
     assert_eq!(world.fates(task.id).await, ["03-02 succeeded"]);
     assert!(notices(&world, task.id).await.is_empty(), "nothing has failed");
+}
+
+/// A model's reply that costs so many credits.
+fn reply_for(credits: f64) -> StepBody {
+    StepBody::Model {
+        model: "openai:some-model".into(),
+        provider: ModelProvider::Server,
+        text: String::new(),
+        tool_calls: vec![],
+        tokens_in: 10,
+        tokens_out: 1,
+        credits,
+    }
 }
 
 #[tokio::test]

@@ -191,13 +191,14 @@ impl Reference {
         Ok(())
     }
 
-    /// Rule 10. Nothing is backfilled here either.
+    /// Rule 10. Nothing is backfilled here either: by the old expiration, what was due has its fate, and the rest never existed.
     pub(super) fn extend(&mut self, expires_at: Option<Instant>, now: Instant) -> Result<(), &'static str> {
         let status = self.changeable()?;
         if expires_at.is_some_and(|expires_at| expires_at <= now) {
             return Err("Invalid");
         }
         if status != "paused" {
+            self.look(now);
             self.status = "active";
             if self.next().is_none() {
                 self.since = Some(now);
