@@ -1,7 +1,12 @@
 //! G7. Slack: one visible message per delivery, while a fifth of Slack's answers go wrong and workers are killed.
 //!
 //! `chat.postMessage` has no idempotency key, so a message whose answer was lost is looked for in Slack before it is sent
-//! again. The checker reads what stands in the channels of a Slack that enforces the published rules, and nothing of ours.
+//! again. The checker reads the log of a Slack that enforces the published rules, and nothing of ours.
+//!
+//! Switched off by hand, in the short form, the look for such a message (`slack::reconcile`). Each taken as not posted: 7 of 120
+//! twice. Each taken as posted: 4 of 120 lost, in Slack's log when the run was broken off after seven minutes, for a row is
+//! patient with what is missing. Before Slack dropped requests as well as answers the latter passed: what nobody knew about had
+//! been posted.
 
 use std::time::Duration;
 
@@ -43,6 +48,7 @@ fn g7_one_visible_message_per_delivery() {
             Fault::Limited { retry_after_seconds: 1 },
             Fault::Html { status: 503 },
             Fault::AnswerDropped,
+            Fault::RequestDropped,
             Fault::Slow { milliseconds: 2_000 },
         ],
         methods: Vec::new(),
