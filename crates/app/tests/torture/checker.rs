@@ -1,19 +1,46 @@
-//! What readers got, held against what was promised. Reads the mail server's and the model's log, and nothing else.
+//! What readers got, held against what was promised. Reads the mail server's, Slack's and the model's log, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
-use crate::stage::{mail::Mail, model::Asked};
+use crate::stage::model::Asked;
+
+/// A question, and where its answer is awaited.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    /// Its word.
+    pub(crate) word: String,
+    /// Readers' addresses, and channels by their ids.
+    pub(crate) places: Vec<String>,
+}
+
+/// A message that readers got.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    /// When the mail server or Slack took it.
+    pub(crate) at: Instant,
+    /// Where it stands: an address, or a channel's id.
+    pub(crate) place: String,
+    /// What makes it one message to a reader: a mail's Message-ID, a Slack message's timestamp.
+    pub(crate) id: String,
+    /// What it says.
+    pub(crate) text: String,
+}
 
 /// What became of the occurrences.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    /// Questions whose answer reached nobody.
+    /// Answers that did not come where they were awaited.
     pub(crate) lost: Vec<String>,
-    /// Questions whose answer was delivered more than once: under more than one Message-ID.
+    /// Answers that came more than once to one place, under more than one id; or where nobody awaited them.
     pub(crate) twice: Vec<String>,
+    /// Questions that one place has another answer to than the other: a reply of its own, or another worker's.
+    pub(crate) parted: Vec<String>,
     /// Mails that came again, the same to the byte and under the same Message-ID: sends whose outcome nobody knew.
     pub(crate) sent_again: usize,
-    /// Mails that are no answer: notices of failures, mostly.
+    /// Messages that are no answer: notices of failures, mostly.
     pub(crate) notices: Vec<String>,
 }
 
@@ -40,26 +67,42 @@ impl Origin {
     }
 }
 
-/// Looks at all mails.
-pub(crate) fn check(questions: &[String], mails: &[Mail]) -> Effects {
+/// What came of one question.
+#[derive(Default)]
+struct Answers<'a> {
+    /// The messages that tell its answer, by their places.
+    ids: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    origins: BTreeSet<Origin>,
+}
+
+/// Looks at all messages.
+pub(crate) fn check(questions: &[Question], told: &[Told]) -> Effects {
     let mut effects = Effects::default();
-    let mut ids: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    for mail in mails {
-        let Some(origin) = Origin::of(&mail.text) else {
-            effects.notices.push(mail.text.chars().take(120).collect());
+    let mut answers: BTreeMap<String, Answers<'_>> = BTreeMap::new();
+    for message in told {
+        let Some(origin) = Origin::of(&message.text) else {
+            effects.notices.push(message.text.chars().take(120).collect());
             continue;
         };
-        ids.entry(origin.question).or_default().insert(&mail.message_id);
-        if !seen.insert((&mail.message_id, &mail.to)) {
+        let of_question = answers.entry(origin.question.clone()).or_default();
+        of_question.origins.insert(origin);
+        if !of_question.ids.entry(&message.place).or_default().insert(&message.id) {
             effects.sent_again += 1;
         }
     }
     for question in questions {
-        match ids.get(question).map_or(0, BTreeSet::len) {
-            0 => effects.lost.push(question.clone()),
-            1 => {}
-            _ => effects.twice.push(question.clone()),
+        let Answers { mut ids, origins } = answers.remove(&question.word).unwrap_or_default();
+        for place in &question.places {
+            match ids.remove(place.as_str()).map_or(0, |ids| ids.len()) {
+                0 => effects.lost.push(format!("{} to {place}", question.word)),
+                1 => {}
+                times => effects.twice.push(format!("{} to {place} {times} times", question.word)),
+            }
+        }
+        let strays = ids.into_keys().map(|place| format!("{} to {place} as well", question.word));
+        effects.twice.extend(strays);
+        if origins.len() > 1 {
+            effects.parted.push(question.word.clone());
         }
     }
     effects
@@ -67,12 +110,12 @@ pub(crate) fn check(questions: &[String], mails: &[Mail]) -> Effects {
 
 /// Answers by a worker that had lost the run, where workers were only ever killed: another asked the model after it, which it
 /// does only when it finds no reply recorded.
-pub(crate) fn stale_answers(mails: &[Mail], asked: &[Asked]) -> Vec<String> {
+pub(crate) fn stale_answers(told: &[Told], asked: &[Asked]) -> Vec<String> {
     let mut last_asked: BTreeMap<&str, &str> = BTreeMap::new();
     for asked in asked {
         last_asked.insert(&asked.question, &asked.worker);
     }
-    let origins: BTreeSet<Origin> = mails.iter().filter_map(|mail| Origin::of(&mail.text)).collect();
+    let origins: BTreeSet<Origin> = told.iter().filter_map(|message| Origin::of(&message.text)).collect();
     let mut stale = Vec::new();
     for origin in origins {
         let last = last_asked.get(origin.question.as_str()).copied().unwrap_or_default();

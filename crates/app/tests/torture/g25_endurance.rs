@@ -132,9 +132,9 @@ fn g25_five_times_the_load_is_refused_early() {
     stage.wait_while_alive(
         Duration::from_mins(1),
         |stage| stage.mail.count(),
-        |stage| checker::check(&population.questions, &stage.mail.mails()).lost.is_empty(),
+        |stage| stage.have_all_come(&population.questions),
     );
-    let effects = checker::check(&population.questions, &stage.mail.mails());
+    let effects = checker::check(&population.questions, &stage.told());
 
     let offered_per_second = offered as f64 / length.as_secs_f64();
     report.did(format!("{per_second:.0}"), "requests a second served before");

@@ -7,6 +7,9 @@
 //! the mail server's taking its mail may not have recorded that, and another sends it again under the same Message-ID: that
 //! is counted apart, and so is what was sent long before or after the standing still.
 //!
+//! Every second occurrence is told in a Slack channel as well, where a message once posted stays: any second one there is
+//! `twice`, whoever posted it.
+//!
 //! Switched off by hand, in the short form: the lease token in a worker's writes (`run_queue::hold` and `take_off` looking for
 //! the run alone): nothing seen in one run, for a woken worker drops its turns by its own clock first. With that off as well
 //! (`lease_runs_out` never ending, `leases_lost` finding none): one stale write in the first of four runs, none in the other
@@ -18,7 +21,7 @@ use chrono::TimeDelta;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use crate::{
-    checker::{self, Origin},
+    checker::{self, Origin, Told},
     report::{Report, Size},
     stage::{PATIENCE, Stage, mail::Mail, model, model::Asked, pause, population, words},
 };
@@ -68,19 +71,21 @@ fn g4_a_worker_that_stood_still_writes_and_sends_nothing() {
     let mut stage = Stage::new(spread_minutes, Box::new(model::answers_at_once))
         .with_slow_mail(Duration::from_millis(100))
         .with("TIDINGS_AGENT_CONCURRENCY", "4")
-        .with("TIDINGS_LEASE_SECONDS", LEASE.as_secs().to_string());
-    let population = stage.populate(tasks, 4, population::no_data());
+        .with("TIDINGS_LEASE_SECONDS", LEASE.as_secs().to_string())
+        .with_slack();
+    // More workspaces than elsewhere: who stands still with a lock on the place of one's messages in Slack holds up only those.
+    let population = stage.populate(tasks, 20, population::no_data());
     // Replies take so long that there is work in hand until the last worker is woken, in the short form too.
     stage.model.think(Duration::from_millis(size.pick(6_000, 600)));
     stage.postgres.set_clock(population.opens_at - TimeDelta::seconds(3), 1.0);
     stage.start_workers(others);
-    stage.wait_while_alive(Duration::from_secs(30), |_| (), |stage| stage.mail.count() > 0);
+    stage.wait_while_alive(Duration::from_secs(30), |_| (), |stage| stage.told_count() > 0);
 
-    let mut told = Vec::new();
+    let mut done = Vec::new();
     for _ in 0..size.count(2, 25) {
-        told.extend(stop_at_points(&mut stage));
+        done.extend(stop_at_points(&mut stage));
     }
-    let at_points = told.len();
+    let at_points = done.len();
     stage.start_workers(workers - others);
 
     let mut random = StdRng::seed_from_u64(4);
@@ -109,24 +114,26 @@ fn g4_a_worker_that_stood_still_writes_and_sends_nothing() {
         struck.retain(|one| {
             let Some(thawed_at) = one.thawed_at.filter(|at| at.elapsed() >= WOKEN) else { return true };
             let worker = stage.workers[one.position].process.name.clone();
-            told.push(Stop { worker, frozen_at: one.frozen_at, thawed_at, killed_at: Instant::now() });
+            done.push(Stop { worker, frozen_at: one.frozen_at, thawed_at, killed_at: Instant::now() });
             stage.kill_worker(one.position);
             false
         });
     }
-    stage.settle(tasks);
+    stage.settle(|stage| stage.have_all_come(&population.questions));
 
-    let (mails, asked) = (stage.mail.mails(), stage.model.asked());
-    let effects = checker::check(&population.questions, &mails);
-    let second = second_sends(&mails, &told);
-    report.did(told.len(), "workers stopped past their lease and woken");
+    let (told, asked) = (stage.told(), stage.model.asked());
+    let effects = checker::check(&population.questions, &told);
+    let second = second_sends(&stage.mail.mails(), &done);
+    report.did(done.len(), "workers stopped past their lease and woken");
     report.did(at_points, "of them with an effect in hand");
     report.did(tasks, "occurrences");
-    report.saw(taken_over(&asked, &told), "runs taken over in a model call");
-    report.must_be_none(&stale_answers(&mails, &asked, &told), "stale writes");
+    report.did(population.told_in_slack(), "of them told in Slack as well");
+    report.saw(taken_over(&asked, &done), "runs taken over in a model call");
+    report.must_be_none(&stale_answers(&told, &asked, &done), "stale writes");
     report.must_be_none(&second, "second sends by a woken worker");
     report.must_be_none(&effects.lost, "lost");
     report.must_be_none(&effects.twice, "twice");
+    report.must_be_none(&effects.parted, "parted between mail and Slack");
     report.saw(
         effects.sent_again - second.len().min(effects.sent_again),
         "sends repeated by others, outcome unknown",
@@ -184,8 +191,8 @@ fn stop_at_points(stage: &mut Stage) -> Vec<Stop> {
         .collect();
     assert!(
         missing.is_empty(),
-        "no worker came to {missing:?}, or nobody took over from it; {} mails so far",
-        stage.mail.count()
+        "no worker came to {missing:?}, or nobody took over from it; {} messages so far",
+        stage.told_count()
     );
     stage.workers.truncate(first);
     told
@@ -216,9 +223,9 @@ fn taken_over(all: &[Asked], stops: &[Stop]) -> usize {
 }
 
 /// Answers that name a reply which a stopped worker got before another asked the same question.
-fn stale_answers(mails: &[Mail], asked: &[Asked], stops: &[Stop]) -> Vec<String> {
+fn stale_answers(told: &[Told], asked: &[Asked], stops: &[Stop]) -> Vec<String> {
     let mut stale = Vec::new();
-    for origin in mails.iter().filter_map(|mail| Origin::of(&mail.text)) {
+    for origin in told.iter().filter_map(|message| Origin::of(&message.text)) {
         let Some(stop) = stops.iter().find(|stop| stop.worker == origin.worker) else { continue };
         let Some(own) = asked.iter().find(|asked| words(asked.number) == origin.reply) else { continue };
         // A woken worker may take up what another left behind: then it asks again, and is the last to ask.

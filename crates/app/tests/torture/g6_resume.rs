@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use store::NewConnection;
 
 use crate::{
-    checker::{self, Origin},
+    checker::{self, Origin, Question},
     report::{Report, Size},
     stage::{
         PATIENCE, Stage,
@@ -113,10 +113,10 @@ fn g6_a_killed_turn_resumes_behind_its_last_step() {
         }
     }
     stage.start_workers(2);
-    stage.settle(tasks);
+    stage.settle(|stage| stage.have_all_come(&population.questions));
 
     let (mails, asked) = (stage.mail.mails(), stage.model.asked());
-    let effects = checker::check(&population.questions, &mails);
+    let effects = checker::check(&population.questions, &stage.told());
     let different: Vec<String> = mails
         .iter()
         .filter(|mail| !mail.text.contains(SAME_ANSWER) || mail.text.matches(SAME_CHART).count() != 1)
@@ -236,7 +236,7 @@ fn repeated_calls(asked: &[Asked], deaths: &[Death]) -> Vec<String> {
 /// Queries that were made again though their rows were stored.
 fn repeated_queries(
     source: &Postgres,
-    questions: &[String],
+    questions: &[Question],
     asked: &[Asked],
     deaths: &[Death],
 ) -> Vec<String> {
@@ -266,7 +266,8 @@ fn repeated_queries(
         *times -= cost;
         of_others -= cost;
     }
-    let missing = questions.iter().flat_map(|question| [2, 3].map(|number| format!("{question}/{number}")));
+    let missing =
+        questions.iter().flat_map(|question| [2, 3].map(|number| format!("{}/{number}", question.word)));
     let missing = missing.filter(|word| made.get(word).copied().unwrap_or_default() < 1);
     let missing: Vec<String> = missing.map(|word| format!("{word} is not in the log")).collect();
     let repeated = made.iter().filter(|(_, times)| **times > 1);

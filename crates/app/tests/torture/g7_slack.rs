@@ -1,7 +1,12 @@
 //! G7. Slack: one visible message per delivery, while a fifth of Slack's answers go wrong and workers are killed.
 //!
 //! `chat.postMessage` has no idempotency key, so a message whose answer was lost is looked for in Slack before it is sent
-//! again. The checker reads what stands in the channels of a Slack that enforces the published rules, and nothing of ours.
+//! again. The checker reads the log of a Slack that enforces the published rules, and nothing of ours.
+//!
+//! Switched off by hand, in the short form, the look for such a message (`slack::reconcile`). Each taken as not posted: 7 of 120
+//! twice. Each taken as posted: 4 of 120 lost, in Slack's log when the run was broken off after seven minutes, for a row is
+//! patient with what is missing. Before Slack dropped requests as well as answers the latter passed: what nobody knew about had
+//! been posted.
 
 use std::time::Duration;
 
@@ -10,6 +15,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use testkit::slack::{Chaos, Fault};
 
 use crate::{
+    checker,
     report::{Report, Size},
     stage::{
         Stage, model, pause,
@@ -42,13 +48,13 @@ fn g7_one_visible_message_per_delivery() {
             Fault::Limited { retry_after_seconds: 1 },
             Fault::Html { status: 503 },
             Fault::AnswerDropped,
+            Fault::RequestDropped,
             Fault::Slow { milliseconds: 2_000 },
         ],
         methods: Vec::new(),
         teams: Vec::new(),
     }));
     stage.postgres.set_clock(opens_at - TimeDelta::seconds(2), 1.0);
-    slack.follow(&stage.postgres);
     stage.start_workers(WORKERS);
 
     let mut random = StdRng::seed_from_u64(7);
@@ -59,15 +65,9 @@ fn g7_one_visible_message_per_delivery() {
         pause(Duration::from_millis(random.random_range(0..300)));
         stage.kill_worker(random.random_range(0..WORKERS));
     }
-    slack.settle(&mut stage, || slack.answers(&places).len() >= deliveries);
+    stage.settle(|stage| stage.have_all_come(&questions));
 
-    let answers = slack.answers(&places);
-    let lost: Vec<&String> = questions.iter().filter(|question| !answers.contains_key(*question)).collect();
-    let twice: Vec<String> = answers
-        .iter()
-        .filter(|(_, times)| **times > 1)
-        .map(|(question, times)| format!("{question} {times} times"))
-        .collect();
+    let effects = checker::check(&questions, &stage.told());
     let calls = slack.calls("chat.postMessage");
     let struck = calls.iter().filter(|call| call.fault.is_some()).count();
     report.did(deliveries, "deliveries");
@@ -76,8 +76,8 @@ fn g7_one_visible_message_per_delivery() {
     for (kind, times) in slack.faults() {
         report.did(times, &format!("faults `{kind}`"));
     }
-    report.must_be_none(&lost, "lost");
-    report.must_be_none(&twice, "twice");
+    report.must_be_none(&effects.lost, "lost");
+    report.must_be_none(&effects.twice, "twice");
     report.saw(calls.len(), "calls to post");
     report.saw(struck, "of them struck");
     report.saw(slack.calls("conversations.history").len(), "looks into a channel's history");

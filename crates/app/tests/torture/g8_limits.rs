@@ -14,15 +14,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use testkit::slack::{Call, Chaos, Fault};
 
 use crate::{
-    checker::Origin,
+    checker::{self, Origin, Question},
     report::{Report, Size},
     stage::{
         Stage, model,
-        slack::{Place, SlackServer, next_window},
+        slack::{SlackServer, next_window},
     },
 };
 
@@ -64,33 +64,26 @@ fn g8_slacks_limits_are_kept() {
     }));
 
     stage.postgres.set_clock(first - TimeDelta::seconds(2), 1.0);
-    slack.follow(&stage.postgres);
     stage.start_workers(WORKERS);
-    let arrived = |places: &[Place], questions: &[String]| {
-        let answers = slack.answers(places);
-        questions.iter().filter(|question| answers.contains_key(*question)).count()
-    };
-    let all_of = |questions: &[String], places: &[Place]| arrived(places, questions) == questions.len();
-    stage.wait_while_alive(PATIENCE, |_| slack.fake.call_count(), |_| all_of(&alone, &other));
-    let alone_delays = delays(&stage, &slack, &other, &alone);
+    let missing = |questions: &[Question]| checker::check(questions, &slack.told()).lost;
+    stage.wait_while_alive(PATIENCE, |_| slack.fake.call_count(), |_| missing(&alone).is_empty());
+    let alone_delays = delays(&stage, &alone);
 
     stage.postgres.set_clock(second - TimeDelta::seconds(2), 1.0);
-    slack.follow(&stage.postgres);
     // The backlog stands once its runs are over: then it is Slack alone that holds it.
     stage.wait_while_alive(
         PATIENCE,
         |stage| stage.model.asked().len(),
         |stage| {
             let asked = stage.model.asked();
-            crowd.iter().all(|question| asked.iter().any(|asked| asked.question == *question))
+            crowd.iter().all(|question| asked.iter().any(|asked| asked.question == question.word))
         },
     );
-    let left = backlog - arrived(&limited, &crowd);
+    let left = missing(&crowd).len();
     stage.postgres.set_clock(third - TimeDelta::seconds(2), 1.0);
-    slack.follow(&stage.postgres);
-    stage.wait_while_alive(PATIENCE, |_| slack.fake.call_count(), |_| all_of(&beside, &other));
-    let beside_delays = delays(&stage, &slack, &other, &beside);
-    stage.wait_while_alive(PATIENCE, |_| slack.fake.call_count(), |_| all_of(&crowd, &limited));
+    stage.wait_while_alive(PATIENCE, |_| slack.fake.call_count(), |_| missing(&beside).is_empty());
+    let beside_delays = delays(&stage, &beside);
+    stage.wait_while_alive(PATIENCE, |_| slack.fake.call_count(), |_| missing(&crowd).is_empty());
 
     let posts = slack.calls("chat.postMessage");
     let limits_given = posts.iter().filter(|call| call.fault.is_some()).count();
@@ -103,8 +96,8 @@ fn g8_slacks_limits_are_kept() {
     report.did(left, "of them waiting as the other workspace's came due");
     report.must_be_none(&early, "posts before `Retry-After` was over");
     report.must_be_none(&too_fast, "second messages within a second in a channel");
-    report.must_be_none(&missing(&slack, &limited, &crowd), "of the backlog lost");
-    report.must_be_none(&missing(&slack, &other, &[alone, beside].concat()), "of the other workspace's lost");
+    report.must_be_none(&missing(&crowd), "of the backlog lost");
+    report.must_be_none(&missing(&[alone, beside].concat()), "of the other workspace's lost");
     report.saw(format!("{before:.2}"), "s p95 delay of the other workspace alone");
     report.saw(format!("{after:.2}"), "s p95 delay beside the backlog");
     let slower = if after > before + same_seconds {
@@ -117,28 +110,19 @@ fn g8_slacks_limits_are_kept() {
 }
 
 /// From the model's answer to the message, in seconds, of each question that arrived.
-fn delays(stage: &Stage, slack: &SlackServer, places: &[Place], questions: &[String]) -> Vec<f64> {
+fn delays(stage: &Stage, questions: &[Question]) -> Vec<f64> {
     let asked: HashMap<String, Instant> =
         stage.model.asked().into_iter().map(|asked| (asked.question, asked.at)).collect();
     let mut delays = Vec::new();
-    for message in
-        places.iter().flat_map(|place| &place.channels).flat_map(|channel| slack.fake.messages(channel))
-    {
-        let shown = format!("{} {}", message.text, serde_json::json!(message.blocks));
-        let Some(origin) = Origin::of(&shown) else { continue };
-        if let Some(asked_at) = asked.get(&origin.question)
-            && questions.contains(&origin.question)
+    for message in stage.told() {
+        let Some(Origin { question, .. }) = Origin::of(&message.text) else { continue };
+        if let Some(asked_at) = asked.get(&question)
+            && questions.iter().any(|one| one.word == question)
         {
-            delays.push((instant(&message.ts) - stage.postgres.at(*asked_at)).as_seconds_f64());
+            delays.push(message.at.saturating_duration_since(*asked_at).as_secs_f64());
         }
     }
     delays
-}
-
-/// A message's timestamp as an instant.
-fn instant(ts: &str) -> DateTime<Utc> {
-    let micros = ts.replace('.', "").parse().expect("a timestamp");
-    DateTime::from_timestamp_micros(micros).expect("an instant")
 }
 
 fn p95(delays: &[f64]) -> f64 {
@@ -159,9 +143,4 @@ fn is_refused_by_channel(call: &Call) -> bool {
 
 fn describe(call: &Call) -> String {
     format!("{:?} at {} in {:?}", call.outcome, call.at, call.channel)
-}
-
-fn missing(slack: &SlackServer, places: &[Place], questions: &[String]) -> Vec<String> {
-    let answers = slack.answers(places);
-    questions.iter().filter(|question| !answers.contains_key(*question)).cloned().collect()
 }

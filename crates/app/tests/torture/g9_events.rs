@@ -146,7 +146,7 @@ fn g9_events_are_taken_at_once_and_handled_once() {
         in_hand += if told() < notes { IN_HAND } else { 0 };
         stage.kill_worker(random.random_range(0..WORKERS));
     }
-    slack.settle(&mut stage, || slack.posts() >= answers && told() + in_hand >= notes);
+    stage.settle(|_| slack.posts() >= answers && told() + in_hand >= notes);
 
     let (mut unanswered, mut untold, mut twice) = (Vec::new(), Vec::new(), Vec::new());
     for (effect, times) in effects.iter().zip(times(&slack, &places, &effects)) {

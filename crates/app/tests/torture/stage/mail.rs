@@ -5,11 +5,13 @@ use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::checker::Told;
 
 /// A mail as its recipient got it.
 #[derive(Clone, Debug, Deserialize)]
@@ -125,6 +127,21 @@ impl MailServer {
         // The last line may still be being written.
         let whole = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         whole.map(|line| serde_json::from_str(line).expect("a mail")).collect()
+    }
+
+    /// The same, as messages that readers got.
+    pub(crate) fn told(&self) -> Vec<Told> {
+        let (now, clock) = (Instant::now(), SystemTime::now());
+        let clock = clock.duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs_f64();
+        let told = |mail: Mail| Told {
+            at: now
+                .checked_sub(Duration::from_secs_f64((clock - mail.at).max(0.0)))
+                .expect("since the start"),
+            place: mail.to,
+            id: mail.message_id,
+            text: mail.text,
+        };
+        self.mails().into_iter().map(told).collect()
     }
 }
 

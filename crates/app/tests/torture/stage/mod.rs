@@ -1,7 +1,8 @@
-//! The stage of a row: a PostgreSQL, a model, a mail server, and workers between them. Each can be watched, and all but the
-//! two that are watched can be killed.
+//! The stage of a row: a PostgreSQL, a model, a mail server, a Slack where the row wants one, and workers between them. Each can
+//! be watched, and PostgreSQL and the workers can be killed.
 
 pub(crate) mod client;
+pub(crate) mod clock;
 pub(crate) mod mail;
 pub(crate) mod model;
 pub(crate) mod population;
@@ -11,7 +12,6 @@ pub(crate) mod proxy;
 pub(crate) mod slack;
 
 use std::{
-    collections::BTreeSet,
     fs,
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
@@ -34,7 +34,9 @@ use self::{
     postgres::Postgres,
     process::{Process, Slot},
     proxy::Proxy,
+    slack::SlackServer,
 };
+use crate::checker::{self, Question, Told};
 
 /// The name of Tidings' database.
 const DATABASE: &str = "tidings";
@@ -48,6 +50,8 @@ pub(crate) struct Stage {
     pub(crate) postgres: Postgres,
     pub(crate) mail: MailServer,
     pub(crate) model: Model,
+    /// Once it is started.
+    pub(crate) slack: Option<SlackServer>,
     /// Settings of all processes, beside those that wire them up.
     pub(crate) variables: Vec<(String, String)>,
     spread_minutes: i64,
@@ -88,6 +92,7 @@ impl Stage {
             postgres,
             mail: MailServer::start(folder.path(), Duration::ZERO),
             model: Model::start(runtime.handle(), script),
+            slack: None,
             variables,
             spread_minutes,
             numbers: AtomicUsize::new(0),
@@ -99,6 +104,12 @@ impl Stage {
     /// A setting of all processes that are started from now on.
     pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// With a Slack.
+    pub(crate) fn with_slack(mut self) -> Self {
+        SlackServer::start(&mut self);
         self
     }
 
@@ -126,11 +137,13 @@ impl Stage {
         self
     }
 
-    /// Makes `tasks` tasks over `connection` in `workspaces` workspaces, all with the same window two hours ahead at most.
+    /// Makes `tasks` tasks over `connection` in `workspaces` workspaces, all with the same window two hours ahead at most. Where
+    /// there is a Slack, every second one is told there as well.
     pub(crate) fn populate(&self, tasks: usize, workspaces: usize, connection: NewConnection) -> Population {
         self.block_on(async {
             let store = self.store().await;
-            let plan = Plan { tasks, workspaces, connection, now: self.postgres.now() };
+            let (now, slack) = (self.postgres.now(), self.slack.as_ref());
+            let plan = Plan { tasks, workspaces, connection, now, slack };
             let population = population::populate(&store, plan).await;
             store.close().await;
             population
@@ -254,28 +267,49 @@ impl Stage {
         }
     }
 
-    /// Moves PostgreSQL's clock ahead, so that leases, retries and the waits after a send whose outcome nobody knows run out,
-    /// until twice in a row nothing comes of it: no request to the model and no mail. While fewer than `expected` deliveries
-    /// have come it is more patient: they may be lost, or the machine may be busy, and what is only slow must not lose its
-    /// lease again and again.
-    pub(crate) fn settle(&mut self, expected: usize) {
-        let effects = |stage: &Self| (stage.mail.count(), stage.model.asked().len());
-        let have_all_come = |stage: &Self| {
-            let deliveries: BTreeSet<String> =
-                stage.mail.mails().into_iter().map(|mail| mail.message_id).collect();
-            deliveries.len() >= expected
-        };
+    /// All messages that readers got so far, by mail and in Slack.
+    pub(crate) fn told(&self) -> Vec<Told> {
+        let mut told = self.mail.told();
+        told.extend(self.slack.iter().flat_map(SlackServer::told));
+        told
+    }
+
+    /// How many messages readers got so far.
+    pub(crate) fn told_count(&self) -> usize {
+        self.mail.count() + self.slack.as_ref().map_or(0, SlackServer::posts)
+    }
+
+    /// Whether each answer has come where it is awaited.
+    pub(crate) fn have_all_come(&self, questions: &[Question]) -> bool {
+        let deliveries = questions.iter().map(|question| question.places.len()).sum();
+        self.told_count() >= deliveries && checker::check(questions, &self.told()).lost.is_empty()
+    }
+
+    /// Moves PostgreSQL's clock ahead, and with it Slack's, so that leases, retries and the waits after a send whose outcome
+    /// nobody knows run out, until twice in a row nothing comes of it. While not all has come it is more patient: what is
+    /// missing may be lost, or the machine may be busy, and what is only slow must not lose its lease again and again.
+    pub(crate) fn settle(&mut self, have_all_come: impl Fn(&Self) -> bool) {
         let mut unchanged = 0;
-        self.wait_while_alive(QUIET, effects, |_| false);
-        loop {
-            let before = effects(self);
+        self.wait_for_quiet(&have_all_come);
+        while unchanged < if have_all_come(self) { 2 } else { 10 } {
+            let before = self.effects();
             self.postgres.jump(TimeDelta::minutes(10));
-            self.wait_while_alive(patience(have_all_come(self)), effects, |_| false);
-            unchanged = if effects(self) == before { unchanged + 1 } else { 0 };
-            if unchanged >= if have_all_come(self) { 2 } else { 10 } {
-                return;
-            }
+            self.wait_for_quiet(&have_all_come);
+            unchanged = if self.effects() == before { unchanged + 1 } else { 0 };
         }
+    }
+
+    /// Waits until nothing is under way: no request to the model, no mail, no call to Slack.
+    fn wait_for_quiet(&mut self, have_all_come: impl Fn(&Self) -> bool) {
+        if self.wait_while_alive(patience(), Self::effects, have_all_come) {
+            self.wait_while_alive(QUIET, Self::effects, |_| false);
+        }
+    }
+
+    /// What came of anything so far, counted. Signs on Slack messages, which come when there is room, are none.
+    fn effects(&self) -> (usize, usize, usize) {
+        let in_slack = self.slack.as_ref().map_or(0, SlackServer::effects);
+        (self.mail.count(), in_slack, self.model.asked().len())
     }
 
     /// A new proxy before PostgreSQL.
@@ -305,12 +339,10 @@ impl Drop for Stage {
 /// Longer than any worker waits before it looks for work again, and to reach PostgreSQL again after a restart.
 pub(crate) const QUIET: Duration = Duration::from_secs(4);
 
-/// How long nothing must come before a clock jumps ahead, which takes the lease of whatever is under way. While something is
-/// missing it may be under way still: on a machine that has ten times as much to do as it can, each step takes that much longer.
-pub(crate) fn patience(have_all_come: bool) -> Duration {
-    if have_all_come {
-        return QUIET;
-    }
+/// How long nothing must come before a clock jumps ahead, which takes the lease of whatever is under way, while something is
+/// missing: it may be under way still, and on a machine that has ten times as much to do as it can, each step takes that much
+/// longer.
+fn patience() -> Duration {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load: f64 = load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or_default();
     let processors = thread::available_parallelism().map_or(1.0, |count| count.get() as f64);

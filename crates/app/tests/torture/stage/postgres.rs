@@ -7,30 +7,20 @@ use std::{
     os::unix::fs::{PermissionsExt as _, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::Clock as _;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::{Pid, User, geteuid},
 };
 
-use super::{free_port, pause, wait_until};
+use super::{clock::FakedClock, free_port, pause, wait_until};
 
 /// How often it is tried to start a server.
 const STARTS_MAX: u32 = 5;
-
-/// How its clock runs, compared with this process's.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct FakedClock {
-    /// What it showed...
-    shown: DateTime<Utc>,
-    /// ...at this moment.
-    at: Instant,
-    /// How many of its seconds pass in one.
-    rate: f64,
-}
 
 /// A server. Stopped when dropped.
 pub(crate) struct Postgres {
@@ -38,7 +28,8 @@ pub(crate) struct Postgres {
     pub(crate) port: u16,
     folder: PathBuf,
     settings: Vec<String>,
-    clock: FakedClock,
+    /// Its clock.
+    pub(crate) clock: FakedClock,
     child: Option<Child>,
 }
 
@@ -58,10 +49,9 @@ impl Postgres {
             .output()
             .expect("initdb runs");
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
-        #[expect(clippy::disallowed_methods, reason = "the faked clock starts from the real one")]
-        let clock = FakedClock { shown: Utc::now(), at: Instant::now(), rate: 1.0 };
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        let mut postgres = Self { port: free_port(), folder, settings, clock, child: None };
+        let mut postgres =
+            Self { port: free_port(), folder, settings, clock: FakedClock::new(), child: None };
         postgres.launch();
         postgres
     }
@@ -83,32 +73,7 @@ impl Postgres {
 
     /// What its clock shows now.
     pub(crate) fn now(&self) -> DateTime<Utc> {
-        self.at(Instant::now())
-    }
-
-    /// What its clock showed, or will show, at a moment since it was last set.
-    pub(crate) fn at(&self, moment: Instant) -> DateTime<Utc> {
-        let passed = moment.saturating_duration_since(self.clock.at).as_secs_f64() * self.clock.rate;
-        self.clock.shown + TimeDelta::milliseconds((passed * 1_000.0) as i64)
-    }
-
-    /// The moment at which its clock shows, or showed, `instant`, as long as it is not set again.
-    pub(crate) fn moment(&self, instant: DateTime<Utc>) -> Instant {
-        let away = |span: TimeDelta| span.to_std().unwrap_or_default().div_f64(self.clock.rate);
-        let earlier = self
-            .clock
-            .at
-            .checked_sub(away(self.clock.shown - instant))
-            .expect("a moment since this machine started");
-        earlier + away(instant - self.clock.shown)
-    }
-
-    /// What its clock showed at a moment of this machine's clock, in seconds since 1970.
-    pub(crate) fn at_unix(&self, seconds: f64) -> DateTime<Utc> {
-        let ago =
-            SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs_f64() - seconds;
-        let ago = TimeDelta::milliseconds((ago * self.clock.rate * 1_000.0) as i64);
-        self.now() - ago
+        self.clock.now()
     }
 
     /// How far its clock is ahead of this machine's, while it runs as fast.
@@ -128,23 +93,22 @@ impl Postgres {
     /// Starts it again with its clock at `now`, from then on `rate` times as fast as this machine's.
     pub(crate) fn set_clock(&mut self, now: DateTime<Utc>, rate: f64) {
         self.stop();
-        self.clock = FakedClock { shown: now, at: Instant::now(), rate };
+        self.clock.set(now, Instant::now(), rate);
         self.launch();
     }
 
     /// Starts it again with its clock further ahead: leases and waits run out.
     pub(crate) fn jump(&mut self, by: TimeDelta) {
-        let (now, rate) = (self.now() + by, self.clock.rate);
-        self.set_clock(now, rate);
+        self.set_clock(self.now() + by, self.clock.rate());
     }
 
     fn launch(&mut self) {
-        let now = self.now();
-        self.clock = FakedClock { shown: now, at: Instant::now(), rate: self.clock.rate };
+        let rate = self.clock.rate();
+        self.clock.set(self.now(), Instant::now(), rate);
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log()).expect("a log");
         let clock = [
             format!("LD_PRELOAD={}", libfaketime()),
-            format!("FAKETIME={}", fake_time(self.ahead(), self.clock.rate)),
+            format!("FAKETIME={}", fake_time(self.ahead(), rate)),
             "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned(),
         ];
         let mut command = command_with("postgres", &clock);
@@ -181,7 +145,7 @@ impl Postgres {
             }
             is_ready && TcpStream::connect(("127.0.0.1", self.port)).is_ok()
         });
-        if (self.clock.rate - 1.0).abs() > f64::EPSILON {
+        if (rate - 1.0).abs() > f64::EPSILON {
             self.read_clock();
         }
     }
@@ -196,7 +160,7 @@ impl Postgres {
             .expect("psql runs");
         let seconds: f64 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("an instant");
         let shown = DateTime::from_timestamp_millis((seconds * 1_000.0) as i64).expect("an instant");
-        self.clock = FakedClock { shown, at: asked + asked.elapsed() / 2, rate: self.clock.rate };
+        self.clock.set(shown, asked + asked.elapsed() / 2, self.clock.rate());
     }
 
     fn stop(&mut self) {

@@ -4,40 +4,28 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs,
     os::unix::fs::PermissionsExt as _,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::Arc,
 };
 
 use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
-use domain::{Clock, clock::SystemClock, schedule::Schedule, slack::SlackLinkedBy, task::TaskSpec};
-use serde_json::{Value, json};
+use domain::slack::SlackLinkedBy;
+use serde_json::json;
 use store::{NewSlackInstallation, SlackTokenPair, Store};
 use testkit::slack::{Call, Courier, FakeSlack, Options};
 
 use super::{
-    Stage, patience,
+    Stage,
+    clock::FakedClock,
     population::{self, Home},
-    postgres::Postgres,
     words,
 };
-use crate::checker::Origin;
+use crate::checker::{Origin, Question, Told};
 
-/// This machine's clock, ahead by as much as PostgreSQL's: reconciliation looks in Slack at the times of our rows.
-#[derive(Clone, Debug, Default)]
-struct FollowingClock(Arc<AtomicI64>);
-
-impl Clock for FollowingClock {
-    fn now(&self) -> DateTime<Utc> {
-        SystemClock.now() + TimeDelta::milliseconds(self.0.load(Ordering::Relaxed))
-    }
-}
-
-/// A running Slack.
+/// A running Slack. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct SlackServer {
-    pub(crate) fake: FakeSlack,
-    clock: FollowingClock,
+    pub(crate) fake: Arc<FakeSlack>,
+    clock: FakedClock,
 }
 
 /// A workspace of ours and its counterpart in Slack.
@@ -51,9 +39,10 @@ pub(crate) struct Place {
 }
 
 impl SlackServer {
-    /// Starts one beside the stage, with its log on disk, and tells all processes that start from now on where it is.
+    /// Starts one on the stage, with its log on disk, and tells all processes that start from now on where it is. It shows
+    /// PostgreSQL's time: reconciliation looks in Slack at the times of our rows.
     pub(crate) fn start(stage: &mut Stage) -> Self {
-        let clock = FollowingClock::default();
+        let clock = stage.postgres.clock.clone();
         let options = Options {
             clock: Arc::new(clock.clone()),
             log: Some(stage.folder().join("slack.jsonl")),
@@ -74,12 +63,9 @@ impl SlackServer {
         ] {
             stage.variables.push((name.to_owned(), value));
         }
-        Self { fake, clock }
-    }
-
-    /// Sets its clock by PostgreSQL's.
-    pub(crate) fn follow(&self, postgres: &Postgres) {
-        self.clock.0.store(postgres.ahead().num_milliseconds(), Ordering::Relaxed);
+        let slack = Self { fake: Arc::new(fake), clock };
+        stage.slack = Some(slack.clone());
+        slack
     }
 
     /// A courier that signs as this Slack, at its time.
@@ -93,23 +79,24 @@ impl SlackServer {
             let store = stage.store().await;
             let mut places = Vec::new();
             for number in first..first + count {
-                places.push(self.place(&store, number, channels).await);
+                let home = population::home(&store, number, &population::no_data()).await;
+                places.push(self.connect(&store, home, channels).await);
             }
             store.close().await;
             places
         })
     }
 
-    async fn place(&self, store: &Store, number: usize, channels: usize) -> Place {
-        let home = population::home(store, number, &population::no_data()).await;
-        let team = self.fake.add_team(&words(number));
-        let user = self.fake.add_user(&team, "reader", &format!("reader@{}.example", words(number)));
+    /// Connects a workspace with a Slack of its own, of `channels` channels.
+    pub(crate) async fn connect(&self, store: &Store, home: Home, channels: usize) -> Place {
+        let team = self.fake.add_team(&home.name);
+        let user = self.fake.add_user(&team, "reader", &home.address);
         let channels = (0..channels)
             .map(|channel| self.fake.add_channel(&team, &format!("room-{}", words(channel)), &[&user]))
             .collect();
         let installation = NewSlackInstallation {
             team_id: team.clone(),
-            team_name: words(number),
+            team_name: home.name.clone(),
             enterprise_id: None,
             app_id: "A00000000".to_owned(),
             bot_user_id: self.fake.bot_user(&team),
@@ -127,23 +114,24 @@ impl SlackServer {
         Place { home, team, user, channels }
     }
 
-    /// Makes tasks that come due at `opens_at`, spread over the channels of `places`. Answers their questions' words, which
-    /// begin with `prefix`.
+    /// Makes tasks that come due at `opens_at` and are told in the channels of `places` in turn. Answers their questions, whose
+    /// words begin with `prefix`.
     pub(crate) fn tasks(
         stage: &Stage,
         places: &[Place],
         count: usize,
         prefix: &str,
         opens_at: DateTime<Utc>,
-    ) -> Vec<String> {
+    ) -> Vec<Question> {
         stage.block_on(async {
             let store = stage.store().await;
             let mut questions = Vec::new();
             for number in 0..count {
                 let place = &places[number % places.len()];
                 let channel = &place.channels[(number / places.len()) % place.channels.len()];
-                let question = format!("{prefix}{}", words(number));
-                task(&store, &place.home, channel, &question, opens_at).await;
+                let word = format!("{prefix}{}", words(number));
+                let question = Question { word, places: vec![channel.clone()] };
+                population::task(&store, &place.home, &question, opens_at).await;
                 questions.push(question);
             }
             store.close().await;
@@ -161,19 +149,15 @@ impl SlackServer {
         self.fake.call_count_of(|call| call.method == "chat.postMessage" && call.outcome == "ok")
     }
 
-    /// Moves the clocks ahead, so that leases, retries and waits run out, until nothing comes of it any more. It is more patient
-    /// while not all has come.
-    pub(crate) fn settle(&self, stage: &mut Stage, has_all_come: impl Fn() -> bool) {
-        let mut unchanged = 0;
-        // Nothing is under way while the clocks jump.
-        stage.wait_while_alive(patience(has_all_come()), |_| self.effects(), |_| false);
-        while unchanged < if has_all_come() { 2 } else { 10 } {
-            let before = self.effects();
-            stage.postgres.jump(TimeDelta::minutes(10));
-            self.follow(&stage.postgres);
-            stage.wait_while_alive(patience(has_all_come()), |_| self.effects(), |_| false);
-            unchanged = if self.effects() == before { unchanged + 1 } else { 0 };
-        }
+    /// The messages that were posted so far, as its log has them.
+    pub(crate) fn told(&self) -> Vec<Told> {
+        let told = |call: Call| Told {
+            at: self.clock.moment(call.at),
+            place: call.channel.unwrap_or_default(),
+            id: call.ts.unwrap_or_default(),
+            text: call.text.unwrap_or_default(),
+        };
+        self.calls("chat.postMessage").into_iter().filter(|call| call.outcome == "ok").map(told).collect()
     }
 
     /// The calls of a method that were done or refused, in order.
@@ -204,22 +188,6 @@ impl SlackServer {
         }
         faults
     }
-}
-
-async fn task(store: &Store, home: &Home, channel: &str, question: &str, opens_at: DateTime<Utc>) {
-    let spec: Value = json!({
-        "title": "Torture", "prompt": format!("Which airline leads? Word: {question} ."),
-        "context": { "connectionIds": [home.connection] },
-        "schedule": {
-            "cadence": "daily", "timezone": "UTC",
-            "windowStart": format!("{:02}:{:02}", opens_at.hour(), opens_at.minute()),
-        },
-        "notification": { "slackChannels": [{ "id": channel, "name": "room" }] },
-        "expiresAt": opens_at + TimeDelta::hours(4),
-    });
-    let spec: TaskSpec = serde_json::from_value(spec).expect("a task");
-    let schedule = Schedule::parse(spec.schedule.clone(), "").expect("a schedule");
-    store.task_create(&home.scope, home.admin, &spec, &schedule).await.expect("a task");
 }
 
 /// The next whole hour but one, by PostgreSQL's clock: what comes due then is made before.
