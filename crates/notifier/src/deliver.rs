@@ -280,14 +280,19 @@ impl Notifier {
                 }
                 work.as_mut().poll(context).map(Ok)
             });
-            tokio::select! {
+            // Beside the work, which goes on meanwhile: it may hold the row that is to be renewed, or what all connections wait for.
+            let renewal = async {
+                beats.tick().await;
+                let asked_at = Instant::now();
+                (asked_at, self.store.delivery_heartbeat(&delivery.scope, &delivery.lease).await)
+            };
+            let (asked_at, renewed) = tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(lapses_at) => return Err(Error::LeaseLapsed),
                 done = held_work => return done,
-                _ = beats.tick() => {}
-            }
-            let asked_at = Instant::now();
-            match self.store.delivery_heartbeat(&delivery.scope, &delivery.lease).await {
+                renewal = renewal => renewal,
+            };
+            match renewed {
                 Ok(()) => renewed_at = asked_at,
                 Err(error @ store::Error::LeaseLost) => return Err(error.into()),
                 // Another try is due before the lease runs out.
