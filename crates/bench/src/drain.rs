@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context as _;
 use chrono::NaiveDate;
 use domain::{answer::Answer, run::Usage};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -86,7 +87,7 @@ pub(crate) async fn drain(database: &Database, batch: Batch, crew: Crew) -> anyh
     for store in schedulers.iter().chain(&workers) {
         store.close().await;
     }
-    check(&mut connection, batch, date).await?;
+    check(&mut connection, batch, date).await.context("the drain by Tidings")?;
     let runs = f64::from(batch.count);
     Ok(Drained { runs_per_second: runs / elapsed, wal_per_run: wal as f64 / runs })
 }

@@ -108,7 +108,7 @@ pub(crate) async fn drain(
         tokio::time::sleep(LOOK).await;
     }
     running.kill().await?;
-    drain::check(&mut connection, batch, date).await?;
+    drain::check(&mut connection, batch, date).await.context("the drain by pgbench")?;
     Ok(f64::from(batch.count) / seconds(&mut connection, date).await?)
 }
 
