@@ -55,6 +55,10 @@ pub fn words(reason: &str) -> (&'static str, &'static str) {
             "More files were to be sent in a day than there was room for.",
             "Leave the CSV file out where it is not needed, or have it sent to fewer people.",
         ),
+        "too_late" => (
+            "It could not be sent within a day, and is not sent any more.",
+            "Have it sent again from its page if it is still wanted.",
+        ),
         "outcome_unknown" => {
             ("Whether it arrived could not be found out.", "Ask the recipient before you send it again.")
         }
@@ -133,6 +137,7 @@ mod tests {
             "slack_missing_scope",
             "slack_backlog",
             "files_backlog",
+            "too_late",
             // Further messages go by email.
             "slack_not_linked",
             "is_archived",

@@ -13,7 +13,7 @@ use serde_json::Value;
 use store::{
     ClaimedWebhook, Conflict, DeliveryOutcome, Error, NewWebhook, Page, Webhook, WebhookAnswer, WebhookChange,
 };
-use testkit::World;
+use testkit::{World, world::claim_deliveries};
 
 const ALL: [WebhookEvent; 7] = [
     WebhookEvent::RunFinished,
@@ -64,7 +64,7 @@ async fn each_event_is_written_with_what_it_tells_of_and_names_things_by_id_alon
     assert_eq!(told["type"], "run.finished");
     assert_eq!(told["data"]["runId"], run.lease.run_id.to_string());
     assert_eq!((&told["data"]["status"], &told["data"]["trigger"]), (&"succeeded".into(), &"manual".into()));
-    let delivery = store.delivery_claim("test", 1).await.expect("a claim").remove(0);
+    let delivery = claim_deliveries(store, "test", 1).await.remove(0);
     let failed = DeliveryOutcome::Failed { reason: "refused".into(), message: "554 erin@acme.test".into() };
     store.delivery_finish(&delivery.scope, &delivery.lease, &failed).await.expect("an end");
     let told = body(&claim(&world).await.remove(0));
@@ -143,7 +143,7 @@ async fn a_message_to_an_address_that_does_not_exist_is_told_of_as_given_up() {
     let task = world.task(|_| ()).await;
     store.task_run(&world.scope, task.id, None).await.expect("a run");
     world.succeed(&world.claim_one().await).await;
-    let delivery = store.delivery_claim("test", 1).await.expect("a claim").remove(0);
+    let delivery = claim_deliveries(store, "test", 1).await.remove(0);
     let dead = DeliveryOutcome::Suppressed { reason: "address_dead".into() };
     store.delivery_finish(&delivery.scope, &delivery.lease, &dead).await.expect("an end");
     let told = body(&claim(&world).await.remove(0));
