@@ -363,13 +363,13 @@ pub(crate) async fn finish(
             destination::arrived(tx, &[workspace_id], &[id.as_uuid()]).await?;
         }
         DeliveryState::Failed => {
-            destination::failed(tx, &ended, reason.unwrap_or_default(), message.as_deref()).await?;
+            destination::failed(tx, ended, reason.unwrap_or_default(), message.as_deref()).await?;
             if held.has_webhooks {
                 webhook_event::delivery_failed(tx, id.as_uuid()).await?;
             }
         }
         DeliveryState::Suppressed if reason == Some(ADDRESS_DEAD) => {
-            destination::failed(tx, &ended, ADDRESS_DEAD, message.as_deref()).await?;
+            destination::failed(tx, ended, ADDRESS_DEAD, message.as_deref()).await?;
             if held.has_webhooks {
                 webhook_event::delivery_failed(tx, id.as_uuid()).await?;
             }
