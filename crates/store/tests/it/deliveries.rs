@@ -8,8 +8,8 @@ use domain::{
     task::SlackChannel,
 };
 use store::{
-    ClaimedDelivery, ClaimedRun, DeliveryOutcome, Error, NewAttempt, NewDecision, NewOutboxMail, NewUser,
-    NotificationPreference, Page, Run,
+    ClaimedDelivery, ClaimedRun, Conflict, DeliveryOutcome, Error, NewAttempt, NewDecision, NewOutboxMail,
+    NewUser, NotificationPreference, Page, Run,
 };
 use testkit::{
     World,
@@ -185,6 +185,39 @@ async fn a_run_is_as_bad_as_the_worst_of_its_parts() {
     let read = run_of(&world, &run).await;
     assert_eq!((read.status, read.reason), (RunStatus::Failed, Some(RunReason::DeliveryFailed)));
     assert_eq!(read.message.as_deref(), Some("The answer exists, but did not reach everybody."));
+}
+
+/// Fails without the look at repeats in `repeat_refusal`.
+#[tokio::test]
+async fn a_message_is_not_sent_again_while_its_repeat_is_on_its_way() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|_| ()).await;
+    let (_, claimed) = answered(&world, task.id).await;
+    let first = &claimed[0];
+    store.delivery_attempt_start(&first.scope, &first.lease).await.expect("an attempt");
+    store.delivery_finish(&first.scope, &first.lease, &sent()).await.expect("an end");
+    let id = first.lease.delivery_id;
+    let again = async || store.delivery_send_again(&world.scope, id, world.user).await;
+    let refused = async |when: &str| {
+        let refused = again().await;
+        let is_refused = matches!(refused, Err(Error::Conflict(Conflict::DeliveryRepeatUnfinished)));
+        assert!(is_refused, "{when}: {refused:?}");
+        let proof = store.delivery_proof(&world.scope, id).await.expect("a read").expect("the delivery");
+        assert_eq!(proof.repeat_refusal, Some(Conflict::DeliveryRepeatUnfinished), "{when}");
+    };
+    again().await.expect("queued");
+    refused("pending").await;
+    let repeat = claim_deliveries(store, "test", 1).await.remove(0);
+    store.delivery_attempt_start(&repeat.scope, &repeat.lease).await.expect("an attempt");
+    refused("sending").await;
+    let unknown = DeliveryOutcome::Unknown { after: TimeDelta::minutes(1), message: "lost".into() };
+    store.delivery_finish(&repeat.scope, &repeat.lease, &unknown).await.expect("an end");
+    refused("unknown").await;
+    world.step(TimeDelta::minutes(1));
+    let repeat = claim_deliveries(store, "test", 1).await.remove(0);
+    store.delivery_finish(&repeat.scope, &repeat.lease, &sent()).await.expect("an end");
+    again().await.expect("queued once more");
 }
 
 /// Fails where `delivery_give_up` asks for neither state nor reason, and where a claim never says that it is too late.
