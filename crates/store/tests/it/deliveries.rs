@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use domain::{
+    DeliveryId,
     access::Role,
     delivery::{Audience, Channel, DeliveryKind, DeliveryState, Way},
     run::{RunReason, RunStatus},
@@ -144,7 +145,8 @@ async fn what_is_not_wanted_is_recorded_and_not_sent() {
             ("silent <silent@acme.test>", "not_wanted"),
         ]
     );
-    assert_eq!(run_of(&world, &run).await.deliveries.suppressed, 3);
+    let counts = run_of(&world, &run).await.deliveries;
+    assert_eq!((counts.suppressed, counts.failed), (2, 1), "the dead address was wanted");
 }
 
 #[tokio::test]
@@ -185,6 +187,86 @@ async fn a_run_is_as_bad_as_the_worst_of_its_parts() {
     let read = run_of(&world, &run).await;
     assert_eq!((read.status, read.reason), (RunStatus::Failed, Some(RunReason::DeliveryFailed)));
     assert_eq!(read.message.as_deref(), Some("The answer exists, but did not reach everybody."));
+}
+
+/// Fails with the view as it was, which counted what had failed and nothing else.
+#[tokio::test]
+async fn a_run_reads_as_failed_where_nothing_was_tried_for_want_of_a_place_that_works() {
+    let world = World::new().await;
+    let store = world.store();
+    let counts = async |run: &ClaimedRun| {
+        let read = run_of(&world, run).await;
+        (read.status, read.deliveries.failed, read.deliveries.suppressed)
+    };
+    let erin = world.member("erin", Role::Member).await;
+    let task = world.task(|spec| spec.notification.user_ids = vec![erin]).await;
+    // The address is none; later runs do not even try it, whether it is suppressed or paused.
+    let (first, claimed) = answered(&world, task.id).await;
+    let dead = DeliveryOutcome::Suppressed { reason: "address_dead".into() };
+    store.delivery_finish(&claimed[0].scope, &claimed[0].lease, &dead).await.expect("an end");
+    assert_eq!(counts(&first).await, (RunStatus::Failed, 1, 0));
+    for reason in ["destination_paused", "address_suppressed"] {
+        if reason == "address_suppressed" {
+            store.mail_suppress(&world.scope, "erin@acme.test", "550 5.1.1").await.expect("suppressed");
+        }
+        world.step(TimeDelta::seconds(1));
+        let (later, _) = answered(&world, task.id).await;
+        let listed = store.delivery_list(&world.scope, later.lease.run_id).await.expect("deliveries");
+        assert_eq!(listed[0].reason.as_deref(), Some(reason));
+        assert_eq!(counts(&later).await, (RunStatus::Failed, 1, 0), "{reason}");
+    }
+    // What nobody wants is no failure.
+    let finn = world.member("finn", Role::Member).await;
+    let unwanted = world.task(|spec| spec.notification.user_ids = vec![finn]).await;
+    let wish = |email, quiet| NotificationPreference { email, slack_dm: false, quiet_task_ids: quiet };
+    for wish in [wish(false, vec![]), wish(true, vec![unwanted.id])] {
+        store.preference_put(&world.scope, finn, &wish).await.expect("a wish");
+        world.step(TimeDelta::seconds(1));
+        let (run, _) = answered(&world, unwanted.id).await;
+        assert_eq!(counts(&run).await, (RunStatus::Succeeded, 0, 1), "{wish:?}");
+    }
+}
+
+/// Fails with the view as it was: what failed once counted for ever.
+#[tokio::test]
+async fn a_run_is_mended_by_a_message_that_was_sent_again_and_arrived() {
+    let world = World::new().await;
+    let store = world.store();
+    let erin = world.member("erin", Role::Member).await;
+    let task = world.task(|spec| spec.notification.user_ids = vec![world.user, erin]).await;
+    let (run, claimed) = answered(&world, task.id).await;
+    let end = async |delivery: &ClaimedDelivery, outcome: &DeliveryOutcome| {
+        store.delivery_attempt_start(&delivery.scope, &delivery.lease).await.expect("an attempt");
+        store.delivery_finish(&delivery.scope, &delivery.lease, outcome).await.expect("an end");
+    };
+    let state = async || {
+        let read = run_of(&world, &run).await;
+        (read.status, read.deliveries.sent, read.deliveries.failed)
+    };
+    // As many claims bring word of the failure to the creator, too.
+    let again = async |id: DeliveryId| {
+        store.delivery_send_again(&world.scope, id, world.user).await.expect("queued");
+        let claimed = claim_deliveries(store, "test", 100).await;
+        claimed.into_iter().find(|one| one.kind == DeliveryKind::Answer).expect("the repeat")
+    };
+    let failed = DeliveryOutcome::Failed { reason: "refused".into(), message: "no".into() };
+    let (to_erin, to_creator): (Vec<_>, Vec<_>) =
+        claimed.into_iter().partition(|one| one.user.as_ref().is_some_and(|user| user.id == erin));
+    end(&to_creator[0], &sent()).await;
+    end(&to_erin[0], &failed).await;
+    assert_eq!(state().await, (RunStatus::Failed, 1, 1));
+    let second = again(to_erin[0].lease.delivery_id).await;
+    assert_eq!(state().await.0, RunStatus::Failed, "not before it has arrived");
+    end(&second, &failed).await;
+    assert_eq!(state().await.0, RunStatus::Failed);
+    // A repeat of the repeat makes good both; the creator's message has nothing to do with it.
+    let third = again(second.lease.delivery_id).await;
+    end(&third, &sent()).await;
+    assert_eq!(state().await, (RunStatus::Succeeded, 2, 0));
+    // One that is sent once more and fails takes nothing away from who has it.
+    let fourth = again(third.lease.delivery_id).await;
+    end(&fourth, &failed).await;
+    assert_eq!(state().await, (RunStatus::Succeeded, 2, 0));
 }
 
 /// Fails without the look at repeats in `repeat_refusal`.
