@@ -232,7 +232,7 @@ const fn conflict_reason(conflict: Conflict) -> &'static str {
         Conflict::RunFinished => "run_finished",
         Conflict::BacktestUnderWay => "backtest_under_way",
         Conflict::CreatorDeactivated => "creator_deactivated",
-        Conflict::DeliveryUnfinished => "delivery_unfinished",
+        Conflict::DeliveryUnfinished | Conflict::DeliveryRepeatUnfinished => "delivery_unfinished",
         Conflict::DeliveryOutdated => "delivery_outdated",
         Conflict::DeliverySubjectGone => "delivery_subject_gone",
         Conflict::RequestReplaced => "request_replaced",

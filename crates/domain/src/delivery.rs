@@ -14,6 +14,26 @@ words! {
     }
 }
 
+impl Channel {
+    /// Whose service it goes through. The function `delivery_way` in the database says the same.
+    pub const fn way(self) -> Way {
+        match self {
+            Self::Email => Way::Mail,
+            Self::SlackChannel | Self::SlackDm => Way::Slack,
+        }
+    }
+}
+
+words! {
+    /// Through whose service a message goes. Each has its own queue, so that an outage of one delays nothing of the other.
+    Way("delivery way") {
+        /// The mail server's.
+        Mail = "mail",
+        /// Slack's.
+        Slack = "slack",
+    }
+}
+
 words! {
     /// What a message is about.
     DeliveryKind("delivery kind") {

@@ -21,14 +21,15 @@ pub fn fault(reason: &str) -> Fault {
     match reason {
         "address_dead" | "invalid_address" => Fault::Certain,
         "refused" | "mailbox_full" | "outcome_unknown" => Fault::Likely,
-        _ if is_slacks(reason) => Fault::Certain,
+        _ if is_slacks(reason, slack::is_thread_fault) => Fault::None,
+        _ if is_slacks(reason, slack::is_destination_fault) => Fault::Certain,
         _ => Fault::None,
     }
 }
 
-/// Whether Slack said so of the place.
-fn is_slacks(reason: &str) -> bool {
-    reason.strip_prefix("slack_").is_some_and(slack::is_destination_fault)
+/// Whether Slack gave the reason, by a code that means this.
+fn is_slacks(reason: &str, means_this: fn(&str) -> bool) -> bool {
+    reason.strip_prefix("slack_").is_some_and(means_this)
 }
 
 /// A reason in words: what happened, and what to do about it.
@@ -54,6 +55,10 @@ pub fn words(reason: &str) -> (&'static str, &'static str) {
         "files_backlog" => (
             "More files were to be sent in a day than there was room for.",
             "Leave the CSV file out where it is not needed, or have it sent to fewer people.",
+        ),
+        "too_late" => (
+            "It could not be sent within a day, and is not sent any more.",
+            "Have it sent again from its page if it is still wanted.",
         ),
         "outcome_unknown" => {
             ("Whether it arrived could not be found out.", "Ask the recipient before you send it again.")
@@ -89,6 +94,10 @@ pub fn words(reason: &str) -> (&'static str, &'static str) {
         | "slack_not_authed" => {
             ("Slack is not connected to this workspace.", "An admin can connect it again.")
         }
+        _ if is_slacks(reason, slack::is_thread_fault) => (
+            "The channel, or an admin in it, allows no replies there.",
+            "Ask in a new message, or choose another channel: long answers go on in replies.",
+        ),
         _ if reason.starts_with("slack_restricted_action") => (
             "The channel lets only some people post.",
             "Ask its owner to let the app post, or choose another one.",
@@ -97,7 +106,7 @@ pub fn words(reason: &str) -> (&'static str, &'static str) {
             "The Slack workspace's key management lets nobody post for now.",
             "Whoever looks after it can say when it does.",
         ),
-        _ if is_slacks(reason) => (
+        _ if is_slacks(reason, slack::is_destination_fault) => (
             "Slack's own settings do not let the app post there.",
             "Ask whoever looks after the Slack workspace, or choose another place.",
         ),
@@ -114,6 +123,8 @@ mod tests {
         for reason in [
             "slack_is_archived",
             "slack_not_in_channel",
+            "slack_restricted_action",
+            "slack_restricted_action_read_only_channel",
             "slack_restricted_action_thread_only_channel",
             "slack_slack_connect_file_link_sharing_blocked",
             "slack_posting_to_channel_denied",
@@ -133,6 +144,11 @@ mod tests {
             "slack_missing_scope",
             "slack_backlog",
             "files_backlog",
+            "too_late",
+            // The channel takes messages, only no replies.
+            "slack_restricted_action_thread_locked",
+            "slack_restricted_action_non_threadable_channel",
+            "slack_thread_locked",
             // Further messages go by email.
             "slack_not_linked",
             "is_archived",

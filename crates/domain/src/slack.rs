@@ -77,6 +77,14 @@ words! {
     }
 }
 
+/// Whether a code of Slack's says that a thread takes no replies. Its channel may well take messages.
+pub fn is_thread_fault(code: &str) -> bool {
+    matches!(
+        code,
+        "restricted_action_non_threadable_channel" | "restricted_action_thread_locked" | "thread_locked"
+    )
+}
+
 /// Whether a code of Slack's says that a conversation or a person cannot be written to until someone changes something in Slack.
 pub fn is_destination_fault(code: &str) -> bool {
     matches!(
@@ -95,6 +103,6 @@ pub fn is_destination_fault(code: &str) -> bool {
             | "user_not_in_channel"
             | "user_not_visible"
             | "users_not_found"
-    ) || code.starts_with("restricted_action")
+    ) || code.starts_with("restricted_action") && !is_thread_fault(code)
         || code.starts_with("slack_connect_")
 }

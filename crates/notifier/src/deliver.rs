@@ -68,6 +68,9 @@ impl Notifier {
     /// Brings one claimed delivery to an outcome, and answers its state.
     pub(crate) async fn deliver(&self, delivery: &ClaimedDelivery) -> Result<DeliveryState, Error> {
         fail_point!("notifier::delivery_claimed");
+        if delivery.is_too_late {
+            return Ok(self.store.delivery_give_up(&delivery.scope, &delivery.lease).await?);
+        }
         if matches!(delivery.channel, Channel::SlackChannel | Channel::SlackDm) {
             return Box::pin(self.deliver_to_slack(delivery)).await;
         }

@@ -32,7 +32,7 @@ use std::{
 };
 
 pub use crate::{room::FILES_BYTES, slack::Slack};
-use domain::delivery::DeliveryState;
+use domain::delivery::{DeliveryState, Way};
 use rand::rngs::StdRng;
 use store::{ClaimedDelivery, DeliveryLease, Event, Events, MailObstacles, MessageReader, NewAttempt, Store};
 use tokio::{
@@ -76,7 +76,7 @@ pub struct NotifierOptions {
     pub random: StdRng,
     /// The name of this process in the rows that it holds.
     pub worker: String,
-    /// The most deliveries under way at once, so that one slow recipient holds up nobody.
+    /// The most deliveries of each way under way at once, so that one slow recipient holds up nobody.
     pub parallel: u32,
     /// How often the queue is looked at while nothing is under way.
     pub poll: Duration,
@@ -106,6 +106,20 @@ impl NotifierOptions {
             poll: Duration::from_millis(250),
             files_bytes: FILES_BYTES,
         }
+    }
+}
+
+/// What goes by one way has places of its own: an outage of one way delays nothing that goes by the other.
+struct Lane {
+    way: Way,
+    under_way: JoinSet<()>,
+    /// Whether the last look left something waiting, as far as is known.
+    is_more_waiting: bool,
+}
+
+impl Lane {
+    fn new(way: Way) -> Self {
+        Self { way, under_way: JoinSet::new(), is_more_waiting: true }
     }
 }
 
@@ -175,35 +189,30 @@ impl Notifier {
     /// Delivers until `stopping` is cancelled; then finishes what is under way and claims nothing more.
     pub async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
         let notifier = Arc::new(self);
-        let mut under_way = JoinSet::new();
+        let (mut mail, mut slack) = (Lane::new(Way::Mail), Lane::new(Way::Slack));
         let mut polls = tokio::time::interval(notifier.poll);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = notifier.events.as_ref().map(Events::subscribe);
         let mut rescues = tokio::time::interval(RESCUE_EVERY);
         rescues.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // Whether the last look left something waiting, as far as is known.
-        let mut is_more_waiting = true;
         loop {
+            let mut is_news = false;
             tokio::select! {
                 () = stopping.cancelled() => break,
-                _ = polls.tick() => is_more_waiting = true,
-                () = something_ended(&mut heard) => is_more_waiting = true,
+                _ = polls.tick() => is_news = true,
+                () = something_ended(&mut heard) => is_news = true,
                 _ = rescues.tick() => notifier.rescue().await,
-                Some(ended) = under_way.join_next() => log_panic(&ended),
+                Some(ended) = mail.under_way.join_next() => log_panic(&ended),
+                Some(ended) = slack.under_way.join_next() => log_panic(&ended),
             }
-            let free = notifier.free(under_way.len());
-            if !is_more_waiting || free == 0 {
-                continue;
-            }
-            let claimed = notifier.claim(free).await;
-            is_more_waiting = claimed.len() as u32 == free;
-            for delivery in claimed {
-                let notifier = Arc::clone(&notifier);
-                under_way.spawn(async move { notifier.deliver_and_tell(&delivery).await });
-            }
+            mail.is_more_waiting |= is_news;
+            slack.is_more_waiting |= is_news;
+            tokio::join!(notifier.fill(&mut mail), notifier.fill(&mut slack));
         }
-        while let Some(ended) = under_way.join_next().await {
-            log_panic(&ended);
+        for Lane { mut under_way, .. } in [mail, slack] {
+            while let Some(ended) = under_way.join_next().await {
+                log_panic(&ended);
+            }
         }
         Ok(())
     }
@@ -211,36 +220,50 @@ impl Notifier {
     /// Takes over what dead notifiers held, delivers all that is due now, and answers how many deliveries it tried.
     pub async fn run_once(self: &Arc<Self>) -> u32 {
         self.rescue().await;
-        let mut under_way = JoinSet::new();
+        let (mut mail, mut slack) = (Lane::new(Way::Mail), Lane::new(Way::Slack));
         let mut tried = 0;
         loop {
-            let free = self.free(under_way.len());
-            for delivery in self.claim(free).await {
-                tried += 1;
-                let notifier = Arc::clone(self);
-                under_way.spawn(async move { notifier.deliver_and_tell(&delivery).await });
-            }
-            match under_way.join_next().await {
-                Some(ended) => log_panic(&ended),
-                None => return tried,
+            (mail.is_more_waiting, slack.is_more_waiting) = (true, true);
+            tried += self.fill(&mut mail).await + self.fill(&mut slack).await;
+            tokio::select! {
+                Some(ended) = mail.under_way.join_next() => log_panic(&ended),
+                Some(ended) = slack.under_way.join_next() => log_panic(&ended),
+                else => return tried,
             }
         }
     }
 
-    /// How many deliveries to claim while `under_way` are: none until a quarter of the room is free, so that a claim is
-    /// worth its price and nobody waits for the slowest.
+    /// Claims what waits for a lane's free places and sets it going. Answers how much that was.
+    async fn fill(self: &Arc<Self>, lane: &mut Lane) -> u32 {
+        let free = self.free(lane.under_way.len());
+        if !lane.is_more_waiting || free == 0 {
+            return 0;
+        }
+        let claimed = self.claim(lane.way, free).await;
+        let number = claimed.len() as u32;
+        lane.is_more_waiting = number == free;
+        for delivery in claimed {
+            let notifier = Arc::clone(self);
+            lane.under_way.spawn(async move { notifier.deliver_and_tell(&delivery).await });
+        }
+        number
+    }
+
+    /// How many deliveries of a way to claim while `under_way` are: none until a quarter of the room is free, so that a claim
+    /// is worth its price and nobody waits for the slowest.
     fn free(&self, under_way: usize) -> u32 {
         let free = self.parallel.saturating_sub(under_way as u32);
         if free * 4 < self.parallel { 0 } else { free }
     }
 
     /// A failing database is as good as an empty queue: the next look may find it mended.
-    async fn claim(&self, limit: u32) -> Vec<ClaimedDelivery> {
-        if limit == 0 {
-            return Vec::new();
-        }
-        self.store.delivery_claim(&self.worker, limit).await.unwrap_or_else(|error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "deliveries could not be claimed");
+    async fn claim(&self, way: Way, limit: u32) -> Vec<ClaimedDelivery> {
+        self.store.delivery_claim(&self.worker, way, limit).await.unwrap_or_else(|error| {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                way = way.as_str(),
+                "deliveries could not be claimed"
+            );
             Vec::new()
         })
     }

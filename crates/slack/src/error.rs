@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use domain::slack::{is_destination_fault, is_thread_fault};
+
 /// A call that did not succeed, or of which nobody knows whether it did.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -130,7 +132,7 @@ fn class_of_code(code: &str) -> Class {
         | "service_unavailable"
         | "team_added_to_org" => Class::Retry { after: None },
         "fatal_error" => Class::Unknown,
-        code if domain::slack::is_destination_fault(code) => Class::Destination,
+        code if is_destination_fault(code) || is_thread_fault(code) => Class::Destination,
         "access_denied"
         | "account_inactive"
         | "enterprise_is_restricted"
@@ -165,6 +167,8 @@ mod tests {
             "channel_not_found",
             "restricted_action",
             "restricted_action_read_only_channel",
+            "restricted_action_non_threadable_channel",
+            "restricted_action_thread_locked",
             "ekm_access_denied",
             "user_not_found",
             "cannot_dm_bot",

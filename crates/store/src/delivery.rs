@@ -1,17 +1,18 @@
-//! Messages on their way: claim, attempt, outcome. One row per recipient; leases as for runs.
+//! Messages on their way: attempt and outcome. One row per recipient; leases as for runs. How notifiers come by them:
+//! `delivery_claim.rs`.
 //!
 //! An attempt is committed before any byte leaves. Whoever dies after that leaves a row whose outcome nobody knows: it becomes
 //! `unknown`, and is reconciled before anything is sent again.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    DeliveryId, RunId, TaskId, ThreadId, UserId, WorkspaceId,
+    DeliveryId, RunId, TaskId, UserId, WorkspaceId,
     delivery::{Audience, Channel, DeliveryKind, DeliveryState},
 };
 use uuid::Uuid;
 
 use crate::{
-    Actor, Error, Result, Scope, Store, Tx,
+    Error, Result, Scope, Store, Tx,
     destination::{self, Ended},
     error::{one_row, optional_word, without_nul, word},
     page::{Page, Paged},
@@ -24,9 +25,6 @@ pub const DELIVERY_LIFETIME: TimeDelta = TimeDelta::hours(24);
 /// The reason of a message whose address the mail server knew to be none.
 const ADDRESS_DEAD: &str = "address_dead";
 
-/// Workspaces with waiting messages that one claim looks at.
-const WORKSPACES_PER_CLAIM: i32 = 1_000;
-
 /// The right to work on one delivery, until it is taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DeliveryLease {
@@ -36,62 +34,6 @@ pub struct DeliveryLease {
     pub delivery_id: DeliveryId,
     /// Made anew with each claim.
     pub token: Uuid,
-}
-
-/// A delivery that this notifier holds now, with all that it needs to start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimedDelivery {
-    /// What it may touch.
-    pub scope: Scope,
-    /// The right to work on it.
-    pub lease: DeliveryLease,
-    /// What it is about.
-    pub kind: DeliveryKind,
-    /// Its way.
-    pub channel: Channel,
-    /// `Pending`; or `Unknown`, to be reconciled before anything is sent again.
-    pub state: DeliveryState,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// When it was queued.
-    pub created_at: DateTime<Utc>,
-    /// Its task.
-    pub task_id: Option<TaskId>,
-    /// The run that it tells of.
-    pub run_id: Option<RunId>,
-    /// The thread with the answer.
-    pub thread_id: Option<ThreadId>,
-    /// The turn with the answer.
-    pub turn_no: Option<u32>,
-    /// Its recipient, for email and Slack's direct messages: as they are now.
-    pub user: Option<DeliveryUser>,
-    /// Its Slack channel.
-    pub slack_channel_id: Option<String>,
-    /// The message that a reply goes below.
-    pub slack_thread_ts: Option<String>,
-    /// Whom it goes to, as shown.
-    pub label: String,
-    /// Whether the first shown result goes along as CSV.
-    pub attach_csv: bool,
-    /// What a notice has to say beyond its kind: the error, the skipped date. No attempt changes it.
-    pub details: Option<String>,
-    /// For the unsubscribe link.
-    pub unsubscribe_token: Uuid,
-}
-
-/// The person that a message goes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeliveryUser {
-    /// Who.
-    pub id: UserId,
-    /// Their address now.
-    pub email: String,
-    /// Their name.
-    pub name: String,
-    /// Their zone.
-    pub timezone: String,
-    /// Whether they may not be told any more.
-    pub is_deactivated: bool,
 }
 
 /// A delivery, as a page shows it.
@@ -237,95 +179,6 @@ impl TryFrom<DeliveryRow> for Delivery {
 }
 
 impl Store {
-    /// Claims up to `limit` deliveries for `worker`, in rounds over the workspaces, of each those that waited longest first.
-    pub async fn delivery_claim(&self, worker: &str, limit: u32) -> Result<Vec<ClaimedDelivery>> {
-        let mut tx = self.begin_across().await?;
-        let rows = sqlx::query!(
-            r#"WITH RECURSIVE busy AS (
-                   (SELECT workspace_id, 1 AS visited FROM delivery
-                    WHERE state IN ('pending', 'unknown') AND lease_token IS NULL ORDER BY workspace_id LIMIT 1)
-                   UNION ALL
-                   SELECT (SELECT waiting.workspace_id FROM delivery AS waiting
-                           WHERE waiting.state IN ('pending', 'unknown') AND waiting.lease_token IS NULL
-                             AND waiting.workspace_id > busy.workspace_id
-                           ORDER BY waiting.workspace_id LIMIT 1), visited + 1
-                   FROM busy WHERE busy.workspace_id IS NOT NULL AND visited < $5
-               ), ready AS (
-                   SELECT busy.workspace_id, waiting.id
-                   FROM busy
-                   CROSS JOIN LATERAL (
-                       SELECT id, row_number() OVER (ORDER BY available_at) AS place FROM delivery
-                       WHERE delivery.workspace_id = busy.workspace_id AND state IN ('pending', 'unknown')
-                         AND lease_token IS NULL AND available_at <= $1
-                       ORDER BY available_at LIMIT $2
-                   ) AS waiting
-                   ORDER BY waiting.place, busy.workspace_id LIMIT $2
-               ), taken AS (
-                   SELECT delivery.workspace_id, delivery.id FROM delivery
-                   JOIN ready ON ready.workspace_id = delivery.workspace_id AND ready.id = delivery.id
-                   WHERE delivery.state IN ('pending', 'unknown') AND delivery.lease_token IS NULL
-                   FOR UPDATE OF delivery SKIP LOCKED
-               )
-               UPDATE delivery SET lease_token = gen_random_uuid(), lease_until = $3, worker = $4
-               FROM taken
-               LEFT JOIN LATERAL (
-                   SELECT app_user.id, app_user.email, app_user.name, app_user.timezone,
-                       member.deactivated_at IS NOT NULL AS is_deactivated
-                   FROM delivery AS addressed
-                   JOIN member ON member.workspace_id = addressed.workspace_id AND member.user_id = addressed.user_id
-                   JOIN app_user ON app_user.id = addressed.user_id
-                   WHERE addressed.workspace_id = taken.workspace_id AND addressed.id = taken.id
-               ) AS recipient ON true
-               WHERE delivery.workspace_id = taken.workspace_id AND delivery.id = taken.id
-               RETURNING delivery.workspace_id, delivery.id, delivery.kind, delivery.channel, delivery.state,
-                   delivery.attempts, delivery.created_at, delivery.task_id, delivery.run_id, delivery.thread_id,
-                   delivery.turn_no, delivery.slack_channel_id, delivery.slack_thread_ts, delivery.label, delivery.attach_csv,
-                   delivery.details,
-                   delivery.unsubscribe_token, delivery.lease_token AS "lease_token!", recipient.id AS "user_id?",
-                   recipient.email AS "email?", recipient.name AS "name?", recipient.timezone AS "timezone?",
-                   recipient.is_deactivated AS "is_deactivated?""#,
-            tx.now,
-            i64::from(limit),
-            tx.now + self.delivery_lease,
-            worker,
-            WORKSPACES_PER_CLAIM
-        )
-        .fetch_all(tx.db())
-        .await?;
-        let mut claimed = Vec::with_capacity(rows.len());
-        for row in rows {
-            let workspace_id = WorkspaceId::from(row.workspace_id);
-            let user = match (row.user_id, row.email, row.name, row.timezone, row.is_deactivated) {
-                (Some(id), Some(email), Some(name), Some(timezone), Some(is_deactivated)) => {
-                    Some(DeliveryUser { id: id.into(), email, name, timezone, is_deactivated })
-                }
-                _ => None,
-            };
-            claimed.push(ClaimedDelivery {
-                scope: Scope::new(workspace_id, Actor::System),
-                lease: DeliveryLease { workspace_id, delivery_id: row.id.into(), token: row.lease_token },
-                kind: word("delivery", "kind", row.id, &row.kind)?,
-                channel: word("delivery", "channel", row.id, &row.channel)?,
-                state: word("delivery", "state", row.id, &row.state)?,
-                attempts: row.attempts.unsigned_abs(),
-                created_at: row.created_at,
-                task_id: row.task_id.map(TaskId::from),
-                run_id: row.run_id.map(RunId::from),
-                thread_id: row.thread_id.map(ThreadId::from),
-                turn_no: row.turn_no.map(i32::unsigned_abs),
-                user,
-                slack_channel_id: row.slack_channel_id,
-                slack_thread_ts: row.slack_thread_ts,
-                label: row.label,
-                attach_csv: row.attach_csv,
-                details: row.details,
-                unsubscribe_token: row.unsubscribe_token,
-            });
-        }
-        tx.commit().await?;
-        Ok(claimed)
-    }
-
     /// Notes what became of a delivery, and lets go of it. A retry that would come too late is a failure.
     pub async fn delivery_finish(
         &self,
@@ -510,13 +363,13 @@ pub(crate) async fn finish(
             destination::arrived(tx, &[workspace_id], &[id.as_uuid()]).await?;
         }
         DeliveryState::Failed => {
-            destination::failed(tx, &ended, reason.unwrap_or_default(), message.as_deref()).await?;
+            destination::failed(tx, ended, reason.unwrap_or_default(), message.as_deref()).await?;
             if held.has_webhooks {
                 webhook_event::delivery_failed(tx, id.as_uuid()).await?;
             }
         }
         DeliveryState::Suppressed if reason == Some(ADDRESS_DEAD) => {
-            destination::failed(tx, &ended, ADDRESS_DEAD, message.as_deref()).await?;
+            destination::failed(tx, ended, ADDRESS_DEAD, message.as_deref()).await?;
             if held.has_webhooks {
                 webhook_event::delivery_failed(tx, id.as_uuid()).await?;
             }

@@ -302,8 +302,8 @@ impl Store {
     }
 
     /// Queues a delivery's message once more, for the same recipient by the same way: a new delivery, decided and sent as any
-    /// other, with the same to say. `Conflict::DeliveryUnfinished` while the first is on its way, `Conflict::DeliveryOutdated` for
-    /// word of what is no longer so, `Conflict::DeliverySubjectGone` where there is nothing left to tell of.
+    /// other, with the same to say. `Conflict::DeliveryUnfinished` while the first is on its way, `Conflict::DeliveryRepeatUnfinished`
+    /// while an earlier repeat of it is, `Conflict::DeliveryOutdated` for word of what is no longer so, `Conflict::DeliverySubjectGone` where there is nothing left to tell of.
     pub async fn delivery_send_again(
         &self,
         scope: &Scope,
@@ -352,7 +352,9 @@ async fn repeat_refusal(tx: &mut Tx, id: DeliveryId) -> Result<Option<Conflict>>
                task.deleted_at IS NOT NULL AS "is_task_deleted!", notice.kind AS "notice_kind?",
                notice.read_at IS NOT NULL AS "is_notice_read!",
                EXISTS (SELECT FROM slack_installation AS installation WHERE installation.workspace_id = $1
-                   AND installation.state = 'active') AS "is_slack_connected!"
+                   AND installation.state = 'active') AS "is_slack_connected!",
+               EXISTS (SELECT FROM delivery AS again WHERE again.workspace_id = $1 AND again.repeats = $2
+                   AND again.state IN ('pending', 'sending', 'unknown')) AS "is_repeat_unfinished!"
            FROM delivery
            LEFT JOIN task ON task.workspace_id = delivery.workspace_id AND task.id = delivery.task_id
            LEFT JOIN notice ON notice.workspace_id = delivery.workspace_id AND notice.id = delivery.notice_id
@@ -368,6 +370,9 @@ async fn repeat_refusal(tx: &mut Tx, id: DeliveryId) -> Result<Option<Conflict>>
         DeliveryState::Pending | DeliveryState::Sending | DeliveryState::Unknown => {
             return Ok(Some(Conflict::DeliveryUnfinished));
         }
+    }
+    if found.is_repeat_unfinished {
+        return Ok(Some(Conflict::DeliveryRepeatUnfinished));
     }
     if found.is_task_deleted {
         return Ok(Some(Conflict::DeliverySubjectGone));

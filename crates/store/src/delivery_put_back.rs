@@ -1,4 +1,5 @@
-//! Deliveries whose turn has not come: put back as they were, without an attempt, so that they occupy nobody meanwhile.
+//! Deliveries whose turn has not come, or comes too late: put back as they were, without an attempt, so that they occupy nobody
+//! meanwhile; or given up.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::delivery::DeliveryState;
@@ -36,6 +37,32 @@ impl Store {
         let until = tx.now + after;
         put_back(&mut tx, lease, until, None, &late).await?;
         tx.commit().await
+    }
+
+    /// Gives up a held delivery that was queued too long ago to be tried: for the reason of its last attempt, as
+    /// `outcome_unknown` where that may have arrived, and as `too_late` where nothing was tried.
+    pub async fn delivery_give_up(&self, scope: &Scope, lease: &DeliveryLease) -> Result<DeliveryState> {
+        let mut tx = self.begin(scope).await?;
+        let held = sqlx::query!(
+            "SELECT state, reason, message FROM delivery
+             WHERE workspace_id = $1 AND id = $2 AND lease_token = $3 FOR UPDATE",
+            tx.workspace_id(),
+            lease.delivery_id.as_uuid(),
+            lease.token
+        )
+        .fetch_optional(tx.db())
+        .await?
+        .ok_or(Error::LeaseLost)?;
+        let (reason, message) = match held.reason {
+            _ if held.state == DeliveryState::Unknown.as_str() => {
+                ("outcome_unknown".to_owned(), "Within a day nobody found out whether it arrived.".to_owned())
+            }
+            Some(reason) => (reason, held.message.unwrap_or_default()),
+            None => ("too_late".to_owned(), "Nothing was tried within a day.".to_owned()),
+        };
+        let state = finish(&mut tx, lease, &DeliveryOutcome::Failed { reason, message }).await?;
+        tx.commit().await?;
+        Ok(state)
     }
 }
 

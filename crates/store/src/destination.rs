@@ -190,22 +190,55 @@ async fn named_by(tx: &mut Tx, task_id: TaskId) -> Result<(Vec<Uuid>, Vec<String
     Ok((users, to.slack_channels.into_iter().map(|channel| channel.id).collect()))
 }
 
-/// What a delivery's place is called in the table: the address, the channel's id, the member's id.
-async fn target(tx: &mut Tx, ended: &Ended) -> Result<Option<String>> {
-    Ok(match ended.channel {
-        Channel::SlackChannel => ended.slack_channel_id.clone(),
-        Channel::SlackDm => ended.user_id.map(|id| id.to_string()),
-        Channel::Email => {
-            sqlx::query_scalar!("SELECT email FROM app_user WHERE id = $1", ended.user_id)
-                .fetch_optional(tx.db())
-                .await?
-        }
-    })
+/// The place that a delivery was for.
+struct Place {
+    /// What it is called in the table: the address, the channel's id, the member's id.
+    target: String,
+    /// The member that it belongs to; a channel is nobody's, whoever a reply there is for.
+    user_id: Option<Uuid>,
+    label: String,
 }
 
-/// Counts a message that was given up against its place, pauses the place where it must be, and tells whom it concerns.
-pub(crate) async fn failed(tx: &mut Tx, ended: &Ended, reason: &str, message: Option<&str>) -> Result<()> {
-    let Some(target) = target(tx, ended).await? else { return Ok(()) };
+async fn place(tx: &mut Tx, ended: &Ended) -> Result<Option<Place>> {
+    let (target, user_id) = match ended.channel {
+        Channel::SlackChannel => (ended.slack_channel_id.clone(), None),
+        Channel::SlackDm => (ended.user_id.map(|id| id.to_string()), ended.user_id),
+        Channel::Email => {
+            let address = sqlx::query_scalar!("SELECT email FROM app_user WHERE id = $1", ended.user_id);
+            (address.fetch_optional(tx.db()).await?, ended.user_id)
+        }
+    };
+    let Some(target) = target else { return Ok(None) };
+    let label = match ended.kind {
+        DeliveryKind::Reply => label_of_reply(tx, ended, &target).await?,
+        _ => ended.label.clone(),
+    };
+    Ok(Some(Place { target, user_id, label }))
+}
+
+/// What the place of a reply is called, which is itself called after who asked: as it was until now, or as Slack or the
+/// workspace calls it.
+async fn label_of_reply(tx: &mut Tx, ended: &Ended, target: &str) -> Result<String> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT coalesce(
+               (SELECT label FROM destination WHERE workspace_id = $1 AND channel = $2 AND target = $3),
+               CASE WHEN $2 = 'slack_channel'
+                   THEN (SELECT '#' || name FROM slack_channel WHERE workspace_id = $1 AND channel_id = $3)
+                   ELSE (SELECT name || ' <' || email || '>' FROM app_user WHERE id = $4) END,
+               $3) AS "label!""#,
+        tx.workspace_id(),
+        ended.channel.as_str(),
+        target,
+        ended.user_id
+    );
+    Ok(found.fetch_one(tx.db()).await?)
+}
+
+/// Counts a message that was given up against its place, pauses the place where it must be, and tells whom it concerns: those
+/// too whose own messages are taken off the queue by that.
+pub(crate) async fn failed(tx: &mut Tx, ended: Ended, reason: &str, message: Option<&str>) -> Result<()> {
+    let Some(Place { target, user_id, label }) = place(tx, &ended).await? else { return Ok(()) };
+    let ended = Ended { user_id, label, ..ended };
     let fault = fault(reason);
     let row = sqlx::query!(
         r#"INSERT INTO destination (workspace_id, id, channel, target, user_id, label, failures, faults, reason, message,
@@ -234,21 +267,20 @@ pub(crate) async fn failed(tx: &mut Tx, ended: &Ended, reason: &str, message: Op
         Fault::None => false,
     };
     let is_paused_now = must_pause && !row.was_paused;
-    if is_paused_now {
-        pause(tx, row.id, ended).await?;
-    }
+    let held_back = if is_paused_now { pause(tx, row.id, &ended).await? } else { Vec::new() };
     let news = if is_paused_now { Reach::Paused(reason) } else { Reach::Failed(reason) };
-    let is_first = concern(tx, row.id, ended, fault, reason).await?;
+    let is_first = concern(tx, row.id, &ended, fault, reason).await?;
     let workspace_id = tx.workspace_id();
     let told = concerned(tx, workspace_id, row.id).await?;
     for (user_id, task_id, is_told) in told {
         let is_new = is_paused_now || is_first == Some(user_id);
         if is_new && is_told {
             let run_id = ended.run_id.filter(|_| ended.task_id == Some(task_id));
-            tell(tx, news, ended, user_id, task_id, run_id, message).await?;
+            tell(tx, news, &ended, user_id, task_id, run_id, message).await?;
         }
     }
-    Ok(())
+    // Those who have just been told are not told again.
+    tell_held_back(tx, &held_back).await
 }
 
 /// Messages arrived: whoever was told that none did is told so, and their places are forgotten. One statement where, as
@@ -299,7 +331,7 @@ pub(crate) async fn arrived(tx: &mut Tx, workspace_ids: &[Uuid], delivery_ids: &
     Ok(())
 }
 
-/// Messages were not tried because their place is paused: creators who have not heard of it are told.
+/// Messages were not tried, or not tried again, because their place is paused: creators who have not heard of it are told.
 pub(crate) async fn tell_held_back(tx: &mut Tx, held_back: &[HeldBack]) -> Result<()> {
     for message in held_back {
         let found = sqlx::query!(
@@ -337,23 +369,34 @@ pub(crate) async fn tell_held_back(tx: &mut Tx, held_back: &[HeldBack]) -> Resul
     Ok(())
 }
 
-/// Sends nothing more to a place, and takes what waits for it off the queue. What is under way ends by itself.
-async fn pause(tx: &mut Tx, id: Uuid, ended: &Ended) -> Result<()> {
+/// Sends nothing more to a place, and takes what waits for it off the queue. What is under way ends by itself. Answers the
+/// answers and notes among what waited, one of each task. Who was spared word of an outage there is to hear of this.
+async fn pause(tx: &mut Tx, id: Uuid, ended: &Ended) -> Result<Vec<HeldBack>> {
     sqlx::query!(
-        "UPDATE destination SET paused_at = $3 WHERE workspace_id = $1 AND id = $2",
+        "WITH paused AS (
+             UPDATE destination SET paused_at = $3 WHERE workspace_id = $1 AND id = $2
+         )
+         UPDATE destination_creator SET is_told = true
+         WHERE workspace_id = $1 AND destination_id = $2 AND NOT is_told",
         tx.workspace_id(),
         id,
         tx.now
     )
     .execute(tx.db())
     .await?;
-    sqlx::query!(
-        "UPDATE delivery SET state = 'suppressed', reason = $5, finished_at = $6
-         WHERE (workspace_id, id) IN (
-             SELECT workspace_id, id FROM delivery
-             WHERE workspace_id = $1 AND state IN ('pending', 'unknown') AND lease_token IS NULL AND channel = $2
-               AND user_id IS NOT DISTINCT FROM $3 AND slack_channel_id IS NOT DISTINCT FROM $4
-             FOR UPDATE SKIP LOCKED)",
+    let held_back = sqlx::query!(
+        r#"WITH held_back AS (
+               UPDATE delivery SET state = 'suppressed', reason = $5, finished_at = $6
+               WHERE (workspace_id, id) IN (
+                   SELECT workspace_id, id FROM delivery
+                   WHERE workspace_id = $1 AND state IN ('pending', 'unknown') AND lease_token IS NULL AND channel = $2
+                     AND CASE WHEN $2 = 'slack_channel' THEN slack_channel_id = $4 ELSE user_id = $3 END
+                   FOR UPDATE SKIP LOCKED)
+               RETURNING kind, task_id, run_id
+           )
+           SELECT DISTINCT ON (task_id) task_id AS "task_id!", run_id AS "run_id!" FROM held_back
+           WHERE kind IN ('answer', 'no_news') AND task_id IS NOT NULL AND run_id IS NOT NULL
+           ORDER BY task_id, run_id"#,
         tx.workspace_id(),
         ended.channel.as_str(),
         ended.user_id,
@@ -361,10 +404,18 @@ async fn pause(tx: &mut Tx, id: Uuid, ended: &Ended) -> Result<()> {
         PAUSED,
         tx.now
     )
-    .execute(tx.db())
+    .fetch_all(tx.db())
     .await?;
     let details = json!({ "channel": ended.channel });
-    audit::record(tx, Actor::System, "destination.pause", id, details).await
+    audit::record(tx, Actor::System, "destination.pause", id, details).await?;
+    let workspace_id = tx.workspace_id();
+    let held_back = held_back.into_iter().map(|row| HeldBack {
+        workspace_id,
+        destination_id: id,
+        task_id: row.task_id,
+        run_id: row.run_id,
+    });
+    Ok(held_back.collect())
 }
 
 /// Notes that a failure concerns its task's creator. Answers them where that is new. Where many places fail for one cause that

@@ -74,6 +74,8 @@ pub enum Conflict {
     CreatorDeactivated,
     /// The delivery is on its way.
     DeliveryUnfinished,
+    /// The delivery was sent again, and that one is on its way.
+    DeliveryRepeatUnfinished,
     /// The delivery said how something stood, and it no longer stands so.
     DeliveryOutdated,
     /// What the delivery was about was deleted.
@@ -110,6 +112,9 @@ impl fmt::Display for Conflict {
             Self::BacktestUnderWay => "a backtest of this task is under way",
             Self::CreatorDeactivated => "the task's creator is deactivated",
             Self::DeliveryUnfinished => "the message is still on its way",
+            Self::DeliveryRepeatUnfinished => {
+                "it is being sent again already, and that message is still on its way"
+            }
             Self::DeliveryOutdated => "what it says may no longer be so",
             Self::DeliverySubjectGone => "what it was about was deleted",
             Self::RequestReplaced => "a later request with the same Idempotency-Key acts in this one's place",

@@ -18,6 +18,7 @@ mod credit_summary;
 mod credit_wait;
 mod delivery;
 mod delivery_batch;
+mod delivery_claim;
 mod delivery_proof;
 mod delivery_put_back;
 mod destination;
@@ -86,7 +87,7 @@ mod workspace;
 mod workspace_model;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -102,6 +103,8 @@ pub use credit_cap::{CapOf, Clearance, CreditCap, PastCost};
 pub use credit_summary::{CreditDay, CreditPerson, CreditSummary, CreditTask};
 pub use delivery::*;
 pub use delivery_batch::NewAttempt;
+use delivery_claim::DeliveryTurns;
+pub use delivery_claim::{ClaimedDelivery, DeliveryUser};
 pub use delivery_proof::*;
 pub use destination::{Destination, DestinationsOf};
 pub use due::DueClaim;
@@ -221,8 +224,15 @@ pub struct Store {
     spread: TimeDelta,
     run_lease: TimeDelta,
     delivery_lease: TimeDelta,
-    claim_memory: Arc<Mutex<ClaimMemory>>,
+    memory: Arc<Memory>,
     handover: Handover,
+}
+
+/// What saves claims work, and may be lost.
+#[derive(Debug, Default)]
+struct Memory {
+    claims: Mutex<ClaimMemory>,
+    delivery_turns: Mutex<DeliveryTurns>,
 }
 
 impl Store {
@@ -253,7 +263,7 @@ impl Store {
             spread: options.spread,
             run_lease: options.run_lease,
             delivery_lease: options.delivery_lease,
-            claim_memory: Arc::default(),
+            memory: Arc::default(),
             handover: options.handover,
         })
     }
@@ -285,11 +295,15 @@ impl Store {
     }
 
     fn claim_memory(&self) -> ClaimMemory {
-        *self.claim_memory.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.memory.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn claim_memory_set(&self, memory: ClaimMemory) {
-        *self.claim_memory.lock().unwrap_or_else(PoisonError::into_inner) = memory;
+        *self.memory.claims.lock().unwrap_or_else(PoisonError::into_inner) = memory;
+    }
+
+    fn delivery_turns(&self) -> MutexGuard<'_, DeliveryTurns> {
+        self.memory.delivery_turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for the connections in use to come back, and closes them.

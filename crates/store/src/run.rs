@@ -76,11 +76,12 @@ pub struct DeliveryCounts {
     pub pending: u32,
     /// Taken by the provider.
     pub sent: u32,
-    /// Given up.
+    /// Given up, or not tried since it could not arrive: to a dead address, or to a paused place. What another message to the same
+    /// recipient made good is left out.
     pub failed: u32,
     /// Not for the recipient's eyes.
     pub withheld: u32,
-    /// Not wanted, or to a dead address.
+    /// Not wanted.
     pub suppressed: u32,
 }
 

@@ -23,6 +23,8 @@ use crate::{
 
 /// Of one endpoint, so many events are under way at once: a slow one holds up nobody else.
 const PER_ENDPOINT: i64 = 4;
+/// Of all endpoints of a workspace, so many: however many of them are slow, they hold up no other workspace's.
+const PER_WORKSPACE: i64 = 8;
 /// Events are kept for so long after their end.
 const KEPT_FOR: TimeDelta = TimeDelta::days(30);
 /// How much of an answer is kept, in characters.
@@ -70,26 +72,33 @@ pub struct WebhookAnswer {
 }
 
 impl Store {
-    /// Takes up to `limit` events, no more than a few of each endpoint, and notes their attempts.
+    /// Takes up to `limit` events, no more than a few of each endpoint and of each workspace, by turns of the workspaces, and
+    /// notes their attempts.
     pub async fn webhook_claim(&self, limit: u32) -> Result<Vec<ClaimedWebhook>> {
         let mut tx = self.begin_across().await?;
         let now = tx.now;
         let rows = sqlx::query!(
-            r#"WITH ready AS (
-                   SELECT waiting.workspace_id, waiting.id FROM webhook_endpoint AS endpoint
-                   CROSS JOIN LATERAL (
-                       SELECT count(*) AS number FROM webhook_message AS busy
-                       WHERE busy.workspace_id = endpoint.workspace_id AND busy.endpoint_id = endpoint.id
-                         AND busy.lease_token IS NOT NULL AND busy.lease_until > $1
-                   ) AS under_way
+            r#"WITH under_way AS MATERIALIZED (
+                   SELECT workspace_id, endpoint_id, count(*) AS number FROM webhook_message
+                   WHERE lease_token IS NOT NULL AND lease_until > $1 GROUP BY workspace_id, endpoint_id
+               ), waiting AS (
+                   SELECT message.workspace_id, message.id, message.available_at,
+                       row_number() OVER (PARTITION BY message.workspace_id ORDER BY message.available_at, message.id)
+                           + (SELECT coalesce(sum(number), 0) FROM under_way
+                              WHERE under_way.workspace_id = message.workspace_id)::bigint AS place
+                   FROM webhook_endpoint AS endpoint
+                   LEFT JOIN under_way ON under_way.workspace_id = endpoint.workspace_id
+                       AND under_way.endpoint_id = endpoint.id
                    CROSS JOIN LATERAL (
                        SELECT message.workspace_id, message.id, message.available_at FROM webhook_message AS message
                        WHERE message.workspace_id = endpoint.workspace_id AND message.endpoint_id = endpoint.id
                          AND message.state = 'pending' AND message.available_at <= $1
-                       ORDER BY message.available_at LIMIT greatest($3 - under_way.number, 0)
-                   ) AS waiting
+                       ORDER BY message.available_at LIMIT greatest($3 - coalesce(under_way.number, 0), 0)
+                   ) AS message
                    WHERE endpoint.off_reason IS NULL
-                   ORDER BY waiting.available_at LIMIT $2
+               ), ready AS (
+                   -- Who has fewer under way comes first.
+                   SELECT workspace_id, id FROM waiting WHERE place <= $5 ORDER BY place, available_at LIMIT $2
                ), taken AS (
                    SELECT message.workspace_id, message.id FROM webhook_message AS message
                    JOIN ready ON ready.workspace_id = message.workspace_id AND ready.id = message.id
@@ -111,7 +120,8 @@ impl Store {
             now,
             i64::from(limit),
             PER_ENDPOINT,
-            now + self.delivery_lease
+            now + self.delivery_lease,
+            PER_WORKSPACE
         )
         .fetch_all(tx.db())
         .await?;

@@ -5,13 +5,16 @@ use domain::{
     ConnectionId, TaskId, UserId,
     access::Role,
     answer::Answer,
+    delivery::Way,
     run::{RunReason, RunStatus, Usage},
     schedule::Schedule,
     task::TaskSpec,
 };
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection};
-use store::{ClaimedRun, NewConnection, NewUser, Page, Places, Run, Scope, Store, StoreOptions, Task};
+use store::{
+    ClaimedDelivery, ClaimedRun, NewConnection, NewUser, Page, Places, Run, Scope, Store, StoreOptions, Task,
+};
 
 use crate::{TestDatabase, database_with, execute};
 
@@ -126,6 +129,16 @@ impl World {
     pub async fn superuser(&self) -> PgConnection {
         self.database.superuser().await
     }
+}
+
+/// Claims up to `limit` deliveries, whatever way they go.
+pub async fn claim_deliveries(store: &Store, worker: &str, limit: u32) -> Vec<ClaimedDelivery> {
+    let mut claimed = Vec::new();
+    for way in [Way::Mail, Way::Slack] {
+        let room = limit - claimed.len() as u32;
+        claimed.extend(store.delivery_claim(worker, way, room).await.expect("a claim"));
+    }
+    claimed
 }
 
 /// A workspace and its admin, whose address is `admin@SLUG.test`.

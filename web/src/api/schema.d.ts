@@ -2849,7 +2849,11 @@ export interface components {
         };
         /** @description How many deliveries are in which state. */
         DeliveryCounts: {
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Given up, or not tried since it could not arrive (a dead address, a paused place). What was sent again and arrived is left
+             *     out.
+             */
             failed: number;
             /**
              * Format: int32
@@ -2858,7 +2862,10 @@ export interface components {
             pending: number;
             /** Format: int32 */
             sent: number;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Not wanted.
+             */
             suppressed: number;
             /** Format: int32 */
             withheld: number;

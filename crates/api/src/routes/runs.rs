@@ -76,8 +76,11 @@ pub(crate) struct DeliveryCounts {
     /// Those being sent, and those whose outcome is unknown, too.
     pending: u32,
     sent: u32,
+    /// Given up, or not tried since it could not arrive (a dead address, a paused place). What was sent again and arrived is left
+    /// out.
     failed: u32,
     withheld: u32,
+    /// Not wanted.
     suppressed: u32,
 }
 

@@ -9,6 +9,7 @@ use domain::{
 };
 use serde_json::json;
 use store::{ContentMark, DeliveryOutcome, NewDecision};
+use testkit::world::claim_deliveries;
 
 use crate::{
     harness::{Api, request, text},
@@ -37,7 +38,7 @@ async fn sent(api: &Api) -> DeliveryId {
         },
         DeliveryOutcome::Sent { provider_id: "<m1@acme.test>".into() },
     ] {
-        let claimed = world.store().delivery_claim("test", 1).await.expect("a claim").remove(0);
+        let claimed = claim_deliveries(world.store(), "test", 1).await.remove(0);
         let content = ContentMark { sha256: [7; 32], bytes: 1_234, kept: None };
         let decision = NewDecision {
             audience: Audience::Full,
@@ -106,7 +107,7 @@ async fn a_delivery_is_sent_again_once_for_a_key_and_by_the_same_pipeline() {
     let original = api.get(&format!("/deliveries/{id}")).await.expect(200);
     assert_eq!(original["repeatedBy"], json!([new_id]));
     // It waits in the same queue as every other.
-    let claimed = api.world.store().delivery_claim("test", 10).await.expect("a claim");
+    let claimed = claim_deliveries(api.world.store(), "test", 10).await;
     let claimed: Vec<_> = claimed.iter().map(|claimed| claimed.lease.delivery_id.to_string()).collect();
     assert_eq!(claimed, [new_id.as_str()]);
     // What is on its way is not sent again.
@@ -125,7 +126,7 @@ async fn notices_are_sent_again_while_they_are_so() {
     let api = Api::new().await;
     let (world, store) = (&api.world, api.world.store());
     let end = async || {
-        let claimed = store.delivery_claim("test", 1).await.expect("a claim").remove(0);
+        let claimed = claim_deliveries(store, "test", 1).await.remove(0);
         let sent = DeliveryOutcome::Sent { provider_id: "1".into() };
         store.delivery_attempt_start(&claimed.scope, &claimed.lease).await.expect("an attempt");
         store.delivery_finish(&claimed.scope, &claimed.lease, &sent).await.expect("an end");

@@ -7,7 +7,7 @@ use axum::{
 use domain::access::Role;
 use serde_json::json;
 use store::NewOutboxMail;
-use testkit::world::World;
+use testkit::world::{World, claim_deliveries};
 
 use crate::harness::Api;
 
@@ -85,7 +85,7 @@ async fn looking_at_an_unsubscribe_link_changes_nothing_and_posting_does() {
     api.world.store().task_run(&api.world.scope, task.id, None).await.expect("a run");
     let run = api.world.claim_one().await;
     api.world.succeed(&run).await;
-    let claimed = api.world.store().delivery_claim("test", 10).await.expect("a claim").remove(0);
+    let claimed = claim_deliveries(api.world.store(), "test", 10).await.remove(0);
     let path = format!("/unsubscribe/{}", claimed.unsubscribe_token);
     let send = |method: Method, path: &str, body: &'static str| {
         let request = Request::builder().method(method).uri(path).body(Body::from(body)).expect("a request");

@@ -4,6 +4,7 @@ use axum::http::Method;
 use domain::{access::Role, delivery::Channel, task::SlackChannel};
 use serde_json::json;
 use store::DeliveryOutcome;
+use testkit::world::claim_deliveries;
 
 use crate::harness::Api;
 
@@ -19,7 +20,7 @@ pub(crate) async fn rotten_channel(api: &Api) -> String {
     let claimed = api.world.claim().await;
     let run = claimed.iter().find(|run| run.task_id == Some(task.id)).expect("the run");
     api.world.succeed(run).await;
-    for delivery in store.delivery_claim("test", 100).await.expect("a claim") {
+    for delivery in claim_deliveries(store, "test", 100).await {
         if delivery.channel == Channel::SlackChannel {
             let outcome = DeliveryOutcome::Failed {
                 reason: "slack_is_archived".into(),

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use url::Url;
 
-/// The most events under way at once.
-const PARALLEL: usize = 32;
+/// The most events under way at once: of one workspace the store hands out a few of them.
+const PARALLEL: usize = 128;
 /// How often the queue is looked at while nothing is under way.
 const POLL: Duration = Duration::from_secs(1);
 /// How often dead senders' events are looked for, and old ones forgotten.

@@ -12,6 +12,7 @@ use domain::{
 use notifier::Notifier;
 use serde_json::Value;
 use store::{Page, Places, Scope};
+use testkit::world::claim_deliveries;
 use tokio_util::sync::CancellationToken;
 
 use crate::{statements::Statements, support::SmtpServer, world::World};
@@ -188,8 +189,7 @@ async fn a_notifier_that_dies_before_sending_loses_no_mail() {
     let task = world.task(world.members(&["ada@example.com"]).await).await;
     let run = world.run(task).await;
     // It claims, commits the attempt, and is killed.
-    let claimed =
-        world.store().delivery_claim("doomed", 1).await.expect("a claim").pop().expect("the delivery");
+    let claimed = claim_deliveries(world.store(), "doomed", 1).await.pop().expect("the delivery");
     world.store().delivery_attempt_start(&claimed.scope, &claimed.lease).await.expect("an attempt");
 
     let notifier = world.notifier(&server);
@@ -281,8 +281,7 @@ async fn who_unsubscribes_meanwhile_gets_nothing_but_their_own_test() {
     let notification = Notification { user_ids: vec![world.creator], ..Notification::default() };
     let task = world.task(notification).await;
     let run = world.run(task).await;
-    let claimed =
-        world.store().delivery_claim("look", 1).await.expect("a claim").pop().expect("the delivery");
+    let claimed = claim_deliveries(world.store(), "look", 1).await.pop().expect("the delivery");
     assert!(world.store().unsubscribe(claimed.unsubscribe_token).await.expect("an answer"));
     world.store().delivery_release(&[claimed.lease]).await.expect("handed back");
     world.notifier(&server).run_once().await;
@@ -439,7 +438,7 @@ async fn a_notice_that_was_put_off_and_one_that_is_sent_again_say_what_they_said
     testkit::execute(&mut world.database.superuser().await, patient).await;
     world.database.time.step(TimeDelta::days(1));
     world.store().due_claim(10, None).await.expect("due tasks");
-    let first = world.store().delivery_claim("busy", 10).await.expect("a claim").remove(0);
+    let first = claim_deliveries(world.store(), "busy", 10).await.remove(0);
     assert_eq!(first.details.as_deref(), Some("2026-03-04"));
     let (scope, lease) = (&first.scope, &first.lease);
     world.store().delivery_attempt_start(scope, lease).await.expect("an attempt");

@@ -13,5 +13,6 @@ mod smtp;
 mod statements;
 mod support;
 mod tls;
+mod ways;
 mod webhooks;
 mod world;

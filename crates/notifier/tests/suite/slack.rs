@@ -13,21 +13,24 @@ use notifier::{Notifier, Slack};
 use serde_json::Value;
 use slack::{App, Client};
 use store::{Delivery, NewSlackInstallation, SlackTokenPair};
-use testkit::slack::{Call, FakeSlack, Fault, Message, Options};
+use testkit::{
+    slack::{Call, FakeSlack, Fault, Message, Options},
+    world::claim_deliveries,
+};
 
 use crate::world::{World, options_of};
 
 /// A workspace with its Slack team, where its task's messages go to one channel.
-struct Scene {
-    world: World,
-    slack: FakeSlack,
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) slack: FakeSlack,
     team: String,
-    channel: String,
+    pub(crate) channel: String,
     notifier: Arc<Notifier>,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
@@ -55,13 +58,13 @@ impl Scene {
         Self { world, slack, team, channel, notifier }
     }
 
-    fn to_channel(&self) -> Notification {
+    pub(crate) fn to_channel(&self) -> Notification {
         let channel = SlackChannel { id: self.channel.clone(), name: "#growth".into() };
         Notification { slack_channels: vec![channel], ..Notification::default() }
     }
 
     /// Runs the task to an answer that goes to the channel.
-    async fn run(&self) -> RunId {
+    pub(crate) async fn run(&self) -> RunId {
         self.world.run(self.world.task(self.to_channel()).await).await
     }
 
@@ -86,7 +89,7 @@ impl Scene {
         panic!("it does not end: {:?}", self.delivery(run).await);
     }
 
-    async fn delivery(&self, run: RunId) -> Delivery {
+    pub(crate) async fn delivery(&self, run: RunId) -> Delivery {
         let found = self.world.deliveries(run).await;
         found.into_iter().find(|delivery| delivery.channel != Channel::Email).expect("a delivery to Slack")
     }
@@ -137,11 +140,16 @@ const SCOPES: [&str; 9] = [
 ];
 
 fn notifier(world: &World, slack: &FakeSlack) -> Arc<Notifier> {
+    let mut options = options_of(world);
+    options.slack = Some(reached(slack));
+    Arc::new(Notifier::new(options))
+}
+
+/// How a notifier reaches a Slack.
+pub(crate) fn reached(slack: &FakeSlack) -> Slack {
     let app = slack.app();
     let app = App { client_id: app.client_id, client_secret: app.client_secret.into() };
-    let mut options = options_of(world);
-    options.slack = Some(Slack { client: Client::new(net::vendor_client(), slack.base_url()), app });
-    Arc::new(Notifier::new(options))
+    Slack { client: Client::new(net::vendor_client(), slack.base_url()), app }
 }
 
 fn blocks(message: &Message, kind: &str) -> Vec<Value> {
@@ -326,7 +334,7 @@ async fn a_notifier_that_dies_between_two_messages_leaves_the_rest_to_the_next()
     // The same by a death in earnest: begun, posted, and never heard of.
     let killed = scene.run().await;
     let store = scene.world.store();
-    let claimed = store.delivery_claim("doomed", 1).await.expect("a claim").pop().expect("the delivery");
+    let claimed = claim_deliveries(store, "doomed", 1).await.pop().expect("the delivery");
     let lane = format!("channel {}", scene.channel);
     scene.world.database.time.step(TimeDelta::seconds(5));
     let (scope, lease) = (&claimed.scope, &claimed.lease);
@@ -403,7 +411,7 @@ async fn a_backlog_in_one_channel_delays_no_mail() {
     let elapsed = (scene.world.database.time.now() - before).num_seconds();
     assert!(posted as i64 <= elapsed + 1, "{posted} messages in {elapsed} seconds");
     // Nobody else is held up: whatever may not go yet is not claimed.
-    let claimed = scene.world.store().delivery_claim("look", 100).await.expect("a claim");
+    let claimed = claim_deliveries(scene.world.store(), "look", 100).await;
     assert!(claimed.len() <= 2, "{} rows could be claimed", claimed.len());
 }
 

@@ -21,6 +21,7 @@ use store::{
 use testkit::{
     World,
     slack::{FakeSlack, Fault, Message},
+    world::claim_deliveries,
 };
 
 /// A connected workspace: its admin is `creator` in Slack, linked; `erin` is a member, linked; `stranger` is nobody here.
@@ -170,7 +171,7 @@ impl Stage {
     }
 
     pub(crate) async fn post_replies(&self) {
-        for delivery in self.store().delivery_claim("test", 10).await.expect("a claim") {
+        for delivery in claim_deliveries(self.store(), "test", 10).await {
             assert_eq!(delivery.kind, DeliveryKind::Reply);
             self.store().delivery_attempt_start(&delivery.scope, &delivery.lease).await.expect("an attempt");
             let sent = DeliveryOutcome::Sent { provider_id: "1.0".into() };

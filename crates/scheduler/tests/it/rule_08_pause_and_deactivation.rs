@@ -12,7 +12,10 @@ use domain::{
     task::TaskStatus,
 };
 use store::{Conflict, DeliveryOutcome, Error, Page, Scope};
-use testkit::{World, world::at};
+use testkit::{
+    World,
+    world::{at, claim_deliveries},
+};
 
 use crate::{edit, fail, run_once, tick};
 
@@ -222,7 +225,7 @@ async fn answers_that_were_not_sent_yet_are_withheld() {
     world.set("2026-03-02T09:00:00Z");
     run_once(&world).await;
     world.store().member_deactivate(&world.scope, erin).await.expect("a deactivation");
-    assert!(world.store().delivery_claim("notifier", 9).await.expect("a claim").is_empty());
+    assert!(claim_deliveries(world.store(), "notifier", 9).await.is_empty());
     assert_eq!(states(&world, task).await, [DeliveryState::Withheld; 2]);
 }
 
@@ -234,11 +237,11 @@ async fn an_answer_that_a_notifier_had_claimed_is_not_sent_after_the_deactivatio
     world.set("2026-03-02T09:00:00Z");
     run_once(&world).await;
     // One is claimed for the first time; the other may have been sent already, and is claimed to be reconciled.
-    let claimed = store.delivery_claim("notifier", 9).await.expect("a claim");
+    let claimed = claim_deliveries(store, "notifier", 9).await;
     store.delivery_attempt_start(&claimed[0].scope, &claimed[0].lease).await.expect("an attempt");
     let lost = DeliveryOutcome::Unknown { after: TimeDelta::zero(), message: "the line went dead".into() };
     store.delivery_finish(&claimed[0].scope, &claimed[0].lease, &lost).await.expect("an outcome");
-    let unknown = store.delivery_claim("notifier", 9).await.expect("a claim").remove(0);
+    let unknown = claim_deliveries(store, "notifier", 9).await.remove(0);
     assert_eq!(unknown.state, DeliveryState::Unknown);
     store.member_deactivate(&world.scope, erin).await.expect("a deactivation");
     for delivery in [&claimed[1], &unknown] {
@@ -255,13 +258,13 @@ async fn an_answer_whose_notifier_vanished_in_the_send_is_not_sent_again_after_t
     let store = world.store();
     world.set("2026-03-02T09:00:00Z");
     run_once(&world).await;
-    for delivery in store.delivery_claim("notifier", 9).await.expect("a claim") {
+    for delivery in claim_deliveries(store, "notifier", 9).await {
         store.delivery_attempt_start(&delivery.scope, &delivery.lease).await.expect("an attempt");
     }
     store.member_deactivate(&world.scope, erin).await.expect("a deactivation");
     world.step(TimeDelta::seconds(60));
     tick(&world).await;
-    let again = store.delivery_claim("notifier", 9).await.expect("a claim");
+    let again = claim_deliveries(store, "notifier", 9).await;
     assert_eq!(again.len(), 2, "what may have been sent is looked at again");
     for delivery in again {
         let started = store.delivery_attempt_start(&delivery.scope, &delivery.lease).await;

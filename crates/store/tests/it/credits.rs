@@ -13,7 +13,10 @@ use store::{
     AfterFailure, CapOf, ClaimedRun, CreditSummary, NewQuestion, Page, Places, Store, StoreOptions, Time,
     Vault,
 };
-use testkit::{World, world};
+use testkit::{
+    World,
+    world::{self, claim_deliveries},
+};
 use tokio::task::JoinSet;
 
 fn credits(text: &str) -> Credits {
@@ -309,7 +312,7 @@ async fn at_the_windows_close_it_fails_for_want_of_credits_and_the_creator_is_to
     }
     let fates = ["03-02 failed blocked_by_credits", "03-03 failed blocked_by_credits"];
     assert_eq!(world.fates(task.id).await, fates);
-    let told = world.store().delivery_claim("test", 10).await.expect("deliveries");
+    let told = claim_deliveries(world.store(), "test", 10).await;
     assert_eq!(told.len(), 1, "once for the streak: {told:?}");
     let text = told[0].details.as_deref();
     assert_eq!(text, Some("The workspace has no credits left."));

@@ -14,7 +14,7 @@ use std::sync::{
 use chrono::TimeDelta;
 use domain::{UserId, access::Role, run::RunStatus, step::StepBody};
 use store::{ClaimedRun, DeliveryOutcome, Error, Scope, Store, Task};
-use testkit::World;
+use testkit::{World, world::claim_deliveries};
 
 /// Races of each kind: 500 in all.
 const ROUNDS: usize = 100;
@@ -52,7 +52,7 @@ async fn send_until_over(store: &Store, over: &AtomicBool) -> usize {
     let mut begun = 0;
     loop {
         let was_over = over.load(Ordering::SeqCst);
-        for delivery in store.delivery_claim("test", 100).await.expect("a claim") {
+        for delivery in claim_deliveries(store, "test", 100).await {
             let was_over = over.load(Ordering::SeqCst);
             match store.delivery_attempt_start(&delivery.scope, &delivery.lease).await {
                 Ok(attempt) => {

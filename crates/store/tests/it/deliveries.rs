@@ -2,16 +2,20 @@
 
 use chrono::TimeDelta;
 use domain::{
+    DeliveryId,
     access::Role,
-    delivery::{Audience, Channel, DeliveryKind, DeliveryState},
+    delivery::{Audience, Channel, DeliveryKind, DeliveryState, Way},
     run::{RunReason, RunStatus},
     task::SlackChannel,
 };
 use store::{
-    ClaimedDelivery, ClaimedRun, DeliveryOutcome, Error, NewAttempt, NewDecision, NewOutboxMail,
-    NotificationPreference, Page, Run,
+    ClaimedDelivery, ClaimedRun, Conflict, DeliveryOutcome, Error, NewAttempt, NewDecision, NewOutboxMail,
+    NewUser, NotificationPreference, Page, Run,
 };
-use testkit::{World, world};
+use testkit::{
+    World,
+    world::{self, claim_deliveries},
+};
 use uuid::Uuid;
 
 /// Runs a task to its answer, and claims the messages.
@@ -19,7 +23,7 @@ async fn answered(world: &World, task: domain::TaskId) -> (ClaimedRun, Vec<Claim
     world.store().task_run(&world.scope, task, None).await.expect("a run");
     let run = world.claim_one().await;
     world.succeed(&run).await;
-    let claimed = world.store().delivery_claim("test", 100).await.expect("a claim");
+    let claimed = claim_deliveries(world.store(), "test", 100).await;
     (run, claimed)
 }
 
@@ -65,7 +69,7 @@ async fn groups_are_expanded_when_a_run_delivers_and_each_recipient_is_told_once
         (DeliveryKind::Answer, Some(run.thread_id), Some(1))
     );
     assert_eq!(first.user.as_ref().expect("a person").timezone, "UTC");
-    assert!(store.delivery_claim("other", 100).await.expect("a claim").is_empty(), "held by another");
+    assert!(claim_deliveries(store, "other", 100).await.is_empty(), "held by another");
 }
 
 #[tokio::test]
@@ -84,7 +88,7 @@ async fn a_workspace_with_a_backlog_does_not_delay_anothers_message() {
     let other = world.task_of(&scope, user, |_| ()).await;
     store.task_run(&scope, other.id, None).await.expect("a run");
     world.succeed(&world.claim_one().await).await;
-    let claimed = store.delivery_claim("test", 2).await.expect("a claim");
+    let claimed = claim_deliveries(store, "test", 2).await;
     let tasks: Vec<_> = claimed.iter().filter_map(|delivery| delivery.task_id).collect();
     assert!(tasks.contains(&other.id) && tasks.contains(&task.id), "one each");
 }
@@ -99,7 +103,7 @@ async fn a_test_goes_to_its_caller_only_whatever_they_prefer() {
     store.preference_put(&world.scope, world.user, &silence).await.expect("a wish");
     store.task_run(&world.scope, task.id, Some(world.user)).await.expect("a test");
     world.succeed(&world.claim_one().await).await;
-    let claimed = store.delivery_claim("test", 100).await.expect("a claim");
+    let claimed = claim_deliveries(store, "test", 100).await;
     assert_eq!(claimed.len(), 1);
     assert_eq!(claimed[0].user.as_ref().map(|user| user.id), Some(world.user));
 }
@@ -141,7 +145,8 @@ async fn what_is_not_wanted_is_recorded_and_not_sent() {
             ("silent <silent@acme.test>", "not_wanted"),
         ]
     );
-    assert_eq!(run_of(&world, &run).await.deliveries.suppressed, 3);
+    let counts = run_of(&world, &run).await.deliveries;
+    assert_eq!((counts.suppressed, counts.failed), (2, 1), "the dead address was wanted");
 }
 
 #[tokio::test]
@@ -160,7 +165,7 @@ async fn a_message_is_sent_once_and_its_run_is_green() {
     let late = store.delivery_finish(scope, lease, &sent()).await;
     assert!(matches!(late, Err(Error::LeaseLost)));
     world.step(TimeDelta::days(2));
-    assert!(store.delivery_claim("test", 100).await.expect("a claim").is_empty());
+    assert!(claim_deliveries(store, "test", 100).await.is_empty());
     let listed = store.delivery_list(&world.scope, run.lease.run_id).await.expect("deliveries");
     assert_eq!(
         (listed[0].state, listed[0].audience, listed[0].attempts),
@@ -184,6 +189,229 @@ async fn a_run_is_as_bad_as_the_worst_of_its_parts() {
     assert_eq!(read.message.as_deref(), Some("The answer exists, but did not reach everybody."));
 }
 
+/// Fails with the view as it was, which counted what had failed and nothing else.
+#[tokio::test]
+async fn a_run_reads_as_failed_where_nothing_was_tried_for_want_of_a_place_that_works() {
+    let world = World::new().await;
+    let store = world.store();
+    let counts = async |run: &ClaimedRun| {
+        let read = run_of(&world, run).await;
+        (read.status, read.deliveries.failed, read.deliveries.suppressed)
+    };
+    let erin = world.member("erin", Role::Member).await;
+    let task = world.task(|spec| spec.notification.user_ids = vec![erin]).await;
+    // The address is none; later runs do not even try it, whether it is suppressed or paused.
+    let (first, claimed) = answered(&world, task.id).await;
+    let dead = DeliveryOutcome::Suppressed { reason: "address_dead".into() };
+    store.delivery_finish(&claimed[0].scope, &claimed[0].lease, &dead).await.expect("an end");
+    assert_eq!(counts(&first).await, (RunStatus::Failed, 1, 0));
+    for reason in ["destination_paused", "address_suppressed"] {
+        if reason == "address_suppressed" {
+            store.mail_suppress(&world.scope, "erin@acme.test", "550 5.1.1").await.expect("suppressed");
+        }
+        world.step(TimeDelta::seconds(1));
+        let (later, _) = answered(&world, task.id).await;
+        let listed = store.delivery_list(&world.scope, later.lease.run_id).await.expect("deliveries");
+        assert_eq!(listed[0].reason.as_deref(), Some(reason));
+        assert_eq!(counts(&later).await, (RunStatus::Failed, 1, 0), "{reason}");
+    }
+    // What nobody wants is no failure.
+    let finn = world.member("finn", Role::Member).await;
+    let unwanted = world.task(|spec| spec.notification.user_ids = vec![finn]).await;
+    let wish = |email, quiet| NotificationPreference { email, slack_dm: false, quiet_task_ids: quiet };
+    for wish in [wish(false, vec![]), wish(true, vec![unwanted.id])] {
+        store.preference_put(&world.scope, finn, &wish).await.expect("a wish");
+        world.step(TimeDelta::seconds(1));
+        let (run, _) = answered(&world, unwanted.id).await;
+        assert_eq!(counts(&run).await, (RunStatus::Succeeded, 0, 1), "{wish:?}");
+    }
+}
+
+/// Fails with the view as it was: what failed once counted for ever.
+#[tokio::test]
+async fn a_run_is_mended_by_a_message_that_was_sent_again_and_arrived() {
+    let world = World::new().await;
+    let store = world.store();
+    let erin = world.member("erin", Role::Member).await;
+    let task = world.task(|spec| spec.notification.user_ids = vec![world.user, erin]).await;
+    let (run, claimed) = answered(&world, task.id).await;
+    let end = async |delivery: &ClaimedDelivery, outcome: &DeliveryOutcome| {
+        store.delivery_attempt_start(&delivery.scope, &delivery.lease).await.expect("an attempt");
+        store.delivery_finish(&delivery.scope, &delivery.lease, outcome).await.expect("an end");
+    };
+    let state = async || {
+        let read = run_of(&world, &run).await;
+        (read.status, read.deliveries.sent, read.deliveries.failed)
+    };
+    // As many claims bring word of the failure to the creator, too.
+    let again = async |id: DeliveryId| {
+        store.delivery_send_again(&world.scope, id, world.user).await.expect("queued");
+        let claimed = claim_deliveries(store, "test", 100).await;
+        claimed.into_iter().find(|one| one.kind == DeliveryKind::Answer).expect("the repeat")
+    };
+    let failed = DeliveryOutcome::Failed { reason: "refused".into(), message: "no".into() };
+    let (to_erin, to_creator): (Vec<_>, Vec<_>) =
+        claimed.into_iter().partition(|one| one.user.as_ref().is_some_and(|user| user.id == erin));
+    end(&to_creator[0], &sent()).await;
+    end(&to_erin[0], &failed).await;
+    assert_eq!(state().await, (RunStatus::Failed, 1, 1));
+    let second = again(to_erin[0].lease.delivery_id).await;
+    assert_eq!(state().await.0, RunStatus::Failed, "not before it has arrived");
+    end(&second, &failed).await;
+    assert_eq!(state().await.0, RunStatus::Failed);
+    // A repeat of the repeat makes good both; the creator's message has nothing to do with it.
+    let third = again(second.lease.delivery_id).await;
+    end(&third, &sent()).await;
+    assert_eq!(state().await, (RunStatus::Succeeded, 2, 0));
+    // One that is sent once more and fails takes nothing away from who has it.
+    let fourth = again(third.lease.delivery_id).await;
+    end(&fourth, &failed).await;
+    assert_eq!(state().await, (RunStatus::Succeeded, 2, 0));
+}
+
+/// Fails without the look at repeats in `repeat_refusal`.
+#[tokio::test]
+async fn a_message_is_not_sent_again_while_its_repeat_is_on_its_way() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|_| ()).await;
+    let (_, claimed) = answered(&world, task.id).await;
+    let first = &claimed[0];
+    store.delivery_attempt_start(&first.scope, &first.lease).await.expect("an attempt");
+    store.delivery_finish(&first.scope, &first.lease, &sent()).await.expect("an end");
+    let id = first.lease.delivery_id;
+    let again = async || store.delivery_send_again(&world.scope, id, world.user).await;
+    let refused = async |when: &str| {
+        let refused = again().await;
+        let is_refused = matches!(refused, Err(Error::Conflict(Conflict::DeliveryRepeatUnfinished)));
+        assert!(is_refused, "{when}: {refused:?}");
+        let proof = store.delivery_proof(&world.scope, id).await.expect("a read").expect("the delivery");
+        assert_eq!(proof.repeat_refusal, Some(Conflict::DeliveryRepeatUnfinished), "{when}");
+    };
+    again().await.expect("queued");
+    refused("pending").await;
+    let repeat = claim_deliveries(store, "test", 1).await.remove(0);
+    store.delivery_attempt_start(&repeat.scope, &repeat.lease).await.expect("an attempt");
+    refused("sending").await;
+    let unknown = DeliveryOutcome::Unknown { after: TimeDelta::minutes(1), message: "lost".into() };
+    store.delivery_finish(&repeat.scope, &repeat.lease, &unknown).await.expect("an end");
+    refused("unknown").await;
+    world.step(TimeDelta::minutes(1));
+    let repeat = claim_deliveries(store, "test", 1).await.remove(0);
+    store.delivery_finish(&repeat.scope, &repeat.lease, &sent()).await.expect("an end");
+    again().await.expect("queued once more");
+}
+
+/// Fails where `delivery_give_up` asks for neither state nor reason, and where a claim never says that it is too late.
+#[tokio::test]
+async fn what_was_queued_a_day_ago_is_given_up_and_says_why() {
+    let world = World::new().await;
+    let store = world.store();
+    let mut members = Vec::new();
+    for name in ["untried", "retried", "unknown"] {
+        members.push(world.member(name, Role::Member).await);
+    }
+    let task = world.task(|spec| spec.notification.user_ids = members).await;
+    let (run, claimed) = answered(&world, task.id).await;
+    assert!(claimed.iter().all(|delivery| !delivery.is_too_late));
+    for delivery in &claimed {
+        let unknown = DeliveryOutcome::Unknown { after: TimeDelta::minutes(1), message: "lost".into() };
+        let outcome = match delivery.user.as_ref().map(|user| user.name.as_str()) {
+            Some("retried") => retry(TimeDelta::minutes(1)),
+            Some("unknown") => unknown,
+            _ => {
+                store.delivery_release(&[delivery.lease]).await.expect("released");
+                continue;
+            }
+        };
+        store.delivery_attempt_start(&delivery.scope, &delivery.lease).await.expect("an attempt");
+        store.delivery_finish(&delivery.scope, &delivery.lease, &outcome).await.expect("an end");
+    }
+    world.step(TimeDelta::hours(24));
+    let late = claim_deliveries(store, "test", 100).await;
+    assert_eq!(late.len(), 3);
+    for delivery in &late {
+        assert!(delivery.is_too_late);
+        store.delivery_give_up(&delivery.scope, &delivery.lease).await.expect("an end");
+    }
+    let listed = store.delivery_list(&world.scope, run.lease.run_id).await.expect("deliveries");
+    let ends: Vec<_> = listed
+        .iter()
+        .map(|one| {
+            let name = one.label.split(' ').next().unwrap_or_default();
+            format!("{name} {} {}", one.state.as_str(), one.reason.as_deref().unwrap_or_default())
+        })
+        .collect();
+    assert_eq!(
+        ends,
+        ["retried failed smtp_451", "unknown failed outcome_unknown", "untried failed too_late"]
+    );
+    assert_eq!(run_of(&world, &run).await.reason, Some(RunReason::DeliveryFailed));
+    let told = store.notice_list(&world.scope, world.user, &Page::first(9)).await.expect("notices").values;
+    assert!(!told.is_empty(), "the creator is told");
+}
+
+/// Fails where every claim starts with the same workspace, and where one counts workspaces in which nothing is due.
+#[tokio::test]
+async fn workspaces_take_turns_however_many_there_are() {
+    let world = World::new().await;
+    let store = world.store();
+    let mut workspaces = Vec::new();
+    for number in 0..6 {
+        let (scope, user) = world::workspace(store, &format!("w{number}")).await;
+        let mut members = vec![user];
+        for name in ["x", "y"] {
+            let email = format!("{name}{number}@acme.test");
+            let user = NewUser { email, name: name.into(), password_hash: None, timezone: "UTC".into() };
+            let user = store.user_create(&user).await.expect("a user");
+            store.member_add(&scope, user, Role::Member).await.expect("a member");
+            members.push(user);
+        }
+        let task = world.task_of(&scope, user, |spec| spec.notification.user_ids = members).await;
+        store.task_run(&scope, task.id, None).await.expect("a run");
+        world.succeed(&world.claim_one().await).await;
+        workspaces.push(scope.workspace_id());
+    }
+    workspaces.sort_by_key(|id| id.as_uuid());
+    // In the first two nothing is due yet.
+    for workspace in &workspaces[..2] {
+        let later = "UPDATE delivery SET available_at = available_at + interval '1 hour'";
+        world.execute(&format!("{later} WHERE workspace_id = '{workspace}'")).await;
+    }
+    let claim = async |limit: u32| {
+        let claimed = store.delivery_claim("test", Way::Mail, limit).await.expect("a claim");
+        let mut places: Vec<_> = claimed
+            .iter()
+            .filter_map(|one| workspaces.iter().position(|id| *id == one.lease.workspace_id))
+            .collect();
+        places.sort_unstable();
+        places
+    };
+    assert_eq!(claim(1).await, [2]);
+    assert_eq!(claim(2).await, [3, 4]);
+    assert_eq!(claim(2).await, [2, 5], "from the beginning again");
+    assert_eq!(claim(3).await, [3, 4, 5]);
+    assert_eq!(claim(9).await, [2, 3, 4, 5], "all that is left");
+    world.step(TimeDelta::hours(1));
+    assert_eq!(claim(9).await, [0, 0, 0, 1, 1, 1]);
+    assert!(claim(9).await.is_empty());
+}
+
+/// What the index of the queue takes for a way is what the program does. Fails where `delivery_way` takes a direct message for a
+/// mail.
+#[tokio::test]
+async fn the_database_and_the_program_agree_on_ways() {
+    let world = World::new().await;
+    for channel in [Channel::Email, Channel::SlackChannel, Channel::SlackDm] {
+        let agrees = format!(
+            "SELECT (delivery_way('{}') = '{}')::int::bigint",
+            channel.as_str(),
+            channel.way().as_str()
+        );
+        assert_eq!(world.number(&agrees).await, 1, "{channel:?}");
+    }
+}
+
 #[tokio::test]
 async fn retries_wait_their_time_and_end_after_a_day() {
     let world = World::new().await;
@@ -195,9 +423,9 @@ async fn retries_wait_their_time_and_end_after_a_day() {
     let state = store.delivery_finish(&first.scope, &first.lease, &retry(TimeDelta::minutes(5))).await;
     assert_eq!(state.expect("an end"), DeliveryState::Pending);
     world.step(TimeDelta::seconds(299));
-    assert!(store.delivery_claim("test", 100).await.expect("a claim").is_empty());
+    assert!(claim_deliveries(store, "test", 100).await.is_empty());
     world.step(TimeDelta::seconds(1));
-    let again = store.delivery_claim("test", 100).await.expect("a claim").remove(0);
+    let again = claim_deliveries(store, "test", 100).await.remove(0);
     assert_eq!((again.attempts, again.unsubscribe_token), (1, first.unsubscribe_token));
     assert_ne!(again.lease.token, first.lease.token);
     let state = store.delivery_finish(&again.scope, &again.lease, &retry(TimeDelta::hours(24))).await;
@@ -223,7 +451,7 @@ async fn a_vanished_notifier_leaves_an_unknown_outcome_only_where_bytes_may_have
     assert!(matches!(stale, Err(Error::LeaseLost)));
     let stale = store.delivery_attempt_start(&idle.scope, &idle.lease).await;
     assert!(matches!(stale, Err(Error::LeaseLost)), "no second send by a sleeper");
-    let rescued = store.delivery_claim("test", 100).await.expect("a claim");
+    let rescued = claim_deliveries(store, "test", 100).await;
     for delivery in &rescued {
         let expected = if delivery.lease.delivery_id == begun.lease.delivery_id {
             DeliveryState::Unknown
@@ -234,7 +462,7 @@ async fn a_vanished_notifier_leaves_an_unknown_outcome_only_where_bytes_may_have
     }
     let leases: Vec<_> = rescued.iter().map(|delivery| delivery.lease).collect();
     assert_eq!(store.delivery_release(&leases).await.expect("handed back"), 2);
-    assert_eq!(store.delivery_claim("test", 100).await.expect("a claim").len(), 2);
+    assert_eq!(claim_deliveries(store, "test", 100).await.len(), 2);
 }
 
 /// A delivery that found no room is put back as it was, until that would be too late.
@@ -249,9 +477,9 @@ async fn what_is_put_back_comes_again_and_ends_after_a_day() {
     store.delivery_put_back(&first.scope, &first.lease, rest).await.expect("put back");
     let lost = store.delivery_put_back(&first.scope, &first.lease, rest).await;
     assert!(matches!(lost, Err(Error::LeaseLost)));
-    assert!(store.delivery_claim("test", 100).await.expect("a claim").is_empty());
+    assert!(claim_deliveries(store, "test", 100).await.is_empty());
     world.step(rest);
-    let again = store.delivery_claim("test", 100).await.expect("a claim").remove(0);
+    let again = claim_deliveries(store, "test", 100).await.remove(0);
     assert_eq!((again.state, again.attempts), (DeliveryState::Pending, 0));
     store.delivery_put_back(&again.scope, &again.lease, TimeDelta::hours(24)).await.expect("ended");
     let listed = store.delivery_list(&world.scope, run.lease.run_id).await.expect("deliveries");
@@ -269,7 +497,7 @@ async fn of_two_leases_of_one_delivery_the_later_one_counts() {
     let lost = claimed[0].lease;
     world.step(TimeDelta::seconds(60));
     assert_eq!(store.delivery_rescue(100).await.expect("a rescue"), 1);
-    let held = store.delivery_claim("test", 100).await.expect("a claim")[0].lease;
+    let held = claim_deliveries(store, "test", 100).await[0].lease;
     assert_eq!(held.delivery_id, lost.delivery_id);
     let attempts = [lost, held].map(|lease| NewAttempt { lease, decision: None });
     let begun = store.delivery_attempts_start(&attempts).await.expect("an answer");

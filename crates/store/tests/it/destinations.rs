@@ -11,23 +11,23 @@ use store::{
     ClaimedDelivery, ClaimedRun, Conflict, DeliveryOutcome, DestinationsOf, Error, NotificationPreference,
     Page, PageNotice,
 };
-use testkit::World;
+use testkit::{World, world::claim_deliveries};
 
 /// Runs a task to its answer a second later, and claims the messages.
-async fn answered(world: &World, task: domain::TaskId) -> (ClaimedRun, Vec<ClaimedDelivery>) {
+pub(crate) async fn answered(world: &World, task: domain::TaskId) -> (ClaimedRun, Vec<ClaimedDelivery>) {
     world.step(TimeDelta::seconds(1));
     world.store().task_run(&world.scope, task, None).await.expect("a run");
     let run = world.claim_one().await;
     world.succeed(&run).await;
-    (run, world.store().delivery_claim("test", 100).await.expect("a claim"))
+    (run, claim_deliveries(world.store(), "test", 100).await)
 }
 
-async fn end(world: &World, delivery: &ClaimedDelivery, outcome: &DeliveryOutcome) {
+pub(crate) async fn end(world: &World, delivery: &ClaimedDelivery, outcome: &DeliveryOutcome) {
     world.store().delivery_attempt_start(&delivery.scope, &delivery.lease).await.expect("an attempt");
     world.store().delivery_finish(&delivery.scope, &delivery.lease, outcome).await.expect("an end");
 }
 
-fn failed(reason: &str) -> DeliveryOutcome {
+pub(crate) fn failed(reason: &str) -> DeliveryOutcome {
     DeliveryOutcome::Failed { reason: reason.into(), message: "550 no".into() }
 }
 
@@ -35,19 +35,19 @@ fn sent() -> DeliveryOutcome {
     DeliveryOutcome::Sent { provider_id: "1".into() }
 }
 
-async fn notices(world: &World, user: domain::UserId) -> Vec<PageNotice> {
+pub(crate) async fn notices(world: &World, user: domain::UserId) -> Vec<PageNotice> {
     let mut notices =
         world.store().notice_list(&world.scope, user, &Page::first(50)).await.expect("notices").values;
     notices.reverse();
     notices
 }
 
-async fn kinds(world: &World) -> Vec<NoticeKind> {
+pub(crate) async fn kinds(world: &World) -> Vec<NoticeKind> {
     notices(world, world.user).await.iter().map(|notice| notice.kind).collect()
 }
 
 /// Slack is connected, and these members are linked.
-async fn connect_slack(world: &World, linked: &[domain::UserId]) {
+pub(crate) async fn connect_slack(world: &World, linked: &[domain::UserId]) {
     let workspace = world.scope.workspace_id();
     world
         .execute(&format!(
@@ -68,7 +68,7 @@ async fn connect_slack(world: &World, linked: &[domain::UserId]) {
     }
 }
 
-fn slack_channel(id: &str) -> SlackChannel {
+pub(crate) fn slack_channel(id: &str) -> SlackChannel {
     SlackChannel { id: id.into(), name: format!("#{}", id.to_lowercase()) }
 }
 
@@ -172,7 +172,7 @@ async fn a_test_goes_to_its_asker_alone_by_the_ways_that_they_prefer() {
         store.task_run(&world.scope, task.id, Some(asker)).await.expect("a test");
         let run = world.claim_one().await;
         world.succeed(&run).await;
-        let claimed = store.delivery_claim("test", 100).await.expect("a claim");
+        let claimed = claim_deliveries(store, "test", 100).await;
         assert!(claimed.iter().all(|one| one.user.as_ref().is_some_and(|user| user.id == asker)));
         assert!(claimed.iter().all(|one| one.attach_csv), "with what its messages bring along");
         let listed = store.delivery_list(&world.scope, run.lease.run_id).await.expect("deliveries");
@@ -253,11 +253,13 @@ async fn word_of_a_paused_place_is_sent_again_until_it_was_read() {
     let (_, claimed) = answered(&world, task.id).await;
     let in_slack = claimed.iter().find(|one| one.channel == Channel::SlackChannel).expect("one for Slack");
     end(&world, in_slack, &failed("slack_is_archived")).await;
-    let told = store.delivery_claim("test", 100).await.expect("a claim");
+    let told = claim_deliveries(store, "test", 100).await;
     let told = told.iter().find(|one| one.kind == DeliveryKind::Notice).expect("a notice");
     end(&world, told, &sent()).await;
     let id = told.lease.delivery_id;
     store.delivery_send_again(&world.scope, id, world.user).await.expect("it may still be so");
+    let repeat = claim_deliveries(store, "test", 100).await.remove(0);
+    end(&world, &repeat, &sent()).await;
     let notice = notices(&world, world.user).await.remove(0);
     store.notice_read(&world.scope, world.user, notice.id).await.expect("read");
     let refused = store.delivery_send_again(&world.scope, id, world.user).await;
@@ -449,7 +451,7 @@ async fn word_of_a_failure_goes_by_the_other_way() {
     assert_eq!(told_by("Slack failed").await, (1, 0));
     // A notice that does not arrive itself is told to nobody.
     fail(own.id, "refused").await;
-    let notice = store.delivery_claim("test", 100).await.expect("a claim").remove(0);
+    let notice = claim_deliveries(store, "test", 100).await.remove(0);
     end(&world, &notice, &failed("slack_user_not_found")).await;
     assert_eq!(kinds(&world).await.len(), 1);
 }
@@ -473,7 +475,7 @@ async fn notices_of_runs_are_kept_for_the_page_and_are_read_up_to_one() {
     store.notice_read(&world.scope, world.user, told[0].id).await.expect("read");
     let told = notices(&world, world.user).await;
     assert_eq!((told[0].read_at.is_some(), told[1].read_at.is_some()), (true, false));
-    let carried = store.delivery_claim("test", 10).await.expect("a claim");
+    let carried = claim_deliveries(store, "test", 10).await;
     let kept = store.notice_of_delivery(&world.scope, carried[0].lease.delivery_id).await.expect("a read");
     assert_eq!(kept.map(|notice| notice.id), Some(told[0].id));
 }

@@ -12,6 +12,7 @@ mod ends;
 mod events;
 mod handover;
 mod idempotency;
+mod pauses;
 mod people;
 mod sign_in;
 mod slack;

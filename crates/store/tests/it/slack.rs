@@ -23,7 +23,10 @@ use store::{
     SLACK_EVENT_REST, Scope, SlackChannel, SlackEventPut, SlackOrder, SlackPlace, SlackQuestion, SlackToken,
     SlackTokenPair, ThreadRights,
 };
-use testkit::{World, world};
+use testkit::{
+    World,
+    world::{self, claim_deliveries},
+};
 
 fn pair(token: &str) -> SlackTokenPair {
     SlackTokenPair {
@@ -146,7 +149,7 @@ async fn an_end_is_told_once_to_every_admin_and_a_late_word_of_it_ends_nothing()
         let ended = store.slack_installation_end(&world.scope, reason, Some(now + TimeDelta::seconds(1)));
         assert_eq!(ended.await.expect("an end"), reason == SlackEnd::TokensRevoked, "{reason:?}");
     }
-    let told = store.delivery_claim("test", 10).await.expect("a claim");
+    let told = claim_deliveries(store, "test", 10).await;
     let mut labels: Vec<_> = told.iter().map(|told| told.label.as_str()).collect();
     labels.sort_unstable();
     assert_eq!(labels.len(), 2, "each active admin, once: {labels:?}");
@@ -395,11 +398,11 @@ async fn a_message_asks_once_and_its_answer_is_a_reply_made_with_the_turns_end()
     let busy = store.slack_ask(&world.scope, Some(thread), &asked(&world, "2.000001", false)).await;
     assert!(matches!(busy, Err(Error::Conflict(Conflict::ThreadBusy))), "{busy:?}");
     assert_eq!(world.number("SELECT count(*) FROM turn").await, 1);
-    assert!(store.delivery_claim("test", 10).await.expect("a claim").is_empty(), "nothing before the end");
+    assert!(claim_deliveries(store, "test", 10).await.is_empty(), "nothing before the end");
 
     let run = world.claim_one().await;
     world.succeed(&run).await;
-    let told = store.delivery_claim("test", 10).await.expect("a claim");
+    let told = claim_deliveries(store, "test", 10).await;
     let [reply] = &told[..] else { panic!("one reply: {told:?}") };
     assert_eq!((reply.kind, reply.channel), (DeliveryKind::Reply, Channel::SlackChannel));
     assert_eq!(reply.slack_channel_id.as_deref(), Some("C1"));
@@ -420,14 +423,14 @@ async fn a_message_asks_once_and_its_answer_is_a_reply_made_with_the_turns_end()
     let run = world.claim_one().await;
     let (scope, lease, usage) = (&run.scope, &run.lease, &domain::run::Usage::default());
     store.run_fail(scope, lease, RunReason::ConnectionFailed, "it timed out", usage).await.expect("an end");
-    let told = store.delivery_claim("test", 10).await.expect("a claim");
+    let told = claim_deliveries(store, "test", 10).await;
     assert_eq!(told[0].details.as_deref(), Some("it timed out"), "a failure is told there, too");
     // Sent again, it goes to the same place, and what shows the turn's end looks at the first one.
     let sent = store::DeliveryOutcome::Sent { provider_id: "C1 3.000001".into() };
     store.delivery_attempt_start(&reply.scope, &reply.lease).await.expect("an attempt");
     store.delivery_finish(&reply.scope, &reply.lease, &sent).await.expect("an end");
     store.delivery_send_again(&world.scope, reply.lease.delivery_id, world.user).await.expect("queued");
-    let again = store.delivery_claim("test", 10).await.expect("a claim").remove(0);
+    let again = claim_deliveries(store, "test", 10).await.remove(0);
     assert_eq!((again.kind, &again.slack_channel_id), (DeliveryKind::Reply, &reply.slack_channel_id));
     assert_eq!(again.slack_thread_ts, reply.slack_thread_ts);
     let turn = store.slack_turn_get(&world.scope, thread, 1).await.expect("a read").expect("the turn");

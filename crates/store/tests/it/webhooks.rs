@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use domain::{
+    UserId,
     access::Role,
     notice::NoticeKind,
     run::{RunReason, Usage},
@@ -11,9 +12,13 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use store::{
-    ClaimedWebhook, Conflict, DeliveryOutcome, Error, NewWebhook, Page, Webhook, WebhookAnswer, WebhookChange,
+    ClaimedWebhook, Conflict, DeliveryOutcome, Error, NewWebhook, Page, Scope, Webhook, WebhookAnswer,
+    WebhookChange,
 };
-use testkit::World;
+use testkit::{
+    World,
+    world::{self, claim_deliveries},
+};
 
 const ALL: [WebhookEvent; 7] = [
     WebhookEvent::RunFinished,
@@ -64,7 +69,7 @@ async fn each_event_is_written_with_what_it_tells_of_and_names_things_by_id_alon
     assert_eq!(told["type"], "run.finished");
     assert_eq!(told["data"]["runId"], run.lease.run_id.to_string());
     assert_eq!((&told["data"]["status"], &told["data"]["trigger"]), (&"succeeded".into(), &"manual".into()));
-    let delivery = store.delivery_claim("test", 1).await.expect("a claim").remove(0);
+    let delivery = claim_deliveries(store, "test", 1).await.remove(0);
     let failed = DeliveryOutcome::Failed { reason: "refused".into(), message: "554 erin@acme.test".into() };
     store.delivery_finish(&delivery.scope, &delivery.lease, &failed).await.expect("an end");
     let told = body(&claim(&world).await.remove(0));
@@ -143,7 +148,7 @@ async fn a_message_to_an_address_that_does_not_exist_is_told_of_as_given_up() {
     let task = world.task(|_| ()).await;
     store.task_run(&world.scope, task.id, None).await.expect("a run");
     world.succeed(&world.claim_one().await).await;
-    let delivery = store.delivery_claim("test", 1).await.expect("a claim").remove(0);
+    let delivery = claim_deliveries(store, "test", 1).await.remove(0);
     let dead = DeliveryOutcome::Suppressed { reason: "address_dead".into() };
     store.delivery_finish(&delivery.scope, &delivery.lease, &dead).await.expect("an end");
     let told = body(&claim(&world).await.remove(0));
@@ -338,4 +343,42 @@ async fn a_slow_endpoint_does_not_hold_up_another() {
     assert_eq!(claimed.iter().filter(|event| event.endpoint_id == slow.id).count(), 4);
     assert_eq!(claimed.iter().filter(|event| event.endpoint_id == other.id).count(), 1);
     assert!(claim(&world).await.is_empty());
+}
+
+/// Fails without `PER_WORKSPACE` in the claim (all of the first workspace's webhooks would be claimed), and where `place` leaves
+/// out what is under way (the first one's last two would come before the other's).
+#[tokio::test]
+async fn a_workspace_with_many_slow_endpoints_does_not_hold_up_anothers() {
+    let world = World::new().await;
+    let store = world.store();
+    let secret = store::webhook_secret(&mut StdRng::seed_from_u64(1));
+    let test = async |scope: &Scope, user: UserId| {
+        let new = NewWebhook {
+            url: "https://hooks.example.com/slow".into(),
+            description: String::new(),
+            events: ALL.to_vec(),
+        };
+        let made = store.webhook_create(scope, user, &new, &secret).await.expect("a webhook");
+        for _ in 0..4 {
+            store.webhook_test(scope, made.id, user).await.expect("a test");
+        }
+    };
+    let claim = async |limit: u32| {
+        let claimed = store.webhook_claim(limit).await.expect("a claim");
+        let own = claimed.iter().filter(|event| event.scope.workspace_id() == world.scope.workspace_id());
+        let own = own.count();
+        (own, claimed.len() - own)
+    };
+    for _ in 0..8 {
+        test(&world.scope, world.user).await;
+    }
+    assert_eq!(claim(6).await, (6, 0));
+    world.step(TimeDelta::seconds(1));
+    let (other, user) = world::workspace(store, "beta").await;
+    for _ in 0..2 {
+        test(&other, user).await;
+    }
+    assert_eq!(claim(6).await, (0, 6), "whoever has fewer under way comes first");
+    assert_eq!(claim(100).await, (2, 2), "up to eight of each");
+    assert_eq!(claim(100).await, (0, 0));
 }

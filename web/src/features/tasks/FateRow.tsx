@@ -124,7 +124,7 @@ function DeliveryLine({ delivery, zone }: { delivery: Delivery; zone: string }) 
         {kindWords ? `, ${kindWords}` : ""}
       </span>
       <span className={state === "failed" ? "text-bad" : "text-ink-2"}>
-        {deliveryStateInWords(state)}
+        {deliveryStateInWords(delivery)}
         {sentAt ? (
           <>
             {" "}

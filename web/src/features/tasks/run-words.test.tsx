@@ -1,9 +1,14 @@
 import { renderToStaticMarkup } from "react-dom/server";
 import { describe, expect, it } from "vitest";
 
-import type { Occurrence } from "@/api/types";
+import type { DeliveryState, Occurrence } from "@/api/types";
 
-import { countDeliveries, deliveriesInWords, deliveryKindInWords, FateMark } from "./run-words";
+import { countDeliveries, deliveriesInWords, deliveryKindInWords, deliveryStateInWords, FateMark } from "./run-words";
+
+function message(userId: string, state: DeliveryState, reason: string | null = null) {
+  const recipient = { userId, slackChannelId: null, label: userId };
+  return { kind: "answer", channel: "email" as const, recipient, state, reason };
+}
 
 function words(fate: Occurrence["fate"], reason: Occurrence["reason"] = null): string {
   return renderToStaticMarkup(<FateMark fate={fate} reason={reason} />).replaceAll(/<[^>]*>/g, "");
@@ -35,9 +40,20 @@ describe("how a run stands", () => {
 describe("the messages of a run", () => {
   it("are counted as an occurrence counts them", () => {
     const states = ["sent", "sent", "sending", "unknown", "pending", "failed", "suppressed"] as const;
-    const counts = countDeliveries(states.map((state) => ({ state })));
+    const counts = countDeliveries(states.map((state, index) => message(`reader ${index}`, state, "unsubscribed")));
     expect(counts).toEqual({ sent: 2, pending: 3, failed: 1, withheld: 0, suppressed: 1 });
     expect(deliveriesInWords(counts)).toBe("2 messages sent, 3 to be sent, 1 failed, 1 not wanted");
+  });
+
+  it("count as failed where they did not arrive, and no longer once they were sent again", () => {
+    const lost = [
+      message("dead", "suppressed", "address_dead"),
+      message("paused", "suppressed", "destination_paused"),
+      message("again", "failed", "refused"),
+    ];
+    expect(countDeliveries(lost)).toMatchObject({ sent: 0, failed: 3, suppressed: 0 });
+    expect(countDeliveries([...lost, message("again", "sent")])).toMatchObject({ sent: 1, failed: 2 });
+    expect(lost.map(deliveryStateInWords)).toEqual(["not sent", "not sent", "failed"]);
   });
 
   it("are named where they are not the answer", () => {

@@ -131,18 +131,39 @@ const STATE_WORDS: Record<DeliveryState, string> = {
   suppressed: "not wanted",
 };
 
-export function deliveryStateInWords(state: DeliveryState): string {
-  return STATE_WORDS[state];
+/** Why a message was not tried, or not again, that was wanted: it did not reach its recipient. */
+const LOST = new Set(["address_dead", "address_suppressed", "destination_paused"]);
+
+function isLost({ state, reason }: Pick<Delivery, "state" | "reason">): boolean {
+  return state === "failed" || (state === "suppressed" && LOST.has(reason ?? ""));
+}
+
+export function deliveryStateInWords(delivery: Pick<Delivery, "state" | "reason">): string {
+  return isLost(delivery) && delivery.state === "suppressed" ? "not sent" : STATE_WORDS[delivery.state];
 }
 
 const COUNTED: (keyof DeliveryCounts)[] = ["sent", "pending", "failed", "withheld", "suppressed"];
 
+type Counted = Pick<Delivery, "state" | "reason" | "channel" | "kind" | "recipient">;
+
+/** Messages of one kind to one recipient by one way have the same. */
+function aim({ channel, kind, recipient }: Counted): string {
+  return JSON.stringify([channel, kind, recipient.userId, recipient.slackChannelId]);
+}
+
 /** How many of a run's messages are in which state, as an occurrence counts them. */
-export function countDeliveries(deliveries: Pick<Delivery, "state">[]): DeliveryCounts {
+export function countDeliveries(deliveries: Counted[]): DeliveryCounts {
   const counts: DeliveryCounts = { pending: 0, sent: 0, failed: 0, withheld: 0, suppressed: 0 };
-  for (const { state } of deliveries) {
-    // What is being sent, and what nobody knows the end of, is pending.
-    counts[state === "sending" || state === "unknown" ? "pending" : state] += 1;
+  const arrived = new Set(deliveries.filter(({ state }) => state === "sent").map(aim));
+  for (const delivery of deliveries) {
+    const { state } = delivery;
+    if (isLost(delivery)) {
+      // Sent again, and it arrived.
+      if (!arrived.has(aim(delivery))) counts.failed += 1;
+    } else {
+      // What is being sent, and what nobody knows the end of, is pending.
+      counts[state === "sending" || state === "unknown" ? "pending" : state] += 1;
+    }
   }
   return counts;
 }
