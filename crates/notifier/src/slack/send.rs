@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{
     call::{Line, Method},
     layout::{self, Buttons, Form, Part},
-    outcome::{Stop, failed, judge},
+    outcome::{Stop, asked_wait, failed, judge},
     post::{Target, post},
     reconcile::reconcile,
     upload,
@@ -104,13 +104,17 @@ impl Notifier {
     /// What becomes of a delivery of which nothing was sent now: it is put back, as it was, or ends.
     async fn slack_not_begun(&self, delivery: &ClaimedDelivery, stop: Stop) -> Result<DeliveryState, Error> {
         let (scope, lease) = (&delivery.scope, &delivery.lease);
+        let in_a_while = || TimeDelta::seconds(self.random().random_range(5..=ASK_AGAIN_WITHIN));
+        if let Stop::NotRenewed(error) = &stop {
+            // Whatever Slack says of it: as long as the access is not over, the message may go yet.
+            let wait = asked_wait(error).unwrap_or_else(in_a_while);
+            self.store.slack_await_token(scope, lease, wait).await?;
+            return Err(Error::PutOff);
+        }
         let later = match &stop {
             Stop::Later(wait) => Some(*wait),
             Stop::Slack(error) => match error.class() {
-                Class::Retry { after: Some(wait) } => Some(TimeDelta::from_std(wait).unwrap_or_default()),
-                Class::Retry { after: None } | Class::Unknown => {
-                    Some(TimeDelta::seconds(self.random().random_range(5..=ASK_AGAIN_WITHIN)))
-                }
+                Class::Retry { .. } | Class::Unknown => Some(asked_wait(error).unwrap_or_else(in_a_while)),
                 Class::Destination | Class::Installation | Class::Ours => None,
             },
             _ => None,
@@ -289,16 +293,7 @@ impl Notifier {
         channel: &str,
         check: SlackChannelCheck,
     ) -> Result<ChannelPeople, Stop> {
-        let now = self.store.now().await?;
-        let team_id = place.line.team_id.as_str();
-        let members = &self.slack_members;
-        let read = place
-            .line
-            .call(Method::MEMBERS, |client, token| async move {
-                members.read(&client, &token, team_id, channel, now).await
-            })
-            .await;
-        match read {
+        match place.line.read_members(&self.slack_members, channel).await {
             Ok(read) => Ok(ChannelPeople::of(&read, check.is_shared)),
             Err(Stop::Slack(error)) if matches!(error.class(), Class::Installation | Class::Ours) => {
                 tracing::warn!(%error, "who is in a channel could not be read");

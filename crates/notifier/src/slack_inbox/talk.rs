@@ -5,7 +5,8 @@ use domain::{ThreadId, slack::SlackNote, task::PROMPT_MAX, thread::ThreadSource}
 use slack::{Class, Message, event::MessageEvent};
 use store::{Conflict, NewQuestion, Scope, SlackMember, SlackPlace, SlackQuestion, SlackThread, SlackToken};
 
-use super::{Error, SlackInbox, Step, sign::Sign, words};
+use super::{CALL_PATIENCE, Error, SlackInbox, Step, sign::Sign, words};
+use crate::slack::call::Method;
 
 /// How often it is looked whether a thread is free for the next question.
 const BUSY_WAIT: TimeDelta = TimeDelta::seconds(2);
@@ -137,8 +138,15 @@ impl SlackInbox {
         }
         let mut message = Message::text(&place.channel_id, text);
         message.thread_ts = said.message.is_reply().then(|| place.root_ts.clone());
-        let told = self.client.chat_post_ephemeral(&said.token.bot_token, said.user, &message).await;
-        let Err(error) = told else { return Ok(Step::Done(note.as_str())) };
+        let telling = self.client.chat_post_ephemeral(&said.token.bot_token, said.user, &message);
+        let error = match self.call(scope, Method::EPHEMERAL, CALL_PATIENCE, telling).await {
+            Ok(_) => return Ok(Step::Done(note.as_str())),
+            Err(Error::Slack(error)) => error,
+            Err(error) => {
+                self.store.slack_note_give_back(scope, place, said.user, note).await?;
+                return Err(error);
+            }
+        };
         match error.class() {
             // Perhaps they have seen it: better once too few than twice.
             Class::Unknown => Ok(Step::Done("perhaps_told")),

@@ -32,7 +32,7 @@ pub(crate) struct Stage {
     pub(crate) bot: String,
     pub(crate) creator: String,
     pub(crate) erin: String,
-    stranger: String,
+    pub(crate) stranger: String,
     pub(crate) channel: String,
 }
 
@@ -41,7 +41,7 @@ impl Stage {
         Self::with_rotation(false).await
     }
 
-    async fn with_rotation(rotates: bool) -> Self {
+    pub(crate) async fn with_rotation(rotates: bool) -> Self {
         let world = World::new().await;
         let fake = FakeSlack::start_at(world.database.time.clone()).await;
         fake.change_app(|app| app.rotates_tokens = rotates);
@@ -188,7 +188,7 @@ impl Stage {
     }
 
     /// The notes that people got, in order.
-    fn notes(&self) -> Vec<String> {
+    pub(crate) fn notes(&self) -> Vec<String> {
         let calls = self.fake.calls().into_iter();
         let told = calls.filter(|call| call.method == "chat.postEphemeral" && call.outcome == "ok");
         told.map(|call| call.text.unwrap_or_default()).collect()
