@@ -22,12 +22,16 @@ use crate::{
     audience::{self, ChannelPeople},
     compose::{self, Composed, Reader},
     deliver::Error,
+    email::CsvFile,
     message::Message,
     room,
 };
 
 /// How long it takes at most until Slack is asked again what it could not say before anything was sent, in seconds.
 const ASK_AGAIN_WITHIN: i64 = 60;
+
+/// The number, among a delivery's messages, of the one that says that its file could not be shown: beyond all parts of an answer.
+const FILE_NOTE_PART: u32 = 1_000;
 
 /// A delivery's place in its conversation's lane, and what it needs there.
 struct Place<'a> {
@@ -183,7 +187,6 @@ impl Notifier {
         place: &Place<'_>,
         room: Option<&mut room::Place>,
     ) -> Result<String, Stop> {
-        let line = &place.line;
         let channel = self.slack_channel(delivery, place).await?;
         let check = self.slack_check(delivery, place, &channel).await?;
         let composed = self.slack_compose(delivery, place, &channel, check).await?;
@@ -195,9 +198,7 @@ impl Notifier {
         let root = self.slack_post_parts(delivery, place, &target, &composed.message).await?;
         if let Some(file) = &composed.attachment {
             let below = delivery.slack_thread_ts.as_deref().unwrap_or(&root);
-            // It is a message, too, and the conversation is ours to rest in.
-            self.store.wait(store::SLACK_CHANNEL_REST).await;
-            upload::csv(line, delivery.lease.delivery_id, file, &channel, below).await?;
+            attach(place, &target, file, &composed.message, below).await?;
         }
         Ok(format!("{channel} {root}"))
     }
@@ -344,6 +345,43 @@ impl Notifier {
     }
 }
 
+/// Shows a file below its message, or says there that it could not be shown: the message has arrived, whatever Slack makes of its
+/// file.
+async fn attach(
+    place: &Place<'_>,
+    target: &Target<'_>,
+    file: &CsvFile,
+    message: &Message,
+    below: &str,
+) -> Result<(), Stop> {
+    let line = &place.line;
+    if place.posts.iter().any(|post| post.part == FILE_NOTE_PART && post.ts.is_some()) {
+        return Ok(());
+    }
+    // It is a message, too, and the conversation is ours to rest in.
+    line.store.wait(store::SLACK_CHANNEL_REST).await;
+    let refusal = match upload::csv(line, target.lease.delivery_id, file, target.channel, below).await {
+        Err(Stop::Slack(error)) if is_refusal(&error) => error,
+        other => return other,
+    };
+    metrics::counter!("tidings_slack_refusals_total", "what" => "file").increment(1);
+    tracing::error!(error = %refusal, detail = detail(&refusal), "Slack does not take a CSV file");
+    let note = layout::file_left_out(message);
+    match post(line, target, FILE_NOTE_PART, &note, Some(below), false).await {
+        Ok(_) => Ok(()),
+        Err(Stop::Slack(error)) if is_refusal(&error) => {
+            tracing::warn!(%error, "that a file is missing could not be said");
+            Ok(())
+        }
+        Err(stop) => Err(stop),
+    }
+}
+
+/// Whether Slack read what we wanted and will not do it.
+fn is_refusal(error: &slack::Error) -> bool {
+    matches!(error.class(), Class::Ours | Class::Destination | Class::Installation)
+}
+
 /// Posts the last of `tries`; where Slack refuses its form, the one before it, and so on: a reader had rather have the words
 /// alone than nothing.
 async fn post_or_plainer(
@@ -364,6 +402,11 @@ async fn post_or_plainer(
         };
         metrics::counter!("tidings_slack_refusals_total", "what" => "message").increment(1);
         tracing::error!(error = %refusal, detail = detail(&refusal), part = number, "Slack refuses a message's form");
+        let pictures = layout::files(&part);
+        if !pictures.is_empty() {
+            // Somebody may have deleted one in Slack.
+            line.store.slack_uploads_doubt(line.scope, &pictures).await?;
+        }
         match tries.pop() {
             Some(plainer) => part = plainer,
             None => return Err(Stop::Slack(refusal)),

@@ -7,6 +7,7 @@ mod files;
 mod render;
 mod slack;
 mod slack_blocks;
+mod slack_files;
 mod slack_inbox;
 mod slack_signs;
 mod slack_token;
