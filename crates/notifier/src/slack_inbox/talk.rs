@@ -50,7 +50,9 @@ impl SlackInbox {
         let is_direct = message.channel_type.as_deref() == Some("im") || message.channel.starts_with('D');
         let said = Said { scope, token: &token, message, user, place: &place, is_direct, began_at };
         let thread = self.store.slack_thread_find(scope, &place).await?;
-        if thread.is_none() && !is_mention && !is_direct {
+        // Where people talk with one another, only who calls us speaks to us, and nobody else is told anything.
+        let is_peoples = thread.as_ref().is_none_or(|thread| thread.is_among_people);
+        if is_peoples && !is_mention && !is_direct {
             return Ok(Step::Done("others_talk"));
         }
         let member = self.store.slack_user_find(scope, user).await?;

@@ -309,6 +309,31 @@ async fn only_the_creators_replies_carry_a_thread_on_and_others_are_told_once() 
     assert_eq!(stage.notes().len(), 2);
 }
 
+/// Fails where the place of a mention counts as ours: their thanks are a paid question, and colleagues are told off.
+#[tokio::test]
+async fn in_peoples_own_thread_only_what_calls_us_is_for_us() {
+    let stage = Stage::new().await;
+    let root = stage.fake.say(&stage.channel, &stage.erin, "The numbers look odd", None);
+    let mention = |text: &str| format!("<@{}> {text}", stage.bot);
+    stage.said("app_mention", &stage.channel, &stage.creator, &mention("how many?"), Some(&root)).await;
+    stage.work().await;
+    stage.answer().await;
+    assert_eq!(stage.turns().await, 1);
+    for (user, text) in [(&stage.creator, "Thanks"), (&stage.erin, "Hm"), (&stage.stranger, "Oh")] {
+        stage.said("message", &stage.channel, user, text, Some(&root)).await;
+    }
+    stage.work().await;
+    assert_eq!((stage.turns().await, stage.notes()), (1, Vec::new()));
+
+    let (text, channel) = (mention("and by month?"), &stage.channel);
+    let again = stage.said("message", channel, &stage.creator, &text, Some(&root)).await;
+    stage.told_of("app_mention", channel, &stage.creator, &text, &again, Some(&root)).await;
+    stage.work().await;
+    assert_eq!(stage.turns().await, 2, "it goes on where it was called again");
+    let threads = "SELECT count(*) FROM thread";
+    assert_eq!(stage.world.number(threads).await, 1);
+}
+
 /// Fails when a busy thread is not waited for, or waiting counts as failing: the second question is lost or comes first.
 #[tokio::test]
 async fn follow_ups_wait_for_the_turn_before_and_come_in_their_order() {
