@@ -94,7 +94,7 @@ enum Step {
     /// It is dealt with, in this way: a code.
     Done(&'static str),
     /// The same, and the message may show that we work on it.
-    Shown(&'static str, Sign),
+    Shown(&'static str, Box<Sign>),
     /// Something else has to happen first.
     Wait(TimeDelta),
 }
@@ -294,7 +294,7 @@ impl SlackInbox {
     async fn note(&self, event: &ClaimedSlackEvent, step: Step) -> store::Result<Option<Sign>> {
         let (outcome, sign) = match step {
             Step::Done(outcome) => (outcome, None),
-            Step::Shown(outcome, sign) => (outcome, Some(sign)),
+            Step::Shown(outcome, sign) => (outcome, Some(*sign)),
             Step::Wait(after) => {
                 self.store.slack_event_again(&event.scope, &event.lease, after, false).await?;
                 return Ok(None);

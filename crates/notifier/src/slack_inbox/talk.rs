@@ -43,7 +43,9 @@ impl SlackInbox {
         if let Some(turn) = self.store.slack_turn_find(scope, &message.channel, &message.ts).await? {
             // Only the sign of it may be missing.
             let sign = turn.is_under_way().then(|| sign_for(scope, &token, message, began_at));
-            return Ok(sign.map_or(Step::Done("asked_before"), |sign| Step::Shown("asked_before", sign)));
+            return Ok(
+                sign.map_or(Step::Done("asked_before"), |sign| Step::Shown("asked_before", Box::new(sign)))
+            );
         }
         let root_ts = message.thread_ts.clone().unwrap_or_else(|| message.ts.clone());
         let place = SlackPlace { channel_id: message.channel.clone(), root_ts };
@@ -119,7 +121,7 @@ impl SlackInbox {
             Ok((thread_id, turn_no)) => {
                 tracing::info!(%thread_id, turn_no, "asked in Slack");
                 let sign = sign_for(said.scope, said.token, said.message, said.began_at);
-                Ok(Step::Shown("asked", sign))
+                Ok(Step::Shown("asked", Box::new(sign)))
             }
             // What was said before it is still worked on; or another message has just made the thread.
             Err(store::Error::Conflict(Conflict::ThreadBusy | Conflict::Duplicate)) => {

@@ -9,6 +9,7 @@ mod slack;
 mod slack_blocks;
 mod slack_files;
 mod slack_inbox;
+mod slack_people;
 mod slack_signs;
 mod slack_token;
 mod smtp;

@@ -97,6 +97,8 @@ pub struct Channel {
     pub is_archived: bool,
     /// Whether people of another organisation are in it.
     pub is_ext_shared: bool,
+    /// Whether another organisation is invited.
+    pub is_pending_ext_shared: bool,
     /// Whether only administrators may post.
     pub is_posting_restricted: bool,
     /// Who is in it.
@@ -306,6 +308,7 @@ impl World {
             im_user: im_user.map(str::to_owned),
             is_archived: false,
             is_ext_shared: false,
+            is_pending_ext_shared: false,
             is_posting_restricted: false,
             members: BTreeSet::new(),
             messages: Vec::new(),
@@ -405,7 +408,7 @@ impl World {
             "is_shared": channel.is_ext_shared,
             "is_ext_shared": channel.is_ext_shared,
             "is_org_shared": false,
-            "is_pending_ext_shared": false,
+            "is_pending_ext_shared": channel.is_pending_ext_shared,
             "num_members": channel.members.len(),
         })
     }
