@@ -98,6 +98,10 @@ pub fn words(reason: &str) -> (&'static str, &'static str) {
             "The channel, or an admin in it, allows no replies there.",
             "Ask in a new message, or choose another channel: long answers go on in replies.",
         ),
+        "slack_not_renewed" => (
+            "Slack did not renew the app's access for a day.",
+            "Whoever runs this server finds the reason in the log.",
+        ),
         _ if reason.starts_with("slack_restricted_action") => (
             "The channel lets only some people post.",
             "Ask its owner to let the app post, or choose another one.",
@@ -140,6 +144,7 @@ mod tests {
             "slack_not_connected",
             "slack_token_revoked",
             "slack_unavailable",
+            "slack_not_renewed",
             "slack_refused",
             "slack_missing_scope",
             "slack_backlog",

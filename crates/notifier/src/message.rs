@@ -24,6 +24,8 @@ const NOTES_MAX: usize = 12;
 const WORD_MAX: usize = 600;
 /// The longest title, in characters.
 const TITLE_MAX: usize = 150;
+/// What is said of stale data to whoever may not see a figure.
+const NOT_FRESH: &str = "The data was not fresh.";
 /// What stands for a figure where the reader may not see it.
 const HIDDEN_FIGURE: &str = "…";
 
@@ -115,9 +117,14 @@ impl Message {
     /// All of a report.
     pub fn full(report: Report) -> Self {
         let answer = &report.answer;
-        let caveats = answer.caveats.iter().filter(|caveat| Some(*caveat) != answer.stale.as_ref());
+        let caveats: Vec<_> =
+            answer.caveats.iter().filter(|caveat| Some(*caveat) != answer.stale.as_ref()).collect();
         let mut notes: Vec<_> =
-            caveats.take(NOTES_MAX).map(|caveat| markdown::line(answer, caveat)).collect();
+            caveats.iter().take(NOTES_MAX).map(|caveat| markdown::line(answer, caveat)).collect();
+        if caveats.len() > NOTES_MAX {
+            let left_out = format!("And {} more in the thread.", caveats.len() - NOTES_MAX);
+            notes.push(vec![Inline::Text(left_out)]);
+        }
         if let Some(why) = &answer.why {
             notes.insert(0, vec![Inline::Text(clip(&inert_line(why), WORD_MAX))]);
         }
@@ -152,14 +159,15 @@ impl Message {
         }
     }
 
-    /// What a recipient without rights on the data may see of a report: its title, its headline without figures, and
-    /// the link.
+    /// What a recipient without rights on the data may see of a report: its title, its headline without figures, that its data
+    /// was not fresh, and the link.
     pub fn link_only(report: Report) -> Self {
         let headline = markdown::line(&report.answer, &report.answer.headline);
         Self {
             title: title(&report.title),
             date: date(report.asked_at, report.zone),
-            banner: None,
+            // How old it was would be a figure.
+            banner: report.answer.stale.as_ref().map(|_| vec![Inline::Text(NOT_FRESH.to_owned())]),
             headline: vec![Inline::Text(without_figures(&headline))],
             body: Vec::new(),
             pictures: Vec::new(),
@@ -340,5 +348,30 @@ mod tests {
         assert!(message.body.is_empty() && message.table.is_none() && message.pictures.is_empty());
         assert_eq!(message.provenance.len(), 1);
         assert!(!message.has_unchecked_figures());
+        assert_eq!(message.banner, None);
+    }
+
+    /// Fails where a link-only message has no banner, or the one that names how old the data is.
+    #[test]
+    fn a_link_only_message_says_that_its_data_was_not_fresh_and_not_how_old_it_was() {
+        let mut report = report("United leads");
+        report.answer.stale = Some("The newest flight is of Thu 19 Nov 2026, 23:59.".into());
+        let banner = Message::link_only(report).banner.expect("a banner");
+        assert_eq!(markdown::words(&banner), "The data was not fresh.");
+    }
+
+    /// Fails where what is beyond the most caveats of a message is left out without a word.
+    #[test]
+    fn caveats_that_are_left_out_are_counted() {
+        let notes = |count: usize| {
+            let mut report = report("United leads");
+            report.answer.caveats = (0..count).map(|number| format!("Caveat {number}.")).collect();
+            let notes = Message::full(report).notes;
+            notes.iter().map(|note| markdown::words(note)).collect::<Vec<_>>()
+        };
+        let all = notes(NOTES_MAX);
+        assert_eq!((all.len(), all[NOTES_MAX - 1].as_str()), (NOTES_MAX, "Caveat 11."));
+        let some = notes(20);
+        assert_eq!((some.len(), some[NOTES_MAX].as_str()), (NOTES_MAX + 1, "And 8 more in the thread."));
     }
 }

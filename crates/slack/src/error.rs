@@ -101,6 +101,25 @@ impl Error {
         }
     }
 
+    /// Whether the app's access to the team is over, and not only this one thing not allowed.
+    pub fn ends_access(&self) -> bool {
+        matches!(
+            self.code(),
+            Some(
+                "account_inactive"
+                    | "invalid_auth"
+                    | "invalid_refresh_token"
+                    | "not_authed"
+                    | "token_revoked"
+            )
+        )
+    }
+
+    /// Whether it is our app that Slack does not know by its id or secret: only whoever runs the server can mend that.
+    pub fn is_about_our_app(&self) -> bool {
+        matches!(self.code(), Some("bad_client_secret" | "invalid_client_id"))
+    }
+
     /// A transport's failure. Only one that happened while connecting is known to have written nothing.
     pub(crate) fn of_transport(method: &'static str, error: reqwest::Error) -> Self {
         // The address of an upload lets anyone write to it, so no error repeats it.

@@ -17,6 +17,7 @@ pub mod event;
 mod file;
 mod member;
 mod oauth;
+mod renewal;
 pub mod signature;
 mod user;
 
@@ -30,6 +31,7 @@ pub use error::{Class, Error};
 pub use file::{File, Upload};
 pub use member::{ChannelMember, ChannelMembers, MemberCache, MemberKind};
 pub use oauth::{App, Grant, Identity, OpenIdUser};
+pub use renewal::renew;
 pub use user::User;
 
 /// The Web API of Slack itself.

@@ -65,6 +65,12 @@ struct Kept {
 }
 
 impl MemberCache {
+    /// Who is in a channel of `team_id`, where that was read at most three minutes before `now`.
+    pub fn kept_of(&self, team_id: &str, channel: &str, now: DateTime<Utc>) -> Option<Arc<ChannelMembers>> {
+        let key = (team_id.to_owned(), channel.to_owned());
+        self.kept_at(now).channels.get(&key).map(|(_, members)| Arc::clone(members))
+    }
+
     /// Who is in a channel of `team_id`, as of at most three minutes before `now`.
     pub async fn read(
         &self,
@@ -74,9 +80,8 @@ impl MemberCache {
         channel: &str,
         now: DateTime<Utc>,
     ) -> Result<Arc<ChannelMembers>, Error> {
-        let key = (team_id.to_owned(), channel.to_owned());
-        if let Some((_, members)) = self.kept_at(now).channels.get(&key) {
-            return Ok(Arc::clone(members));
+        if let Some(members) = self.kept_of(team_id, channel, now) {
+            return Ok(members);
         }
         let about = client.conversations_info(token, channel).await?;
         let people = match member_ids(client, token, channel).await? {
@@ -85,6 +90,7 @@ impl MemberCache {
         };
         let is_shared_outside = about.is_ext_shared || about.is_pending_ext_shared;
         let members = Arc::new(ChannelMembers { people, is_shared_outside });
+        let key = (team_id.to_owned(), channel.to_owned());
         self.kept_at(now).channels.insert(key, (now, Arc::clone(&members)));
         Ok(members)
     }

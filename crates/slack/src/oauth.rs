@@ -158,7 +158,7 @@ impl Client {
         self.oauth(app, &[("code", code), ("redirect_uri", redirect_uri)]).await
     }
 
-    /// Exchanges a refresh token for the next pair. It works once: the answer's own refresh token replaces it.
+    /// Exchanges a refresh token for the next pair, whose refresh token replaces it: after a short while it works no more.
     pub async fn oauth_v2_refresh(&self, app: &App, refresh_token: &SecretString) -> Result<Grant, Error> {
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
         self.oauth(app, &form).await

@@ -163,6 +163,24 @@ impl Store {
         tx.commit().await
     }
 
+    /// As [`Store::slack_put_off`], until the app's access may be renewed.
+    pub async fn slack_await_token(
+        &self,
+        scope: &Scope,
+        lease: &DeliveryLease,
+        after: TimeDelta,
+    ) -> Result<()> {
+        let late = Late {
+            reason: "slack_not_renewed",
+            message: "For a day Slack did not renew the app's access.",
+            unknown: "Slack could not be asked for a day whether it has the message.",
+        };
+        let mut tx = self.begin(scope).await?;
+        let until = tx.now + after;
+        put_back(&mut tx, lease, until, Some(until), &late).await?;
+        tx.commit().await
+    }
+
     /// Notes that messages may be posted in a channel now, or that they may not.
     pub async fn slack_channel_checked(
         &self,
@@ -205,6 +223,20 @@ impl Store {
         lengthen_line(&mut tx, &lane, row.line_ends_at.max(row.free_at).max(now) + rate.rest).await?;
         tx.commit().await?;
         Ok(Ok(wait))
+    }
+
+    /// For how long Slack wants no call of some of these methods yet; `None` where all may be called.
+    pub async fn slack_methods_held(&self, scope: &Scope, methods: &[&str]) -> Result<Option<TimeDelta>> {
+        let mut tx = self.begin(scope).await?;
+        let lanes: Vec<_> = methods.iter().map(|method| lane_of_method(method)).collect();
+        let free_at = sqlx::query_scalar!(
+            "SELECT max(free_at) FROM slack_lane WHERE workspace_id = $1 AND lane = ANY ($2)",
+            tx.workspace_id(),
+            &lanes
+        )
+        .fetch_one(tx.db())
+        .await?;
+        Ok(free_at.map(|free_at| free_at - tx.now).filter(|wait| *wait > TimeDelta::zero()))
     }
 
     /// Slack wants no call of a method for a while: nobody makes one.

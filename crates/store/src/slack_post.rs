@@ -330,6 +330,19 @@ impl Store {
         tx.commit().await
     }
 
+    /// Notes that Slack does not show files of these ids: whoever needs one next looks whether it is there.
+    pub async fn slack_uploads_doubt(&self, scope: &Scope, file_ids: &[String]) -> Result<()> {
+        let mut tx = self.begin(scope).await?;
+        sqlx::query!(
+            "UPDATE slack_upload SET completed_at = NULL WHERE workspace_id = $1 AND file_id = ANY ($2)",
+            tx.workspace_id(),
+            file_ids
+        )
+        .execute(tx.db())
+        .await?;
+        tx.commit().await
+    }
+
     /// The conversation of direct messages with a person, if it was opened before.
     pub async fn slack_dm_get(
         &self,

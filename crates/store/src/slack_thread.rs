@@ -26,6 +26,9 @@ pub struct SlackThread {
     pub source: ThreadSource,
     /// The delivery that posted the message above it all; none where a person did, asking.
     pub delivery_id: Option<DeliveryId>,
+    /// Whether it stands in a thread of people's own, below a message that is neither ours nor a question to us: somebody called us
+    /// in there. What they say to each other is theirs.
+    pub is_among_people: bool,
 }
 
 impl Store {
@@ -57,10 +60,14 @@ impl Store {
     pub async fn slack_thread_find(&self, scope: &Scope, place: &SlackPlace) -> Result<Option<SlackThread>> {
         let mut tx = self.begin(scope).await?;
         let row = sqlx::query!(
-            "SELECT thread.id, thread.creator_id, thread.task_id, thread.source, slack_thread.delivery_id
-             FROM slack_thread
-             JOIN thread ON thread.workspace_id = slack_thread.workspace_id AND thread.id = slack_thread.thread_id
-             WHERE slack_thread.workspace_id = $1 AND channel_id = $2 AND root_ts = $3",
+            r#"SELECT thread.id, thread.creator_id, thread.task_id, thread.source, slack_thread.delivery_id,
+                   slack_thread.delivery_id IS NULL AND NOT EXISTS (
+                       SELECT FROM slack_turn WHERE slack_turn.workspace_id = slack_thread.workspace_id
+                         AND slack_turn.channel_id = slack_thread.channel_id
+                         AND slack_turn.message_ts = slack_thread.root_ts) AS "is_among_people!"
+               FROM slack_thread
+               JOIN thread ON thread.workspace_id = slack_thread.workspace_id AND thread.id = slack_thread.thread_id
+               WHERE slack_thread.workspace_id = $1 AND slack_thread.channel_id = $2 AND slack_thread.root_ts = $3"#,
             tx.workspace_id(),
             place.channel_id,
             place.root_ts
@@ -74,6 +81,7 @@ impl Store {
             task_id: row.task_id.map(TaskId::from),
             source: word("thread", "source", row.id, &row.source)?,
             delivery_id: row.delivery_id.map(DeliveryId::from),
+            is_among_people: row.is_among_people,
         }))
     }
 

@@ -2,6 +2,7 @@
 //!
 //! A token that rotates lives for twelve hours and is renewed at 80% of that. Of many that want a fresh one, one renews, under a
 //! lock on the installation's row, and stores the new pair before anybody uses it; the others wait for the lock and read that.
+//! Where Slack does not renew it, the token in hand goes on for as long as Slack said that it lives, and the next try waits.
 
 use std::{future::Future, time::Duration};
 
@@ -18,7 +19,10 @@ use crate::{
 };
 
 /// The longest that whoever renews may take: the row is locked meanwhile, and a transaction that idles longer is cut.
-pub const SLACK_RENEWAL_PATIENCE: Duration = Duration::from_secs(10);
+pub const SLACK_RENEWAL_PATIENCE: Duration = Duration::from_secs(13);
+
+/// Between two tries to renew a token that is good for a while yet.
+const RENEWAL_REST: TimeDelta = TimeDelta::minutes(1);
 
 /// A token as Slack gives it out.
 #[derive(Clone, Debug)]
@@ -55,6 +59,10 @@ pub struct SlackToken {
     pub bot_token: SecretString,
     /// Whether it is to be renewed before use.
     pub is_due: bool,
+    /// Whether it is good by the time that Slack named for it, or Slack named none.
+    pub is_live: bool,
+    /// When it was read: a connection that was made later has another.
+    pub read_at: DateTime<Utc>,
 }
 
 /// A locked installation, whose token this caller alone renews. Dropped, it lets go and changes nothing.
@@ -62,9 +70,9 @@ pub struct SlackTokenLock {
     tx: Tx,
     scope: Scope,
     vault: Vault,
-    installation_id: SlackInstallationId,
-    team_id: String,
-    bot_user_id: String,
+    token: SlackToken,
+    /// Whether Slack has just refused it.
+    is_refused: bool,
     refresh_token: SecretString,
 }
 
@@ -84,9 +92,15 @@ pub enum SlackTokenError<E> {
     /// The database failed.
     #[error("the token of Slack could not be read or stored")]
     Store(#[from] Error),
-    /// Slack did not renew it.
+    /// Slack did not renew it, and the one in hand is at its end.
     #[error("the token of Slack could not be renewed")]
-    Renewal(#[source] E),
+    Renewal {
+        /// What Slack said.
+        #[source]
+        error: E,
+        /// When the token was read that was to be renewed.
+        read_at: DateTime<Utc>,
+    },
     /// Slack did not answer in time.
     #[error("Slack took too long to renew its token")]
     Slow,
@@ -120,10 +134,16 @@ struct TokenRow {
     secret: Vec<u8>,
     secret_key_id: String,
     is_due: bool,
+    is_live: bool,
 }
 
 impl TokenRow {
-    fn open(self, vault: &Vault, scope: &Scope) -> Result<(SlackToken, Option<SecretString>)> {
+    fn open(
+        self,
+        vault: &Vault,
+        scope: &Scope,
+        read_at: DateTime<Utc>,
+    ) -> Result<(SlackToken, Option<SecretString>)> {
         let sealed = Sealed { key_id: self.secret_key_id, bytes: self.secret };
         let text = vault.open(scope.workspace_id(), self.id, &sealed)?;
         let forged = |_| vault::Error::Forged { key_id: sealed.key_id.clone() };
@@ -134,6 +154,8 @@ impl TokenRow {
             bot_user_id: self.bot_user_id,
             bot_token: SecretString::from(secret.bot_token),
             is_due: self.is_due,
+            is_live: self.is_live,
+            read_at,
         };
         Ok((token, secret.refresh_token.map(SecretString::from)))
     }
@@ -146,14 +168,14 @@ impl Store {
         let row = sqlx::query_as!(
             TokenRow,
             r#"SELECT id, team_id, bot_user_id, secret AS "secret!", secret_key_id AS "secret_key_id!",
-                   coalesce(token_refresh_at <= $2, false) AS "is_due!"
+                   coalesce(token_refresh_at <= $2, false) AS "is_due!", coalesce(token_expires_at > $2, true) AS "is_live!"
                FROM slack_installation WHERE workspace_id = $1 AND state = 'active'"#,
             tx.workspace_id(),
             tx.now
         )
         .fetch_optional(tx.db())
         .await?;
-        row.map(|row| Ok(row.open(&self.vault, scope)?.0)).transpose()
+        row.map(|row| Ok(row.open(&self.vault, scope, tx.now)?.0)).transpose()
     }
 
     /// Locks the installation to renew its token, and reads it again: whoever had the lock before may have renewed it. `seen` is a
@@ -167,7 +189,7 @@ impl Store {
         let row = sqlx::query_as!(
             TokenRow,
             r#"SELECT id, team_id, bot_user_id, secret AS "secret!", secret_key_id AS "secret_key_id!",
-                   coalesce(token_refresh_at <= $2, false) AS "is_due!"
+                   coalesce(token_refresh_at <= $2, false) AS "is_due!", coalesce(token_expires_at > $2, true) AS "is_live!"
                FROM slack_installation WHERE workspace_id = $1 AND state = 'active' FOR UPDATE"#,
             tx.workspace_id(),
             tx.now
@@ -175,7 +197,7 @@ impl Store {
         .fetch_optional(tx.db())
         .await?;
         let Some(row) = row else { return Ok(SlackRenewal::Ended) };
-        let (token, refresh_token) = row.open(&self.vault, scope)?;
+        let (token, refresh_token) = row.open(&self.vault, scope, tx.now)?;
         let is_refused = seen.is_some_and(|seen| seen.expose_secret() == token.bot_token.expose_secret());
         let Some(refresh_token) = refresh_token.filter(|_| token.is_due || is_refused) else {
             return Ok(SlackRenewal::Fresh(token));
@@ -184,15 +206,14 @@ impl Store {
             tx,
             scope: *scope,
             vault: self.vault.clone(),
-            installation_id: token.installation_id,
-            team_id: token.team_id,
-            bot_user_id: token.bot_user_id,
+            token,
+            is_refused,
             refresh_token,
         })))
     }
 
     /// A token that is good for use, renewed through `renew` where that is due or `seen` was refused as expired. `renew` gets the
-    /// refresh token and asks Slack once. `None` where Slack is not connected.
+    /// refresh token. Where nothing comes of it, the token in hand is answered while it lives. `None` where Slack is not connected.
     pub async fn slack_token_fresh<E, F>(
         &self,
         scope: &Scope,
@@ -200,6 +221,7 @@ impl Store {
         renew: impl FnOnce(SecretString) -> F,
     ) -> Result<Option<SlackToken>, SlackTokenError<E>>
     where
+        E: std::error::Error + 'static,
         F: Future<Output = Result<SlackTokenPair, E>>,
     {
         if seen.is_none() {
@@ -215,8 +237,21 @@ impl Store {
             SlackRenewal::Locked(lock) => lock,
         };
         let renewed = tokio::time::timeout(SLACK_RENEWAL_PATIENCE, renew(lock.refresh_token().clone()));
-        let pair = renewed.await.map_err(|_| SlackTokenError::Slow)?.map_err(SlackTokenError::Renewal)?;
-        Ok(Some(lock.store(&pair).await?))
+        let failure = match renewed.await {
+            Ok(Ok(pair)) => return Ok(Some(lock.store(&pair).await?)),
+            Ok(Err(error)) => SlackTokenError::Renewal { error, read_at: lock.token.read_at },
+            Err(_) => SlackTokenError::Slow,
+        };
+        if lock.is_refused || !lock.token.is_live {
+            return Err(failure);
+        }
+        tracing::warn!(
+            workspace_id = %scope.workspace_id(),
+            error = &failure as &dyn std::error::Error,
+            "Slack's token was not renewed; the one in hand goes on"
+        );
+        drop(failure);
+        Ok(Some(lock.rest().await?))
     }
 }
 
@@ -228,13 +263,13 @@ impl SlackTokenLock {
 
     /// Stores the new pair and lets go. The token may be used from here on.
     pub async fn store(mut self, pair: &SlackTokenPair) -> Result<SlackToken> {
-        let sealed = seal(&self.vault, &self.scope, self.installation_id, pair)?;
+        let sealed = seal(&self.vault, &self.scope, self.token.installation_id, pair)?;
         let done = sqlx::query!(
             "UPDATE slack_installation SET secret = $3, secret_key_id = $4, token_expires_at = $5, token_refresh_at = $6,
                  updated_at = $7
              WHERE workspace_id = $1 AND id = $2 AND state = 'active'",
             self.tx.workspace_id(),
-            self.installation_id.as_uuid(),
+            self.token.installation_id.as_uuid(),
             sealed.bytes,
             sealed.key_id,
             pair.expires_at(self.tx.now),
@@ -245,12 +280,21 @@ impl SlackTokenLock {
         .await?;
         one_row(&done, Error::NotFound)?;
         self.tx.commit().await?;
-        Ok(SlackToken {
-            installation_id: self.installation_id,
-            team_id: self.team_id,
-            bot_user_id: self.bot_user_id,
-            bot_token: pair.bot_token.clone(),
-            is_due: false,
-        })
+        Ok(SlackToken { bot_token: pair.bot_token.clone(), is_due: false, is_live: true, ..self.token })
+    }
+
+    /// Lets go of a token that was not renewed, and has it tried again in a while. Answers it as it is.
+    async fn rest(mut self) -> Result<SlackToken> {
+        let done = sqlx::query!(
+            "UPDATE slack_installation SET token_refresh_at = $3 WHERE workspace_id = $1 AND id = $2",
+            self.tx.workspace_id(),
+            self.token.installation_id.as_uuid(),
+            self.tx.now + RENEWAL_REST
+        )
+        .execute(self.tx.db())
+        .await?;
+        one_row(&done, Error::NotFound)?;
+        self.tx.commit().await?;
+        Ok(self.token)
     }
 }

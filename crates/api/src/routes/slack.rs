@@ -265,7 +265,8 @@ pub(crate) async fn channel(
     }
     let token = slack::token(state, &caller.scope).await?;
     let SlackOptions { client, .. } = slack::options(state)?;
-    let seen = match client.conversations_info(&token.bot_token, id).await {
+    let look = client.conversations_info(&token.bot_token, id);
+    let seen = match slack::call(state, &caller.scope, slack::CONVERSATION_INFO, look).await? {
         Ok(seen) => seen,
         // One that the app may not see is to us as one that does not exist.
         Err(error) if error.class() == ::slack::Class::Destination => {

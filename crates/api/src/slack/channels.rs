@@ -93,6 +93,14 @@ pub(crate) async fn members(
         Err(error) => return Err(error),
     };
     let client = &slack::options(state)?.client;
-    let read = state.slack_members.read(client, &token.bot_token, &token.team_id, id, state.now()).await;
+    if let Some(kept) = state.slack_members.kept_of(&token.team_id, id, state.now()) {
+        return Ok(Some(kept));
+    }
+    let read = state.slack_members.read(client, &token.bot_token, &token.team_id, id, state.now());
+    let read = match slack::call(state, &caller.scope, slack::CONVERSATION_MEMBERS, read).await {
+        Ok(read) => read,
+        Err(Error::Unavailable(_)) => return Ok(None),
+        Err(error) => return Err(error),
+    };
     Ok(read.inspect_err(|error| tracing::warn!(%error, "who is in a channel could not be read")).ok())
 }

@@ -8,7 +8,7 @@ pub(crate) mod inbound;
 use chrono::TimeDelta;
 use secrecy::SecretString;
 use slack::{App, Client, Grant};
-use store::{Scope, SlackToken, SlackTokenError, SlackTokenPair};
+use store::{Scope, SlackRate, SlackToken, SlackTokenError, SlackTokenPair};
 
 use crate::{ApiState, Error, Result, error::StoreResult};
 
@@ -57,14 +57,44 @@ pub(crate) fn redirect_uri(state: &ApiState) -> String {
 /// A token of the workspace that is good for use.
 pub(crate) async fn token(state: &ApiState, scope: &Scope) -> Result<SlackToken> {
     let SlackOptions { client, app, .. } = options(state)?;
-    let renew = async |refresh: SecretString| client.oauth_v2_refresh(app, &refresh).await.map(pair);
+    let renew = async |refresh: SecretString| ::slack::renew(client, app, &refresh).await.map(pair);
     match state.store.slack_token_fresh(scope, None, renew).await {
         Ok(Some(token)) => Ok(token),
         Ok(None) => Err(not_connected()),
         Err(SlackTokenError::Store(error)) => Err(error).or_refused("connection with Slack"),
-        Err(SlackTokenError::Renewal(error)) => Err(refused(&error)),
+        Err(SlackTokenError::Renewal { error, .. }) => Err(refused(&error)),
         Err(SlackTokenError::Slow) => Err(Error::Unavailable("Slack takes long to answer; try again".into())),
     }
+}
+
+/// What is called, and how often a workspace may: all that speak to Slack for it keep to that together.
+pub(crate) type Method = (&'static str, SlackRate);
+
+/// Slack's third tier.
+pub(crate) const CONVERSATION_INFO: Method = ("conversations.info", SlackRate::per_minute(50));
+/// Slack's fourth tier.
+pub(crate) const CONVERSATION_MEMBERS: Method = ("conversations.members", SlackRate::per_minute(100));
+/// How long somebody at the page waits for the turn of a call.
+const CALL_PATIENCE: TimeDelta = TimeDelta::seconds(3);
+
+/// Makes a call when it is its turn, if that is soon. A method that Slack limits is called by nobody for a while.
+pub(crate) async fn call<T>(
+    state: &ApiState,
+    scope: &Scope,
+    (method, rate): Method,
+    call: impl Future<Output = std::result::Result<T, slack::Error>>,
+) -> Result<std::result::Result<T, slack::Error>> {
+    let store = &state.store;
+    let turn = store.slack_call_take(scope, method, rate, CALL_PATIENCE).await.or_refused("call of Slack")?;
+    let Ok(wait) = turn else { return Err(Error::Unavailable("Slack is busy; try again".into())) };
+    store.wait(wait).await;
+    let called = call.await;
+    if let Err(slack::Error::RateLimited { method, retry_after }) = &called {
+        let named = retry_after.and_then(|after| TimeDelta::from_std(after).ok());
+        let wait = named.unwrap_or(TimeDelta::seconds(30));
+        store.slack_method_hold(scope, method, wait).await.or_refused("call of Slack")?;
+    }
+    Ok(called)
 }
 
 /// A grant's tokens, as they are stored.

@@ -1,8 +1,10 @@
 //! Calls of the Web API in one workspace: at the pace that Slack allows, with a token that is good.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use secrecy::SecretString;
-use slack::{Class, Client, Error};
+use slack::{ChannelMembers, Class, Client, Error, MemberCache};
 use store::{Scope, SlackRate, SlackToken, Store};
 use tokio::sync::Mutex;
 
@@ -12,6 +14,9 @@ use super::{Slack, outcome::Stop, token};
 const PATIENCE: TimeDelta = TimeDelta::seconds(5);
 /// How long nothing is called where Slack limits us and does not say for how long.
 const UNNAMED_WAIT: TimeDelta = TimeDelta::seconds(30);
+
+/// What the reading of a channel's members calls besides, for people who are not known yet.
+const ABOUT_PEOPLE: [&str; 2] = ["users.info", "users.list"];
 
 /// What is called, and how often a workspace may.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +35,10 @@ const TIER_4: SlackRate = SlackRate::per_minute(100);
 impl Method {
     /// Slack allows hundreds a minute; ours are no more than our messages.
     pub(super) const PERMALINK: Self = Self { name: "chat.getPermalink", rate: SlackRate::per_minute(300) };
-    pub(super) const INFO: Self = Self { name: "conversations.info", rate: TIER_3 };
+    pub(crate) const INFO: Self = Self { name: "conversations.info", rate: TIER_3 };
     pub(super) const MEMBERS: Self = Self { name: "conversations.members", rate: TIER_4 };
+    pub(crate) const LIST: Self = Self { name: "conversations.list", rate: TIER_2 };
+    pub(crate) const EPHEMERAL: Self = Self { name: "chat.postEphemeral", rate: TIER_4 };
     pub(super) const OPEN: Self = Self { name: "conversations.open", rate: TIER_3 };
     /// Some apps may call it once a minute: Slack says so when it is called too early, and that is kept to.
     pub(super) const HISTORY: Self = Self { name: "conversations.history", rate: TIER_3 };
@@ -67,16 +74,44 @@ impl<'a> Line<'a> {
         method: Method,
         call: impl Fn(Client, SecretString) -> F,
     ) -> Result<T, Stop> {
-        match self.store.slack_call_take(self.scope, method.name, method.rate, PATIENCE).await? {
-            Err(wait) => return Err(Stop::Later(wait)),
-            Ok(wait) => self.store.wait(wait).await,
-        }
+        self.turn(method).await?;
         let result = self.with_token(call).await;
-        if let Err(Stop::Slack(Error::RateLimited { retry_after, .. })) = &result {
-            let wait = limited_for(*retry_after);
-            self.store.slack_method_hold(self.scope, method.name, wait).await?;
+        if let Err(Stop::Slack(error)) = &result {
+            hold_if_limited(self.store, self.scope, error).await?;
         }
         result
+    }
+
+    /// Reads who is in a channel, which is several calls of several methods, when it is the turn of each.
+    pub(super) async fn read_members(
+        &self,
+        members: &MemberCache,
+        channel: &str,
+    ) -> Result<Arc<ChannelMembers>, Stop> {
+        let now = self.store.now().await?;
+        let team_id = self.team_id.as_str();
+        if let Some(kept) = members.kept_of(team_id, channel, now) {
+            return Ok(kept);
+        }
+        if let Some(wait) = self.store.slack_methods_held(self.scope, &ABOUT_PEOPLE).await? {
+            return Err(Stop::Later(wait));
+        }
+        self.turn(Method::INFO).await?;
+        self.call(Method::MEMBERS, |client, token| async move {
+            members.read(&client, &token, team_id, channel, now).await
+        })
+        .await
+    }
+
+    /// Waits for the turn of a call, if it is near.
+    async fn turn(&self, method: Method) -> Result<(), Stop> {
+        match self.store.slack_call_take(self.scope, method.name, method.rate, PATIENCE).await? {
+            Err(wait) => Err(Stop::Later(wait)),
+            Ok(wait) => {
+                self.store.wait(wait).await;
+                Ok(())
+            }
+        }
     }
 
     /// Makes a call at once, and once more with another token where Slack refuses the one at hand: a refusal means that nothing
@@ -95,6 +130,17 @@ impl<'a> Line<'a> {
         }
         *token = token::renewed(self.store, self.slack, self.scope, &token).await?;
         call(self.slack.client.clone(), token.bot_token.clone()).await.map_err(Stop::Slack)
+    }
+}
+
+/// Has nobody call the method of which Slack wants fewer calls, where that is what `error` says: a call that is made of several
+/// may be limited at any of them.
+pub(crate) async fn hold_if_limited(store: &Store, scope: &Scope, error: &Error) -> store::Result<()> {
+    match error {
+        Error::RateLimited { method, retry_after } => {
+            store.slack_method_hold(scope, method, limited_for(*retry_after)).await
+        }
+        _ => Ok(()),
     }
 }
 

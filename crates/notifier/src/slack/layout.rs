@@ -116,6 +116,24 @@ pub fn plain_text(message: &Message) -> Part {
     Part { text, blocks: Vec::new() }
 }
 
+/// What is posted below a message whose file Slack does not take.
+pub(super) fn file_left_out(message: &Message) -> Part {
+    let from = linked(message).map_or_else(
+        || "Download it from the thread.".to_owned(),
+        |(_, url)| format!("{}.", block::link(&url, "Download it from the thread")),
+    );
+    Part { text: format!("The CSV file could not be attached. {from}"), blocks: Vec::new() }
+}
+
+/// Slack's ids of the files that a message shows.
+pub(super) fn files(part: &Part) -> Vec<String> {
+    let shown = part.blocks.iter().filter_map(|block| match block {
+        Block::Image { slack_file, .. } => Some(slack_file.id.clone()),
+        _ => None,
+    });
+    shown.collect()
+}
+
 /// What stands above the answer.
 fn top(message: &Message, form: Form) -> Vec<Block> {
     let mut blocks = Vec::new();

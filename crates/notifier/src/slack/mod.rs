@@ -11,7 +11,7 @@ mod outcome;
 mod post;
 mod reconcile;
 mod send;
-mod token;
+pub(crate) mod token;
 mod upload;
 
 use slack::{App, Client};

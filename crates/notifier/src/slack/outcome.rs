@@ -32,6 +32,9 @@ pub(super) enum Stop {
     /// It is not our turn for so long.
     #[error("it is not our turn in Slack")]
     Later(TimeDelta),
+    /// The token has run out, and Slack did not renew it this time.
+    #[error("Slack's token was not renewed")]
+    NotRenewed(#[source] Error),
     /// The workspace is not connected with Slack, or not any more; or no app is set up here.
     #[error("Slack is not connected")]
     Disconnected,
@@ -69,6 +72,12 @@ pub(super) fn judge(
             after: retry_delay(attempt).max(UNKNOWN_WAIT),
             message: format!("Slack did not say whether it took the message: {error}."),
         },
+        Stop::NotRenewed(error) => {
+            let after = asked_wait(&error).unwrap_or_else(jittered);
+            // Its words are for whoever runs the server, and are in the log.
+            let message = "Slack did not renew the app's access. It is tried again.".to_owned();
+            later(after, "slack_not_renewed", message)
+        }
         Stop::Disconnected => failed("slack_not_connected", "Slack is not connected to this workspace."),
         Stop::Destination(code) => unreachable_place(code),
         Stop::Slack(error) => match error.class() {
@@ -85,6 +94,12 @@ pub(super) fn judge(
             Class::Ours => failed("slack_refused", &format!("{error}.")),
         },
     })
+}
+
+/// How long Slack wants us to wait, where it says so.
+pub(super) fn asked_wait(error: &Error) -> Option<TimeDelta> {
+    let Class::Retry { after } = error.class() else { return None };
+    after.and_then(|after| TimeDelta::from_std(after).ok())
 }
 
 /// It does not arrive there: what is wrong, and what to do.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{
     call::{Line, Method},
     layout::{self, Buttons, Form, Part},
-    outcome::{Stop, failed, judge},
+    outcome::{Stop, asked_wait, failed, judge},
     post::{Target, post},
     reconcile::reconcile,
     upload,
@@ -22,12 +22,16 @@ use crate::{
     audience::{self, ChannelPeople},
     compose::{self, Composed, Reader},
     deliver::Error,
+    email::CsvFile,
     message::Message,
     room,
 };
 
 /// How long it takes at most until Slack is asked again what it could not say before anything was sent, in seconds.
 const ASK_AGAIN_WITHIN: i64 = 60;
+
+/// The number, among a delivery's messages, of the one that says that its file could not be shown: beyond all parts of an answer.
+const FILE_NOTE_PART: u32 = 1_000;
 
 /// A delivery's place in its conversation's lane, and what it needs there.
 struct Place<'a> {
@@ -104,13 +108,17 @@ impl Notifier {
     /// What becomes of a delivery of which nothing was sent now: it is put back, as it was, or ends.
     async fn slack_not_begun(&self, delivery: &ClaimedDelivery, stop: Stop) -> Result<DeliveryState, Error> {
         let (scope, lease) = (&delivery.scope, &delivery.lease);
+        let in_a_while = || TimeDelta::seconds(self.random().random_range(5..=ASK_AGAIN_WITHIN));
+        if let Stop::NotRenewed(error) = &stop {
+            // Whatever Slack says of it: as long as the access is not over, the message may go yet.
+            let wait = asked_wait(error).unwrap_or_else(in_a_while);
+            self.store.slack_await_token(scope, lease, wait).await?;
+            return Err(Error::PutOff);
+        }
         let later = match &stop {
             Stop::Later(wait) => Some(*wait),
             Stop::Slack(error) => match error.class() {
-                Class::Retry { after: Some(wait) } => Some(TimeDelta::from_std(wait).unwrap_or_default()),
-                Class::Retry { after: None } | Class::Unknown => {
-                    Some(TimeDelta::seconds(self.random().random_range(5..=ASK_AGAIN_WITHIN)))
-                }
+                Class::Retry { .. } | Class::Unknown => Some(asked_wait(error).unwrap_or_else(in_a_while)),
                 Class::Destination | Class::Installation | Class::Ours => None,
             },
             _ => None,
@@ -179,7 +187,6 @@ impl Notifier {
         place: &Place<'_>,
         room: Option<&mut room::Place>,
     ) -> Result<String, Stop> {
-        let line = &place.line;
         let channel = self.slack_channel(delivery, place).await?;
         let check = self.slack_check(delivery, place, &channel).await?;
         let composed = self.slack_compose(delivery, place, &channel, check).await?;
@@ -191,9 +198,7 @@ impl Notifier {
         let root = self.slack_post_parts(delivery, place, &target, &composed.message).await?;
         if let Some(file) = &composed.attachment {
             let below = delivery.slack_thread_ts.as_deref().unwrap_or(&root);
-            // It is a message, too, and the conversation is ours to rest in.
-            self.store.wait(store::SLACK_CHANNEL_REST).await;
-            upload::csv(line, delivery.lease.delivery_id, file, &channel, below).await?;
+            attach(place, &target, file, &composed.message, below).await?;
         }
         Ok(format!("{channel} {root}"))
     }
@@ -289,16 +294,7 @@ impl Notifier {
         channel: &str,
         check: SlackChannelCheck,
     ) -> Result<ChannelPeople, Stop> {
-        let now = self.store.now().await?;
-        let team_id = place.line.team_id.as_str();
-        let members = &self.slack_members;
-        let read = place
-            .line
-            .call(Method::MEMBERS, |client, token| async move {
-                members.read(&client, &token, team_id, channel, now).await
-            })
-            .await;
-        match read {
+        match place.line.read_members(&self.slack_members, channel).await {
             Ok(read) => Ok(ChannelPeople::of(&read, check.is_shared)),
             Err(Stop::Slack(error)) if matches!(error.class(), Class::Installation | Class::Ours) => {
                 tracing::warn!(%error, "who is in a channel could not be read");
@@ -349,6 +345,43 @@ impl Notifier {
     }
 }
 
+/// Shows a file below its message, or says there that it could not be shown: the message has arrived, whatever Slack makes of its
+/// file.
+async fn attach(
+    place: &Place<'_>,
+    target: &Target<'_>,
+    file: &CsvFile,
+    message: &Message,
+    below: &str,
+) -> Result<(), Stop> {
+    let line = &place.line;
+    if place.posts.iter().any(|post| post.part == FILE_NOTE_PART && post.ts.is_some()) {
+        return Ok(());
+    }
+    // It is a message, too, and the conversation is ours to rest in.
+    line.store.wait(store::SLACK_CHANNEL_REST).await;
+    let refusal = match upload::csv(line, target.lease.delivery_id, file, target.channel, below).await {
+        Err(Stop::Slack(error)) if is_refusal(&error) => error,
+        other => return other,
+    };
+    metrics::counter!("tidings_slack_refusals_total", "what" => "file").increment(1);
+    tracing::error!(error = %refusal, detail = detail(&refusal), "Slack does not take a CSV file");
+    let note = layout::file_left_out(message);
+    match post(line, target, FILE_NOTE_PART, &note, Some(below), false).await {
+        Ok(_) => Ok(()),
+        Err(Stop::Slack(error)) if is_refusal(&error) => {
+            tracing::warn!(%error, "that a file is missing could not be said");
+            Ok(())
+        }
+        Err(stop) => Err(stop),
+    }
+}
+
+/// Whether Slack read what we wanted and will not do it.
+fn is_refusal(error: &slack::Error) -> bool {
+    matches!(error.class(), Class::Ours | Class::Destination | Class::Installation)
+}
+
 /// Posts the last of `tries`; where Slack refuses its form, the one before it, and so on: a reader had rather have the words
 /// alone than nothing.
 async fn post_or_plainer(
@@ -369,6 +402,11 @@ async fn post_or_plainer(
         };
         metrics::counter!("tidings_slack_refusals_total", "what" => "message").increment(1);
         tracing::error!(error = %refusal, detail = detail(&refusal), part = number, "Slack refuses a message's form");
+        let pictures = layout::files(&part);
+        if !pictures.is_empty() {
+            // Somebody may have deleted one in Slack.
+            line.store.slack_uploads_doubt(line.scope, &pictures).await?;
+        }
         match tries.pop() {
             Some(plainer) => part = plainer,
             None => return Err(Stop::Slack(refusal)),

@@ -1,18 +1,18 @@
 //! The app's own fate in a team, and the team's channels as they are known.
 
-use std::time::Duration;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::slack::SlackEnd;
+use secrecy::ExposeSecret as _;
 use slack::{Channel, Class, event::Event};
 use store::{Scope, SlackChannel, SlackToken};
 
-use super::{Error, SlackInbox, Step, is_dead};
+use super::{CALL_PATIENCE, Error, SlackInbox, Step};
+use crate::slack::call::Method;
 
 /// The most pages of channels that are read: 100,000 channels.
 const PAGES_MAX: usize = 500;
-/// How long to wait where Slack says that there were too many calls, and not how long.
-const LIMITED_WAIT: Duration = Duration::from_secs(30);
+/// How long a page of the list may wait for its turn: nobody waits for it.
+const LIST_PATIENCE: TimeDelta = TimeDelta::minutes(5);
 
 impl SlackInbox {
     /// Something about the app or a channel changed. `at` is when, in seconds since 1970.
@@ -57,17 +57,18 @@ impl SlackInbox {
     /// Looks at one channel again.
     async fn look_at(&self, scope: &Scope, channel: &str) -> Result<Step, Error> {
         let Some(token) = self.token(scope, None).await? else { return Ok(Step::Done("not_connected")) };
-        match self.client.conversations_info(&token.bot_token, channel).await {
+        let look = self.client.conversations_info(&token.bot_token, channel);
+        match self.call(scope, Method::INFO, CALL_PATIENCE, look).await {
             Ok(seen) => {
                 let now = self.store.now().await?;
                 self.store.slack_channel_put(scope, &[known(seen, now)]).await?;
                 Ok(Step::Done("channel_seen"))
             }
-            Err(error) if error.class() == Class::Destination => {
+            Err(Error::Slack(error)) if error.class() == Class::Destination => {
                 self.store.slack_channel_forget(scope, channel).await?;
                 Ok(Step::Done("channel_forgotten"))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 
@@ -95,19 +96,34 @@ impl SlackInbox {
         let workspace_id = scope.workspace_id();
         tracing::warn!(%workspace_id, error = error as &dyn std::error::Error, "Slack's channels were not listed");
         let Error::Slack(refusal) = error else { return };
-        if is_dead(refusal) {
-            self.end_refused(scope, began_at).await;
+        if refusal.ends_access() {
+            self.leave_refused(scope, began_at).await;
         }
     }
 
-    /// Slack refuses a token that was good at `good_at`, and will refuse it to the next who uses it: its installation is over. One
-    /// that was made since has another token.
-    pub(super) async fn end_refused(&self, scope: &Scope, good_at: DateTime<Utc>) {
-        let ended = self.store.slack_installation_end(scope, SlackEnd::TokenRefused, Some(good_at)).await;
-        if let Err(error) = ended {
+    /// As [`SlackInbox::renew_refused`], where nothing waits for what comes of it.
+    pub(super) async fn leave_refused(&self, scope: &Scope, good_at: DateTime<Utc>) {
+        if let Err(error) = self.renew_refused(scope, good_at).await {
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "an installation whose token is refused was not ended");
+            tracing::warn!(error, "a token that Slack refuses was neither renewed nor given up");
         }
+    }
+
+    /// Slack refuses a token that was good at `good_at`, and will refuse it to the next who uses it. Answers whether there is or
+    /// may be another: one that was renewed too often is revoked before its time. Where there is none its installation is over;
+    /// one that was made since has a token of its own.
+    pub(super) async fn renew_refused(&self, scope: &Scope, good_at: DateTime<Utc>) -> store::Result<bool> {
+        let Some(refused) = self.store.slack_token(scope).await? else { return Ok(false) };
+        match self.token(scope, Some(&refused.bot_token)).await {
+            Ok(Some(token)) if token.bot_token.expose_secret() != refused.bot_token.expose_secret() => {
+                return Ok(true);
+            }
+            Err(Error::Store(error)) => return Err(error),
+            Err(Error::NotRenewed(_) | Error::Slow) => return Ok(true),
+            Ok(_) | Err(_) => {}
+        }
+        self.store.slack_installation_end(scope, SlackEnd::TokenRefused, Some(good_at)).await?;
+        Ok(false)
     }
 
     async fn list_channels(&self, scope: &Scope, began_at: DateTime<Utc>) -> Result<usize, Error> {
@@ -115,7 +131,7 @@ impl SlackInbox {
         let mut cursor = None;
         let mut count = 0;
         for _ in 0..PAGES_MAX {
-            let page = self.page_of_channels(&token, cursor.as_deref()).await?;
+            let page = self.page_of_channels(scope, &token, cursor.as_deref()).await?;
             let now = self.store.now().await?;
             let channels: Vec<_> = page.items.into_iter().map(|seen| known(seen, now)).collect();
             count += channels.len();
@@ -130,17 +146,16 @@ impl SlackInbox {
     /// One page, as late as Slack wants it.
     async fn page_of_channels(
         &self,
+        scope: &Scope,
         token: &SlackToken,
         cursor: Option<&str>,
     ) -> Result<slack::Page<Channel>, Error> {
         loop {
-            match self.client.conversations_list(&token.bot_token, cursor).await {
-                Ok(page) => return Ok(page),
-                Err(error @ slack::Error::RateLimited { .. }) => {
-                    let Class::Retry { after } = error.class() else { return Err(error.into()) };
-                    tokio::time::sleep(after.unwrap_or(LIMITED_WAIT)).await;
-                }
-                Err(error) => return Err(error.into()),
+            let page = self.client.conversations_list(&token.bot_token, cursor);
+            match self.call(scope, Method::LIST, LIST_PATIENCE, page).await {
+                // It is held for as long as Slack said, and called then.
+                Err(Error::Slack(slack::Error::RateLimited { .. })) => {}
+                page => return page,
             }
         }
     }

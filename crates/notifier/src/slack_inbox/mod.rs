@@ -14,15 +14,19 @@ mod words;
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{delivery::retry_delay, slack::SlackEnd, slack::SlackEventKind};
+use domain::{delivery::retry_delay, slack::SlackEventKind};
 use secrecy::SecretString;
 use slack::{App, Class, Client, event};
-use store::{ClaimedSlackEvent, Scope, SlackToken, SlackTokenError, SlackTokenPair, Store};
+use store::{ClaimedSlackEvent, Scope, SlackToken, SlackTokenError, Store};
 use tokio::{task::JoinSet, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use self::sign::Sign;
+use crate::slack::{
+    call::{Method, hold_if_limited},
+    token::next_pair,
+};
 
 /// What somebody waits for.
 const ASKED: &[SlackEventKind] = &[SlackEventKind::Event, SlackEventKind::Interaction];
@@ -32,6 +36,8 @@ const ENDED: &[SlackEventKind] = &[SlackEventKind::TurnEnded];
 const SIGNS_AT_ONCE: usize = 8;
 /// How long work on one event may take, well within its lease.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a call may wait for its turn while somebody waits for what comes of it.
+const CALL_PATIENCE: TimeDelta = TimeDelta::seconds(5);
 /// An event that could not be worked on for this long is given up: nobody waits for it any more.
 const GIVEN_UP_AFTER: TimeDelta = TimeDelta::hours(6);
 /// How often it is looked for lists of channels that are to be read.
@@ -88,7 +94,7 @@ enum Step {
     /// It is dealt with, in this way: a code.
     Done(&'static str),
     /// The same, and the message may show that we work on it.
-    Shown(&'static str, Sign),
+    Shown(&'static str, Box<Sign>),
     /// Something else has to happen first.
     Wait(TimeDelta),
 }
@@ -105,6 +111,12 @@ enum Error {
     /// The event is of a shape that we do not know.
     #[error("the event cannot be read")]
     Unreadable(#[from] serde_json::Error),
+    /// The token has run out, and Slack did not renew it this time.
+    #[error("Slack's token was not renewed")]
+    NotRenewed(#[source] slack::Error),
+    /// There is no room for the call before so long.
+    #[error("Slack allows no more calls for now")]
+    Busy(TimeDelta),
     /// There was no token in time.
     #[error("Slack took too long to renew its token")]
     Slow,
@@ -282,7 +294,7 @@ impl SlackInbox {
     async fn note(&self, event: &ClaimedSlackEvent, step: Step) -> store::Result<Option<Sign>> {
         let (outcome, sign) = match step {
             Step::Done(outcome) => (outcome, None),
-            Step::Shown(outcome, sign) => (outcome, Some(sign)),
+            Step::Shown(outcome, sign) => (outcome, Some(*sign)),
             Step::Wait(after) => {
                 self.store.slack_event_again(&event.scope, &event.lease, after, false).await?;
                 return Ok(None);
@@ -309,13 +321,19 @@ impl SlackInbox {
                 tracing::error!(error = chain, "given up");
                 return self.store.slack_event_fail(scope, lease, "unreadable").await;
             }
+            Error::Busy(wait) => Some(*wait),
+            Error::NotRenewed(refusal) => match refusal.class() {
+                Class::Retry { after } => after.and_then(|after| TimeDelta::from_std(after).ok()),
+                _ => None,
+            },
             Error::Slack(refusal) => match refusal.class() {
                 Class::Retry { after } => after.and_then(|after| TimeDelta::from_std(after).ok()),
                 Class::Unknown => None,
-                Class::Installation if is_dead(refusal) => {
-                    let at = Some(began_at);
-                    self.store.slack_installation_end(scope, SlackEnd::TokenRefused, at).await?;
-                    return self.store.slack_event_fail(scope, lease, "token_refused").await;
+                Class::Installation if refusal.ends_access() => {
+                    if !self.renew_refused(scope, began_at).await? {
+                        return self.store.slack_event_fail(scope, lease, "token_refused").await;
+                    }
+                    None
                 }
                 // It was renewed in the meantime, or is by the next one who needs it.
                 Class::Installation if refusal.code() == Some("token_expired") => None,
@@ -335,31 +353,36 @@ impl SlackInbox {
         self.store.slack_event_again(scope, lease, again, true).await
     }
 
+    /// Makes a call when it is its turn, if that is within `patience`.
+    async fn call<T>(
+        &self,
+        scope: &Scope,
+        method: Method,
+        patience: TimeDelta,
+        call: impl Future<Output = Result<T, slack::Error>>,
+    ) -> Result<T, Error> {
+        match self.store.slack_call_take(scope, method.name, method.rate, patience).await? {
+            Err(wait) => return Err(Error::Busy(wait)),
+            Ok(wait) => self.store.wait(wait).await,
+        }
+        let called = call.await;
+        if let Err(error) = &called {
+            hold_if_limited(&self.store, scope, error).await?;
+        }
+        Ok(called?)
+    }
+
     /// A token that is good for use; `None` where Slack is not connected any more.
     async fn token(&self, scope: &Scope, seen: Option<&SecretString>) -> Result<Option<SlackToken>, Error> {
-        let renew = async |refresh: SecretString| {
-            let grant = self.client.oauth_v2_refresh(&self.app, &refresh).await?;
-            Ok(SlackTokenPair {
-                bot_token: grant.access_token,
-                refresh_token: grant.refresh_token,
-                expires_in: grant.expires_in.and_then(|life| TimeDelta::from_std(life).ok()),
-            })
-        };
+        let renew = |refresh_token| next_pair(&self.client, &self.app, refresh_token);
         match self.store.slack_token_fresh(scope, seen, renew).await {
             Ok(token) => Ok(token),
             Err(SlackTokenError::Store(error)) => Err(error.into()),
-            Err(SlackTokenError::Renewal(error)) => Err(Error::Slack(error)),
+            Err(SlackTokenError::Renewal { error, .. }) if error.ends_access() => Err(Error::Slack(error)),
+            Err(SlackTokenError::Renewal { error, .. }) => Err(Error::NotRenewed(error)),
             Err(SlackTokenError::Slow) => Err(Error::Slow),
         }
     }
-}
-
-/// Whether Slack said that the app's access is over, and not only that this may not be done.
-fn is_dead(error: &slack::Error) -> bool {
-    matches!(
-        error.code(),
-        Some("account_inactive" | "invalid_auth" | "invalid_refresh_token" | "not_authed" | "token_revoked")
-    )
 }
 
 /// An error and what it comes from, in one line.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use slack::Class;
 use store::{Scope, SlackToken};
 
-use super::{Error, SlackInbox, Step, is_dead};
+use super::{Error, SlackInbox, Step};
 use crate::slack::call::{Method, limited_for};
 
 /// On a message while we work on what it asks.
@@ -70,8 +70,8 @@ impl SlackInbox {
         };
         tracing::info!(error = &error as &dyn std::error::Error, "a sign was left out");
         let Error::Slack(refusal) = error else { return };
-        if is_dead(&refusal) {
-            self.end_refused(&sign.scope, sign.good_at).await;
+        if refusal.ends_access() {
+            self.leave_refused(&sign.scope, sign.good_at).await;
         }
     }
 
@@ -155,18 +155,13 @@ impl SlackInbox {
         method: Method,
         call: impl Future<Output = Result<(), slack::Error>>,
     ) -> Result<Paced, Error> {
-        let taken = self.store.slack_call_take(scope, method.name, method.rate, TimeDelta::zero()).await?;
-        if let Err(wait) = taken {
-            return Ok(Paced::NoRoom(wait));
-        }
-        match call.await {
+        match self.call(scope, method, TimeDelta::zero(), call).await {
             Ok(()) => Ok(Paced::Made),
-            Err(slack::Error::RateLimited { retry_after, .. }) => {
-                let wait = limited_for(retry_after);
-                self.store.slack_method_hold(scope, method.name, wait).await?;
-                Ok(Paced::NoRoom(wait))
+            Err(Error::Busy(wait)) => Ok(Paced::NoRoom(wait)),
+            Err(Error::Slack(slack::Error::RateLimited { retry_after, .. })) => {
+                Ok(Paced::NoRoom(limited_for(retry_after)))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 }

@@ -5,7 +5,8 @@ use domain::{ThreadId, slack::SlackNote, task::PROMPT_MAX, thread::ThreadSource}
 use slack::{Class, Message, event::MessageEvent};
 use store::{Conflict, NewQuestion, Scope, SlackMember, SlackPlace, SlackQuestion, SlackThread, SlackToken};
 
-use super::{Error, SlackInbox, Step, sign::Sign, words};
+use super::{CALL_PATIENCE, Error, SlackInbox, Step, sign::Sign, words};
+use crate::slack::call::Method;
 
 /// How often it is looked whether a thread is free for the next question.
 const BUSY_WAIT: TimeDelta = TimeDelta::seconds(2);
@@ -42,14 +43,18 @@ impl SlackInbox {
         if let Some(turn) = self.store.slack_turn_find(scope, &message.channel, &message.ts).await? {
             // Only the sign of it may be missing.
             let sign = turn.is_under_way().then(|| sign_for(scope, &token, message, began_at));
-            return Ok(sign.map_or(Step::Done("asked_before"), |sign| Step::Shown("asked_before", sign)));
+            return Ok(
+                sign.map_or(Step::Done("asked_before"), |sign| Step::Shown("asked_before", Box::new(sign)))
+            );
         }
         let root_ts = message.thread_ts.clone().unwrap_or_else(|| message.ts.clone());
         let place = SlackPlace { channel_id: message.channel.clone(), root_ts };
         let is_direct = message.channel_type.as_deref() == Some("im") || message.channel.starts_with('D');
         let said = Said { scope, token: &token, message, user, place: &place, is_direct, began_at };
         let thread = self.store.slack_thread_find(scope, &place).await?;
-        if thread.is_none() && !is_mention && !is_direct {
+        // Where people talk with one another, only who calls us speaks to us, and nobody else is told anything.
+        let is_peoples = thread.as_ref().is_none_or(|thread| thread.is_among_people);
+        if is_peoples && !is_mention && !is_direct {
             return Ok(Step::Done("others_talk"));
         }
         let member = self.store.slack_user_find(scope, user).await?;
@@ -116,7 +121,7 @@ impl SlackInbox {
             Ok((thread_id, turn_no)) => {
                 tracing::info!(%thread_id, turn_no, "asked in Slack");
                 let sign = sign_for(said.scope, said.token, said.message, said.began_at);
-                Ok(Step::Shown("asked", sign))
+                Ok(Step::Shown("asked", Box::new(sign)))
             }
             // What was said before it is still worked on; or another message has just made the thread.
             Err(store::Error::Conflict(Conflict::ThreadBusy | Conflict::Duplicate)) => {
@@ -137,8 +142,15 @@ impl SlackInbox {
         }
         let mut message = Message::text(&place.channel_id, text);
         message.thread_ts = said.message.is_reply().then(|| place.root_ts.clone());
-        let told = self.client.chat_post_ephemeral(&said.token.bot_token, said.user, &message).await;
-        let Err(error) = told else { return Ok(Step::Done(note.as_str())) };
+        let telling = self.client.chat_post_ephemeral(&said.token.bot_token, said.user, &message);
+        let error = match self.call(scope, Method::EPHEMERAL, CALL_PATIENCE, telling).await {
+            Ok(_) => return Ok(Step::Done(note.as_str())),
+            Err(Error::Slack(error)) => error,
+            Err(error) => {
+                self.store.slack_note_give_back(scope, place, said.user, note).await?;
+                return Err(error);
+            }
+        };
         match error.class() {
             // Perhaps they have seen it: better once too few than twice.
             Class::Unknown => Ok(Step::Done("perhaps_told")),

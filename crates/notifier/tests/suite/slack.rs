@@ -24,7 +24,7 @@ use crate::world::{World, options_of};
 pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) slack: FakeSlack,
-    team: String,
+    pub(crate) team: String,
     pub(crate) channel: String,
     notifier: Arc<Notifier>,
 }
@@ -34,28 +34,35 @@ impl Scene {
         Self::with(|_| {}).await
     }
 
-    async fn with(change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut Options)) -> Self {
         let world = World::new().await;
         let mut options = Options { clock: Arc::new(world.database.time.clone()), ..Options::default() };
         change(&mut options);
         let slack = FakeSlack::start_with(options).await;
         let team = slack.add_team("Acme");
         let channel = slack.add_channel(&team, "growth", &[]);
-        let (token, refresh_token) = slack.install_with(&team, &SCOPES);
+        let notifier = notifier(&world, &slack);
+        let scene = Self { world, slack, team, channel, notifier };
+        // As if nobody had said when the token ends: that Slack refuses it is how it is known.
+        scene.connect(None).await;
+        scene
+    }
+
+    /// Connects the workspace with its team, with tokens that end after so long.
+    pub(crate) async fn connect(&self, expires_in: Option<TimeDelta>) {
+        let (world, slack) = (&self.world, &self.slack);
+        let (bot_token, refresh_token) = slack.install_with(&self.team, &SCOPES);
         let installation = NewSlackInstallation {
-            team_id: team.clone(),
+            team_id: self.team.clone(),
             team_name: "Acme".into(),
             enterprise_id: None,
             app_id: "A00000001".to_owned(),
-            bot_user_id: slack.bot_user(&team),
+            bot_user_id: slack.bot_user(&self.team),
             scopes: SCOPES.iter().map(|scope| (*scope).to_owned()).collect(),
-            // As if nobody had said when the token ends: that Slack refuses it is how it is known.
-            tokens: SlackTokenPair { bot_token: token, refresh_token, expires_in: None },
+            tokens: SlackTokenPair { bot_token, refresh_token, expires_in },
             installed_by: world.creator,
         };
         world.store().slack_installation_put(&world.scope, &installation).await.expect("an installation");
-        let notifier = notifier(&world, &slack);
-        Self { world, slack, team, channel, notifier }
     }
 
     pub(crate) fn to_channel(&self) -> Notification {
@@ -69,12 +76,12 @@ impl Scene {
     }
 
     /// Delivers what is due. Whoever waits meanwhile steps the clock by it.
-    async fn deliver(&self) -> u32 {
+    pub(crate) async fn deliver(&self) -> u32 {
         self.notifier.run_once().await
     }
 
     /// Delivers until nothing is unfinished, and answers how it ended.
-    async fn deliver_all(&self, run: RunId) -> Delivery {
+    pub(crate) async fn deliver_all(&self, run: RunId) -> Delivery {
         for _ in 0..200 {
             self.deliver().await;
             let delivery = self.delivery(run).await;
@@ -118,11 +125,11 @@ impl Scene {
     }
 
     /// The messages of the channel that begin no reply.
-    fn roots(&self) -> Vec<Message> {
+    pub(crate) fn roots(&self) -> Vec<Message> {
         self.slack.messages(&self.channel).into_iter().filter(|message| message.thread_ts.is_none()).collect()
     }
 
-    fn calls(&self, method: &str) -> Vec<Call> {
+    pub(crate) fn calls(&self, method: &str) -> Vec<Call> {
         self.slack.calls().into_iter().filter(|call| call.method == method).collect()
     }
 }
@@ -152,11 +159,11 @@ pub(crate) fn reached(slack: &FakeSlack) -> Slack {
     Slack { client: Client::new(net::vendor_client(), slack.base_url()), app }
 }
 
-fn blocks(message: &Message, kind: &str) -> Vec<Value> {
+pub(crate) fn blocks(message: &Message, kind: &str) -> Vec<Value> {
     message.blocks.iter().filter(|block| block["type"] == kind).cloned().collect()
 }
 
-fn all_text(messages: &[Message]) -> String {
+pub(crate) fn all_text(messages: &[Message]) -> String {
     messages.iter().map(|message| serde_json::to_string(&message.blocks).expect("JSON")).collect()
 }
 

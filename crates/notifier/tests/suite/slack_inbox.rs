@@ -33,7 +33,7 @@ pub(crate) struct Stage {
     pub(crate) bot: String,
     pub(crate) creator: String,
     pub(crate) erin: String,
-    stranger: String,
+    pub(crate) stranger: String,
     pub(crate) channel: String,
 }
 
@@ -42,7 +42,7 @@ impl Stage {
         Self::with_rotation(false).await
     }
 
-    async fn with_rotation(rotates: bool) -> Self {
+    pub(crate) async fn with_rotation(rotates: bool) -> Self {
         let world = World::new().await;
         let fake = FakeSlack::start_at(world.database.time.clone()).await;
         fake.change_app(|app| app.rotates_tokens = rotates);
@@ -189,7 +189,7 @@ impl Stage {
     }
 
     /// The notes that people got, in order.
-    fn notes(&self) -> Vec<String> {
+    pub(crate) fn notes(&self) -> Vec<String> {
         let calls = self.fake.calls().into_iter();
         let told = calls.filter(|call| call.method == "chat.postEphemeral" && call.outcome == "ok");
         told.map(|call| call.text.unwrap_or_default()).collect()
@@ -308,6 +308,31 @@ async fn only_the_creators_replies_carry_a_thread_on_and_others_are_told_once() 
     stage.work().await;
     assert_eq!(stage.turns().await, 2, "what people say below each other's messages is theirs");
     assert_eq!(stage.notes().len(), 2);
+}
+
+/// Fails where the place of a mention counts as ours: their thanks are a paid question, and colleagues are told off.
+#[tokio::test]
+async fn in_peoples_own_thread_only_what_calls_us_is_for_us() {
+    let stage = Stage::new().await;
+    let root = stage.fake.say(&stage.channel, &stage.erin, "The numbers look odd", None);
+    let mention = |text: &str| format!("<@{}> {text}", stage.bot);
+    stage.said("app_mention", &stage.channel, &stage.creator, &mention("how many?"), Some(&root)).await;
+    stage.work().await;
+    stage.answer().await;
+    assert_eq!(stage.turns().await, 1);
+    for (user, text) in [(&stage.creator, "Thanks"), (&stage.erin, "Hm"), (&stage.stranger, "Oh")] {
+        stage.said("message", &stage.channel, user, text, Some(&root)).await;
+    }
+    stage.work().await;
+    assert_eq!((stage.turns().await, stage.notes()), (1, Vec::new()));
+
+    let (text, channel) = (mention("and by month?"), &stage.channel);
+    let again = stage.said("message", channel, &stage.creator, &text, Some(&root)).await;
+    stage.told_of("app_mention", channel, &stage.creator, &text, &again, Some(&root)).await;
+    stage.work().await;
+    assert_eq!(stage.turns().await, 2, "it goes on where it was called again");
+    let threads = "SELECT count(*) FROM thread";
+    assert_eq!(stage.world.number(threads).await, 1);
 }
 
 /// Fails when a busy thread is not waited for, or waiting counts as failing: the second question is lost or comes first.

@@ -46,6 +46,7 @@ async fn an_installation_gives_a_token_that_rotates() {
     let refresh = grant.refresh_token.expect("a refresh token");
     let next = scene.client.oauth_v2_refresh(&app, &refresh).await.expect("the next pair");
     scene.client.auth_test(&next.access_token).await.expect("an identity");
+    scene.time.step(TimeDelta::minutes(1));
     let used = scene.client.oauth_v2_refresh(&app, &refresh).await.expect_err("it works once");
     assert_eq!((used.code(), used.class()), (Some("invalid_refresh_token"), Class::Installation));
     let wrong = App { client_secret: SecretString::from("wrong"), ..app };

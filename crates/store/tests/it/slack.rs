@@ -200,8 +200,27 @@ async fn of_many_that_want_a_fresh_token_one_renews() {
     let current = SecretString::from("xoxb-2");
     let refuse = async |_| Err::<SlackTokenPair, _>(Error::NotFound);
     let failed = world.store().slack_token_fresh(&world.scope, Some(&current), refuse);
-    assert!(matches!(failed.await, Err(store::SlackTokenError::Renewal(_))));
+    assert!(matches!(failed.await, Err(store::SlackTokenError::Renewal { .. })));
     assert_eq!(self::token(&world).await.bot_token.expose_secret(), "xoxb-2", "a failure changes nothing");
+}
+
+/// Fails where a renewal that comes to nothing takes the token in hand with it, or where everybody tries it again at once.
+#[tokio::test]
+async fn a_token_that_was_not_renewed_goes_on_for_as_long_as_it_lives() {
+    let world = connected().await;
+    let fails = async |_| Err::<SlackTokenPair, _>(Error::NotFound);
+    let unasked = async |_| -> Result<SlackTokenPair, Error> { panic!("it is asked too often") };
+    world.step(TimeDelta::hours(10));
+    let token = world.store().slack_token_fresh(&world.scope, None, fails).await.expect("a token");
+    assert_eq!(token.expect("one").bot_token.expose_secret(), "xoxb-1");
+    world.step(TimeDelta::seconds(59));
+    world.store().slack_token_fresh(&world.scope, None, unasked).await.expect("a token").expect("one");
+    world.step(TimeDelta::seconds(1));
+    let token = world.store().slack_token_fresh(&world.scope, None, fails).await.expect("a token");
+    assert!(token.is_some(), "it is tried again, and goes on");
+    world.step(TimeDelta::hours(2));
+    let over = world.store().slack_token_fresh(&world.scope, None, fails).await;
+    assert!(matches!(over, Err(store::SlackTokenError::Renewal { .. })), "{over:?}");
 }
 
 #[tokio::test]

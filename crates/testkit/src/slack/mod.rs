@@ -322,6 +322,11 @@ impl FakeSlack {
         self.shared.lock().world.files.get(id).cloned()
     }
 
+    /// Somebody deletes a file.
+    pub fn delete_file(&self, id: &str) {
+        self.shared.lock().world.files.remove(id).expect("a file");
+    }
+
     /// All calls so far, in the order in which they took effect.
     pub fn calls(&self) -> Vec<Call> {
         self.shared.lock().log.calls().to_vec()

@@ -97,6 +97,8 @@ pub struct Channel {
     pub is_archived: bool,
     /// Whether people of another organisation are in it.
     pub is_ext_shared: bool,
+    /// Whether another organisation is invited.
+    pub is_pending_ext_shared: bool,
     /// Whether only administrators may post.
     pub is_posting_restricted: bool,
     /// Who is in it.
@@ -135,12 +137,23 @@ pub struct Message {
 /// A token that was given out.
 #[derive(Clone, Debug)]
 pub(super) struct Token {
+    /// Later ones have higher numbers.
+    pub(super) number: u64,
     pub(super) team: String,
     /// The person who signed in; none for the bot's token.
     pub(super) person: Option<String>,
     pub(super) scopes: BTreeSet<String>,
     pub(super) expires_at: Option<DateTime<Utc>>,
     pub(super) is_revoked: bool,
+}
+
+/// What the next pair of an installation is got for.
+#[derive(Clone, Debug)]
+pub(super) struct RefreshToken {
+    pub(super) team: String,
+    pub(super) scopes: BTreeSet<String>,
+    /// When it was first used: for a short while yet it works again.
+    pub(super) used_at: Option<DateTime<Utc>>,
 }
 
 /// A code of an authorization that was allowed.
@@ -158,6 +171,11 @@ pub(super) struct Code {
 pub(super) const CODE_LIFE: TimeDelta = TimeDelta::minutes(10);
 /// How long a token lives where tokens are rotated.
 pub(super) const TOKEN_LIFE: TimeDelta = TimeDelta::hours(12);
+
+/// How long a refresh token works on once it was used. Slack speaks of "a short grace period".
+pub(super) const REFRESH_GRACE: TimeDelta = TimeDelta::seconds(30);
+/// How many of an installation's tokens work at a time where they are rotated: of more, the oldest is revoked.
+pub(super) const LIVE_TOKENS_MAX: usize = 2;
 
 /// A file, from its first step on.
 #[derive(Clone, Debug, Serialize)]
@@ -201,8 +219,7 @@ pub(super) struct World {
     pub(super) channels: BTreeMap<String, Channel>,
     pub(super) files: BTreeMap<String, File>,
     pub(super) tokens: BTreeMap<String, Token>,
-    /// Refresh tokens that were not used yet, and whose they are.
-    pub(super) refresh_tokens: BTreeMap<String, (String, BTreeSet<String>)>,
+    pub(super) refresh_tokens: BTreeMap<String, RefreshToken>,
     pub(super) codes: BTreeMap<String, Code>,
     /// The last part of an upload's address to its file.
     pub(super) uploads: BTreeMap<String, String>,
@@ -291,6 +308,7 @@ impl World {
             im_user: im_user.map(str::to_owned),
             is_archived: false,
             is_ext_shared: false,
+            is_pending_ext_shared: false,
             is_posting_restricted: false,
             members: BTreeSet::new(),
             messages: Vec::new(),
@@ -390,7 +408,7 @@ impl World {
             "is_shared": channel.is_ext_shared,
             "is_ext_shared": channel.is_ext_shared,
             "is_org_shared": false,
-            "is_pending_ext_shared": false,
+            "is_pending_ext_shared": channel.is_pending_ext_shared,
             "num_members": channel.members.len(),
         })
     }

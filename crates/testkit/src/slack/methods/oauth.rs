@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::{
     Inner,
     call::{Answer, Arguments, Caller, Refusal, Scene},
-    world::{APP_ID, CODE_LIFE, Code, TOKEN_LIFE, Token},
+    world::{APP_ID, CODE_LIFE, Code, LIVE_TOKENS_MAX, REFRESH_GRACE, RefreshToken, TOKEN_LIFE, Token},
 };
 
 /// What an authorization page was asked.
@@ -76,6 +76,7 @@ impl Inner {
         let rotates = self.app.rotates_tokens;
         let access = self.secret(if rotates { "xoxe.xoxb-1" } else { "xoxb" });
         let token = Token {
+            number: self.last_secret,
             team: team.to_owned(),
             person: None,
             scopes: scopes.clone(),
@@ -85,7 +86,8 @@ impl Inner {
         self.world.tokens.insert(access.clone(), token);
         let refresh = rotates.then(|| self.secret("xoxe-1"));
         if let Some(refresh) = &refresh {
-            self.world.refresh_tokens.insert(refresh.clone(), (team.to_owned(), scopes.clone()));
+            let token = RefreshToken { team: team.to_owned(), scopes: scopes.clone(), used_at: None };
+            self.world.refresh_tokens.insert(refresh.clone(), token);
         }
         (access, refresh)
     }
@@ -95,7 +97,7 @@ impl Inner {
         for token in self.world.tokens.values_mut().filter(|token| token.team == team) {
             token.is_revoked = true;
         }
-        self.world.refresh_tokens.retain(|_, (owner, _)| owner != team);
+        self.world.refresh_tokens.retain(|_, token| token.team != team);
         let bot = self.world.teams[team].bot_user_id.clone();
         self.emit(team, &json!({ "type": "tokens_revoked", "tokens": { "oauth": [], "bot": [bot] } }));
         self.emit(team, &json!({ "type": "app_uninstalled" }));
@@ -154,9 +156,30 @@ impl Scene<'_> {
 
     fn refresh(&mut self) -> Answer {
         let refresh = self.arguments.required("refresh_token")?;
-        let used = self.inner.world.refresh_tokens.remove(&refresh);
-        let (team, scopes) = used.ok_or_else(|| Refusal::new("invalid_refresh_token"))?;
-        Ok(self.granted(&team, &scopes, None))
+        let now = self.now;
+        let known = self.world().refresh_tokens.get_mut(&refresh);
+        let known = known.filter(|known| known.used_at.is_none_or(|at| now < at + REFRESH_GRACE));
+        let known = known.ok_or_else(|| Refusal::new("invalid_refresh_token"))?;
+        known.used_at.get_or_insert(now);
+        let RefreshToken { team, scopes, .. } = known.clone();
+        let granted = self.granted(&team, &scopes, None);
+        self.revoke_oldest(&team);
+        Ok(granted)
+    }
+
+    /// Of a bot's tokens that end by themselves, only so many work at a time.
+    fn revoke_oldest(&mut self, team: &str) {
+        let now = self.now;
+        let tokens = self.world().tokens.values_mut();
+        let is_live = |token: &&mut Token| {
+            let is_the_bots = token.team == team && token.person.is_none();
+            is_the_bots && !token.is_revoked && token.expires_at.is_some_and(|at| now < at)
+        };
+        let mut live: Vec<_> = tokens.filter(is_live).collect();
+        live.sort_by_key(|token| std::cmp::Reverse(token.number));
+        for token in live.into_iter().skip(LIVE_TOKENS_MAX) {
+            token.is_revoked = true;
+        }
     }
 
     fn granted(&mut self, team: &str, scopes: &BTreeSet<String>, user: Option<&str>) -> Value {
@@ -186,6 +209,7 @@ impl Scene<'_> {
         let code = self.code(true)?;
         let access = self.inner.secret("xoxp");
         let token = Token {
+            number: self.inner.last_secret,
             team: code.team,
             person: Some(code.user),
             scopes: code.scopes,
