@@ -93,9 +93,10 @@ struct Held {
     renewed: watch::Sender<Instant>,
 }
 
-/// The reserve of a worker that is set up for so many turns at once: an eighth of them, at most eight.
+/// The reserve of a worker that is set up for so many turns at once: an eighth of them, at most eight. Where it is set up for one
+/// it has one, and no more.
 const fn reserve_of(concurrency: u32) -> u32 {
-    let eighth = concurrency.div_ceil(8);
+    let eighth = concurrency / 8;
     if eighth < 8 { eighth } else { 8 }
 }
 

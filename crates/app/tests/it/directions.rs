@@ -33,7 +33,21 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("testkit", &["domain", "store", "net"]),
-    ("bench", &["domain", "store", "net", "warehouse", "chart", "scheduler", "agent", "notifier", "testkit"]),
+    (
+        "bench",
+        &[
+            "domain",
+            "store",
+            "net",
+            "slack",
+            "warehouse",
+            "chart",
+            "scheduler",
+            "agent",
+            "notifier",
+            "testkit",
+        ],
+    ),
 ];
 
 /// A library, and who alone may name it. Tests may name any.
