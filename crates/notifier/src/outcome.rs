@@ -15,9 +15,6 @@ use crate::transport::Error;
 /// again, once the server that may still be working on the first one has had time to finish.
 const UNKNOWN_WAIT: TimeDelta = TimeDelta::seconds(60);
 
-/// A server that never answers, but may take every mail, is not sent more copies than this.
-const UNKNOWN_ATTEMPTS_MAX: u32 = 12;
-
 /// Judges the end of attempt number `attempt` (from 1).
 pub(crate) fn judge(
     result: Result<String, Error>,
@@ -31,9 +28,6 @@ pub(crate) fn judge(
             let base = retry_delay(attempt).num_milliseconds();
             let after = TimeDelta::milliseconds(random.random_range(0..=base));
             DeliveryOutcome::Retry { after, reason: "server_unavailable".to_owned(), message: answer }
-        }
-        Err(Error::Unknown { answer }) if attempt >= UNKNOWN_ATTEMPTS_MAX => {
-            DeliveryOutcome::Failed { reason: "outcome_unknown".to_owned(), message: answer }
         }
         Err(Error::Unknown { answer }) => {
             DeliveryOutcome::Unknown { after: retry_delay(attempt).max(UNKNOWN_WAIT), message: answer }
@@ -72,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_arrived_is_left_alone_for_a_while_and_not_sent_for_ever() {
+    fn what_may_have_arrived_is_left_alone_for_a_while() {
         let mut random = StdRng::seed_from_u64(7);
         let mut unknown =
             |attempt| judge(Err(Error::Unknown { answer: String::new() }), attempt, &mut random);
@@ -80,6 +74,5 @@ mod tests {
         assert!(
             matches!(unknown(5), DeliveryOutcome::Unknown { after, .. } if after == TimeDelta::minutes(15))
         );
-        assert!(matches!(unknown(12), DeliveryOutcome::Failed { .. }));
     }
 }

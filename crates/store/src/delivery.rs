@@ -21,6 +21,9 @@ use crate::{
 
 /// Nothing is tried this long after it was queued.
 pub const DELIVERY_LIFETIME: TimeDelta = TimeDelta::hours(24);
+/// After so many attempts of which nobody knows whether they arrived a delivery has failed: a server that never answers, but may
+/// take every message, is not sent more copies than this, nor asked more often whether it has them.
+pub const UNKNOWN_ATTEMPTS_MAX: i64 = 12;
 
 /// The reason of a message whose address the mail server knew to be none.
 const ADDRESS_DEAD: &str = "address_dead";
@@ -97,7 +100,8 @@ pub enum DeliveryOutcome {
         /// The reason in words, without secrets.
         message: String,
     },
-    /// Nobody knows whether it arrived: to be reconciled after a while.
+    /// Nobody knows whether it arrived: to be reconciled after a while. The last of [`UNKNOWN_ATTEMPTS_MAX`] of these is a
+    /// failure, as `outcome_unknown`.
     Unknown {
         /// How long to wait.
         after: TimeDelta,
@@ -293,7 +297,7 @@ pub(crate) async fn finish(
     lease: &DeliveryLease,
     outcome: &DeliveryOutcome,
 ) -> Result<DeliveryState> {
-    let (mut state, reason, message, after) = outcome.parts();
+    let (mut state, mut reason, message, after) = outcome.parts();
     let held = sqlx::query!(
         r#"SELECT created_at, kind, channel, user_id, slack_channel_id, label, task_id, run_id,
                EXISTS (SELECT FROM destination WHERE destination.workspace_id = $1) AS "has_destinations!",
@@ -307,8 +311,11 @@ pub(crate) async fn finish(
     .await?
     .ok_or(Error::LeaseLost)?;
     let available_at = after.map(|after| tx.now + after);
-    if available_at.is_some_and(|again| again >= held.created_at + DELIVERY_LIFETIME) {
+    let is_too_late = available_at.is_some_and(|again| again >= held.created_at + DELIVERY_LIFETIME);
+    let is_unknown = state == DeliveryState::Unknown;
+    if is_too_late || is_unknown && unknown_attempts(tx, lease).await? + 1 >= UNKNOWN_ATTEMPTS_MAX {
         state = DeliveryState::Failed;
+        reason = if is_unknown { Some("outcome_unknown") } else { reason };
     }
     let is_final = !matches!(state, DeliveryState::Pending | DeliveryState::Sending | DeliveryState::Unknown);
     let provider_id = match outcome {
@@ -341,6 +348,7 @@ pub(crate) async fn finish(
         tx.now,
         match outcome {
             DeliveryOutcome::Retry { .. } => "retry",
+            DeliveryOutcome::Unknown { .. } => DeliveryState::Unknown.as_str(),
             _ => state.as_str(),
         },
         message
@@ -377,4 +385,16 @@ pub(crate) async fn finish(
         _ => {}
     }
     Ok(state)
+}
+
+/// How many attempts at a delivery ended without anybody's knowing whether it arrived. Those that were refused, or never came
+/// to be sent, say nothing of that.
+async fn unknown_attempts(tx: &mut Tx, lease: &DeliveryLease) -> Result<i64> {
+    let attempts = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "attempts!" FROM delivery_attempt
+           WHERE workspace_id = $1 AND delivery_id = $2 AND outcome = 'unknown'"#,
+        tx.workspace_id(),
+        lease.delivery_id.as_uuid()
+    );
+    Ok(attempts.fetch_one(tx.db()).await?)
 }

@@ -79,6 +79,8 @@ fn g4_a_worker_that_stood_still_writes_and_sends_nothing() {
         .with_slow_mail(Duration::from_millis(100))
         .with("TIDINGS_AGENT_CONCURRENCY", "4")
         .with("TIDINGS_LEASE_SECONDS", LEASE.as_secs().to_string())
+        // So many workers would else want more than PostgreSQL gives, and some would stand still for want of one.
+        .with("TIDINGS_DATABASE_MAX_CONNECTIONS", "10")
         .with_slack();
     // More workspaces than elsewhere: who stands still with a lock on the place of one's messages in Slack holds up only those.
     let population = stage.populate(tasks, 20, population::no_data());

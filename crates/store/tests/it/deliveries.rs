@@ -302,6 +302,33 @@ async fn a_message_is_not_sent_again_while_its_repeat_is_on_its_way() {
     again().await.expect("queued once more");
 }
 
+/// Fails where all attempts count, as they did: a message whose first send went astray after eleven refusals was given up at once.
+#[tokio::test]
+async fn only_attempts_of_which_nobody_knows_count_until_it_is_given_up() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|spec| spec.notification.user_ids = vec![world.user]).await;
+    let (run, mut claimed) = answered(&world, task.id).await;
+    let mut delivery = claimed.remove(0);
+    let unknown = DeliveryOutcome::Unknown { after: TimeDelta::minutes(1), message: "lost".into() };
+    let mut states = Vec::new();
+    for outcome in
+        std::iter::repeat_n(retry(TimeDelta::minutes(1)), 20).chain(std::iter::repeat_n(unknown, 12))
+    {
+        store.delivery_attempt_start(&delivery.scope, &delivery.lease).await.expect("an attempt");
+        states.push(store.delivery_finish(&delivery.scope, &delivery.lease, &outcome).await.expect("an end"));
+        world.step(TimeDelta::minutes(1));
+        if let Some(again) = claim_deliveries(store, "test", 1).await.pop() {
+            delivery = again;
+        }
+    }
+    assert_eq!(states[..20], [DeliveryState::Pending; 20]);
+    assert_eq!(states[20..31], [DeliveryState::Unknown; 11]);
+    assert_eq!(states[31], DeliveryState::Failed);
+    let listed = store.delivery_list(&world.scope, run.lease.run_id).await.expect("deliveries");
+    assert_eq!(listed[0].reason.as_deref(), Some("outcome_unknown"));
+}
+
 /// Fails where `delivery_give_up` asks for neither state nor reason, and where a claim never says that it is too late.
 #[tokio::test]
 async fn what_was_queued_a_day_ago_is_given_up_and_says_why() {

@@ -2,9 +2,10 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Seek as _, SeekFrom},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -53,10 +54,19 @@ pub(crate) struct Part {
     pub(crate) text: Option<String>,
 }
 
+/// How much of the log was counted.
+#[derive(Default)]
+struct Counted {
+    bytes: u64,
+    mails: usize,
+}
+
 /// A running mail server. Killed when dropped.
 pub(crate) struct MailServer {
     port: u16,
     log: PathBuf,
+    /// How far the log was counted: it is asked for its length many times a second.
+    counted: Mutex<Counted>,
     process: Child,
     /// It ends when this is closed.
     _orders: ChildStdin,
@@ -101,7 +111,7 @@ impl MailServer {
         BufReader::new(output).read_line(&mut first_line).expect("its first line");
         let listening: Value = serde_json::from_str(&first_line).expect("an event");
         let port = listening["port"].as_u64().and_then(|port| port.try_into().ok()).expect("a port");
-        Self { port, log, process, _orders: orders }
+        Self { port, log, counted: Mutex::default(), process, _orders: orders }
     }
 
     /// Its URL.
@@ -117,8 +127,17 @@ impl MailServer {
 
     /// How many mails it has accepted.
     pub(crate) fn count(&self) -> usize {
-        let log = fs::File::open(&self.log).expect("the log");
-        BufReader::new(log).split(b'\n').count()
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = fs::File::open(&self.log).expect("the log");
+        log.seek(SeekFrom::Start(counted.bytes)).expect("a file that only grows");
+        let mut log = BufReader::new(log);
+        let mut line = Vec::new();
+        while log.read_until(b'\n', &mut line).expect("the log") > 0 && line.ends_with(b"\n") {
+            counted.bytes += line.len() as u64;
+            counted.mails += 1;
+            line.clear();
+        }
+        counted.mails
     }
 
     /// All mails that it has accepted, in order.

@@ -309,7 +309,7 @@ impl Stage {
     /// What came of anything so far, counted. Signs on Slack messages, which come when there is room, are none.
     fn effects(&self) -> (usize, usize, usize) {
         let in_slack = self.slack.as_ref().map_or(0, SlackServer::effects);
-        (self.mail.count(), in_slack, self.model.asked().len())
+        (self.mail.count(), in_slack, self.model.asked_count())
     }
 
     /// A new proxy before PostgreSQL.

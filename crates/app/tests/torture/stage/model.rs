@@ -87,6 +87,11 @@ impl Model {
         *self.inner.thinks.lock().unwrap_or_else(PoisonError::into_inner) = longest;
     }
 
+    /// How many requests there were so far.
+    pub(crate) fn asked_count(&self) -> usize {
+        self.inner.log.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// All requests so far, in order.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.inner.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
