@@ -75,9 +75,25 @@ describe("Slack", () => {
     expect(replies.length).toBeGreaterThan(0);
     expect(replies[0]?.bot_id).not.toBeNull();
 
+    // Whoever wants both is told both ways; that is kept, and said where a task's recipients are chosen.
+    const byEmail = page.getByLabel("By email");
+    const bySlack = page.getByLabel("By a direct message in Slack");
+    expect(await byEmail.isChecked()).toBe(true);
+    await Promise.all([
+      page.waitForResponse((reply) => reply.request().method() === "PUT" && reply.url().includes("preferences")),
+      bySlack.check(),
+    ]);
+    await page.reload();
+    await byEmail.waitFor();
+    expect([await byEmail.isChecked(), await bySlack.isChecked()]).toEqual([true, true]);
+    await page.goto("/tasks/new");
+    const told = page.getByRole("region", { name: "Who will see what" });
+    const mine = told.getByRole("listitem").filter({ hasText: PERSON.name });
+    await mine.getByText("by email and by a Slack message").waitFor();
+
     // A test goes to oneself by the way that one prefers, and its proof leads to where it stands.
-    await page.getByLabel("By a direct message in Slack").check();
-    await page.getByLabel("By email").uncheck();
+    await page.goto("/settings");
+    await byEmail.uncheck();
     await page.goto("/tasks");
     await page
       .getByRole("button", { name: /^Actions for / })
@@ -95,8 +111,8 @@ describe("Slack", () => {
     await link.waitFor();
     expect(await link.getAttribute("href")).toMatch(/^https:\/\/northwind\.slack\.com\/archives\/D\d+\/p\d+$/);
     await page.goto("/settings");
-    await page.getByLabel("By email").check();
-    await page.getByLabel("By a direct message in Slack").uncheck();
+    await byEmail.check();
+    await bySlack.uncheck();
 
     await page.goto("/admin/slack");
     await page.getByRole("button", { name: "Disconnect" }).click();

@@ -1,10 +1,6 @@
 //! One delivery, from claim to outcome.
 
-use std::{
-    future::{Future, poll_fn},
-    task::Poll,
-    time::Duration,
-};
+use std::{future::Future, time::Duration};
 
 use chrono::TimeDelta;
 use domain::{
@@ -14,13 +10,14 @@ use domain::{
 };
 use fail::fail_point;
 use store::{ClaimedDelivery, DeliveryOutcome, DeliveryUser, NewAttempt, NewDecision};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 
 use crate::{
     Notifier, audience,
     compose::{self, Composed, Composer, Reader},
     email::{self, Email, Letter},
     gather,
+    held::{self, Pace},
     outcome::judge,
     room::Place,
     shared::Shared,
@@ -260,48 +257,15 @@ impl Notifier {
         Ok(run.is_some_and(|run| run.trigger == RunTrigger::Test))
     }
 
-    /// Awaits `work` and renews the lease four times in its length meanwhile. Gives up when the lease is lost, or could not be
-    /// renewed for two thirds of its length: someone else may hold it by then.
+    /// Awaits `work` on a delivery that was leased at `leased_at`, and renews its lease meanwhile: see [`held`].
     pub(crate) async fn while_held<T>(
         &self,
         delivery: &ClaimedDelivery,
         leased_at: Instant,
         work: impl Future<Output = T>,
     ) -> Result<T, Error> {
-        let (heartbeat, limit) = (self.lease() / 4, self.lease() * 2 / 3);
-        let mut renewed_at = leased_at;
-        let mut beats = tokio::time::interval_at(renewed_at + heartbeat, heartbeat);
-        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        tokio::pin!(work);
-        loop {
-            let lapses_at = renewed_at + limit;
-            // The clock itself is asked before each step of the work: a process that stood still must not send what others
-            // may have taken up, and its timers may ring a moment after it goes on.
-            let held_work = poll_fn(|context| {
-                if Instant::now() >= lapses_at {
-                    return Poll::Ready(Err(Error::LeaseLapsed));
-                }
-                work.as_mut().poll(context).map(Ok)
-            });
-            // Beside the work, which goes on meanwhile: it may hold the row that is to be renewed, or what all connections wait for.
-            let renewal = async {
-                beats.tick().await;
-                let asked_at = Instant::now();
-                (asked_at, self.store.delivery_heartbeat(&delivery.scope, &delivery.lease).await)
-            };
-            let (asked_at, renewed) = tokio::select! {
-                biased;
-                () = tokio::time::sleep_until(lapses_at) => return Err(Error::LeaseLapsed),
-                done = held_work => return done,
-                renewal = renewal => renewal,
-            };
-            match renewed {
-                Ok(()) => renewed_at = asked_at,
-                Err(error @ store::Error::LeaseLost) => return Err(error.into()),
-                // Another try is due before the lease runs out.
-                Err(error) => tracing::debug!(%error, "the lease could not be renewed"),
-            }
-        }
+        let renew = || self.store.delivery_heartbeat(&delivery.scope, &delivery.lease);
+        held::while_renewed(Pace::of(self.lease()), leased_at, renew, work).await
     }
 }
 

@@ -12,6 +12,7 @@ mod deliver;
 pub mod dkim;
 pub mod email;
 mod gather;
+mod held;
 pub mod message;
 pub mod no_news;
 pub mod notice;

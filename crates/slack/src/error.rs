@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use domain::slack::{is_destination_fault, is_thread_fault};
+
+/// How long nothing is called where Slack limits us and does not say for how long.
+const UNNAMED_HOLD: TimeDelta = TimeDelta::seconds(30);
 
 /// A call that did not succeed, or of which nobody knows whether it did.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +95,14 @@ impl Error {
             Self::Lost { .. } | Self::Unreadable { .. } => Class::Unknown,
             Self::ForeignAddress => Class::Ours,
         }
+    }
+
+    /// The method that nobody is to call for a while, and for how long, where Slack wants fewer calls of it. A call that is made
+    /// of several may be limited at any of them.
+    pub fn hold(&self) -> Option<(&'static str, TimeDelta)> {
+        let Self::RateLimited { method, retry_after } = self else { return None };
+        let named = retry_after.and_then(|wait| TimeDelta::from_std(wait).ok());
+        Some((*method, named.unwrap_or(UNNAMED_HOLD)))
     }
 
     /// Slack's word for the reason, when it gave one.

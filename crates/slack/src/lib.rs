@@ -29,7 +29,7 @@ pub use chat::{Message, Metadata, Posted, Response};
 pub use conversation::{Channel, Conversation, History, PostedMessage};
 pub use error::{Class, Error};
 pub use file::{File, Upload};
-pub use member::{ChannelMember, ChannelMembers, MemberCache, MemberKind};
+pub use member::{ChannelMember, ChannelMembers, MemberCache, MemberCall, MemberKind};
 pub use oauth::{App, Grant, Identity, OpenIdUser};
 pub use renewal::renew;
 pub use user::User;

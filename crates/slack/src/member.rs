@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashMap,
+    future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -43,6 +44,40 @@ pub struct ChannelMember {
     pub kind: MemberKind,
 }
 
+/// A call that the reading of a channel's members is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberCall {
+    /// What kind of channel it is.
+    ConversationsInfo,
+    /// A page of the ids of its members.
+    ConversationsMembers,
+    /// What one of them is.
+    UsersInfo,
+    /// A page of everybody in the team.
+    UsersList,
+}
+
+impl MemberCall {
+    /// The method.
+    pub const fn method(self) -> &'static str {
+        match self {
+            Self::ConversationsInfo => "conversations.info",
+            Self::ConversationsMembers => "conversations.members",
+            Self::UsersInfo => "users.info",
+            Self::UsersList => "users.list",
+        }
+    }
+
+    /// How often a team allows it in a minute, by the tier that Slack publishes.
+    pub const fn per_minute(self) -> u32 {
+        match self {
+            Self::UsersList => 20,
+            Self::ConversationsInfo => 50,
+            Self::ConversationsMembers | Self::UsersInfo => 100,
+        }
+    }
+}
+
 /// Who is in a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelMembers {
@@ -71,21 +106,24 @@ impl MemberCache {
         self.kept_at(now).channels.get(&key).map(|(_, members)| Arc::clone(members))
     }
 
-    /// Who is in a channel of `team_id`, as of at most three minutes before `now`.
-    pub async fn read(
+    /// Who is in a channel of `team_id`, as of at most three minutes before `now`. Each call is made once `turn` has let it:
+    /// where it does not, the reading ends there, and what was learned of people by then is kept.
+    pub async fn read<E: From<Error>, F: Future<Output = Result<(), E>>>(
         &self,
         client: &Client,
         token: &SecretString,
         team_id: &str,
         channel: &str,
         now: DateTime<Utc>,
-    ) -> Result<Arc<ChannelMembers>, Error> {
+        turn: impl Fn(MemberCall) -> F,
+    ) -> Result<Arc<ChannelMembers>, E> {
         if let Some(members) = self.kept_of(team_id, channel, now) {
             return Ok(members);
         }
+        turn(MemberCall::ConversationsInfo).await?;
         let about = client.conversations_info(token, channel).await?;
-        let people = match member_ids(client, token, channel).await? {
-            Some(ids) => Some(self.people(client, token, team_id, ids, now).await?),
+        let people = match member_ids(client, token, channel, &turn).await? {
+            Some(ids) => Some(self.people(client, token, team_id, ids, now, &turn).await?),
             None => None,
         };
         let is_shared_outside = about.is_ext_shared || about.is_pending_ext_shared;
@@ -96,18 +134,20 @@ impl MemberCache {
     }
 
     /// What each of them is, apps left out. Whoever the team's list does not name is of another one.
-    async fn people(
+    async fn people<E: From<Error>, F: Future<Output = Result<(), E>>>(
         &self,
         client: &Client,
         token: &SecretString,
         team_id: &str,
         ids: Vec<String>,
         now: DateTime<Utc>,
-    ) -> Result<Vec<ChannelMember>, Error> {
+        turn: &impl Fn(MemberCall) -> F,
+    ) -> Result<Vec<ChannelMember>, E> {
         if self.unknown(team_id, &ids).len() > ASKED_SINGLY_MAX {
-            self.read_team(client, token, team_id, now).await?;
+            self.read_team(client, token, team_id, now, turn).await?;
         }
         for id in self.unknown(team_id, &ids).into_iter().take(ASKED_SINGLY_MAX) {
+            turn(MemberCall::UsersInfo).await?;
             let user = client.users_info(token, &id).await?;
             self.keep(team_id, &user, now);
         }
@@ -123,14 +163,17 @@ impl MemberCache {
             .collect())
     }
 
-    async fn read_team(
+    async fn read_team<E: From<Error>, F: Future<Output = Result<(), E>>>(
         &self,
         client: &Client,
         token: &SecretString,
         team_id: &str,
         now: DateTime<Utc>,
-    ) -> Result<(), Error> {
+        turn: &impl Fn(MemberCall) -> F,
+    ) -> Result<(), E> {
         for _ in 0..PEOPLE_PAGES_MAX {
+            // Before the cursor is taken: it stays for the next one where it is not our turn.
+            turn(MemberCall::UsersList).await?;
             let cursor = self.kept().listed_to.remove(team_id);
             let page = match client.users_list(token, cursor.as_deref()).await {
                 Ok(page) => page,
@@ -139,7 +182,7 @@ impl MemberCache {
                     if let Some(cursor) = cursor.filter(|_| !is_over) {
                         self.kept().listed_to.insert(team_id.to_owned(), cursor);
                     }
-                    return Err(error);
+                    return Err(error.into());
                 }
             };
             for user in &page.items {
@@ -175,14 +218,16 @@ impl MemberCache {
 }
 
 /// Everybody in a channel, apps included; `None` where there are more than are read.
-async fn member_ids(
+async fn member_ids<E: From<Error>, F: Future<Output = Result<(), E>>>(
     client: &Client,
     token: &SecretString,
     channel: &str,
-) -> Result<Option<Vec<String>>, Error> {
+    turn: &impl Fn(MemberCall) -> F,
+) -> Result<Option<Vec<String>>, E> {
     let mut ids = Vec::new();
     let mut cursor = None;
     for _ in 0..MEMBER_PAGES_MAX {
+        turn(MemberCall::ConversationsMembers).await?;
         let page = client.conversations_members(token, channel, cursor.as_deref()).await?;
         ids.extend(page.items);
         cursor = page.next_cursor;

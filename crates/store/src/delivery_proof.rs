@@ -302,8 +302,10 @@ impl Store {
     }
 
     /// Queues a delivery's message once more, for the same recipient by the same way: a new delivery, decided and sent as any
-    /// other, with the same to say. `Conflict::DeliveryUnfinished` while the first is on its way, `Conflict::DeliveryRepeatUnfinished`
-    /// while an earlier repeat of it is, `Conflict::DeliveryOutdated` for word of what is no longer so, `Conflict::DeliverySubjectGone` where there is nothing left to tell of.
+    /// other, with the same to say. `Conflict::DeliveryUnfinished` while that delivery is on its way,
+    /// `Conflict::DeliveryRepeatUnfinished` while another one with the same message is (a repeat of it, of the one that it
+    /// repeats, and so on), `Conflict::DeliveryOutdated` for word of what is no longer so, `Conflict::DeliverySubjectGone` where
+    /// there is nothing left to tell of.
     pub async fn delivery_send_again(
         &self,
         scope: &Scope,
@@ -311,12 +313,20 @@ impl Store {
         asked_by: UserId,
     ) -> Result<DeliveryId> {
         let mut tx = self.begin(scope).await?;
-        let locked = sqlx::query_scalar!(
-            "SELECT id FROM delivery WHERE workspace_id = $1 AND id = $2 FOR UPDATE",
+        // The first of all repeats, whichever of them is sent again: of two who ask at once one sees the other's.
+        let first = sqlx::query_scalar!(
+            r#"WITH RECURSIVE repeated (id, repeats) AS (
+                   SELECT id, repeats FROM delivery WHERE workspace_id = $1 AND id = $2
+                   UNION ALL
+                   SELECT delivery.id, delivery.repeats
+                   FROM repeated JOIN delivery ON delivery.workspace_id = $1 AND delivery.id = repeated.repeats
+               )
+               SELECT id FROM delivery
+               WHERE workspace_id = $1 AND id = (SELECT id FROM repeated WHERE repeats IS NULL) FOR UPDATE"#,
             tx.workspace_id(),
             id.as_uuid()
         );
-        locked.fetch_optional(tx.db()).await?.ok_or(Error::NotFound)?;
+        first.fetch_optional(tx.db()).await?.ok_or(Error::NotFound)?;
         if let Some(refusal) = repeat_refusal(&mut tx, id).await? {
             return Err(refusal.into());
         }
@@ -348,13 +358,25 @@ impl Store {
 /// tells how something stands, only while it stands so; where that is not known, until it was read.
 async fn repeat_refusal(tx: &mut Tx, id: DeliveryId) -> Result<Option<Conflict>> {
     let found = sqlx::query!(
-        r#"SELECT delivery.kind, delivery.state, delivery.task_id, task.status AS "task_status?", task.expires_at AS "expires_at?",
+        r#"WITH RECURSIVE repeated (id, repeats) AS (
+               SELECT id, repeats FROM delivery WHERE workspace_id = $1 AND id = $2
+               UNION ALL
+               SELECT delivery.id, delivery.repeats
+               FROM repeated JOIN delivery ON delivery.workspace_id = $1 AND delivery.id = repeated.repeats
+           ), same_message (id, state) AS (
+               SELECT delivery.id, delivery.state FROM delivery
+               WHERE delivery.workspace_id = $1 AND delivery.id = (SELECT id FROM repeated WHERE repeats IS NULL)
+               UNION ALL
+               SELECT again.id, again.state
+               FROM same_message JOIN delivery AS again ON again.workspace_id = $1 AND again.repeats = same_message.id
+           )
+           SELECT delivery.kind, delivery.state, delivery.task_id, task.status AS "task_status?", task.expires_at AS "expires_at?",
                task.deleted_at IS NOT NULL AS "is_task_deleted!", notice.kind AS "notice_kind?",
                notice.read_at IS NOT NULL AS "is_notice_read!",
                EXISTS (SELECT FROM slack_installation AS installation WHERE installation.workspace_id = $1
                    AND installation.state = 'active') AS "is_slack_connected!",
-               EXISTS (SELECT FROM delivery AS again WHERE again.workspace_id = $1 AND again.repeats = $2
-                   AND again.state IN ('pending', 'sending', 'unknown')) AS "is_repeat_unfinished!"
+               EXISTS (SELECT FROM same_message WHERE same_message.id <> $2
+                   AND same_message.state IN ('pending', 'sending', 'unknown')) AS "is_repeat_unfinished!"
            FROM delivery
            LEFT JOIN task ON task.workspace_id = delivery.workspace_id AND task.id = delivery.task_id
            LEFT JOIN notice ON notice.workspace_id = delivery.workspace_id AND notice.id = delivery.notice_id

@@ -74,7 +74,7 @@ pub enum Conflict {
     CreatorDeactivated,
     /// The delivery is on its way.
     DeliveryUnfinished,
-    /// The delivery was sent again, and that one is on its way.
+    /// The delivery's message is being sent again, by a repeat of it or of the one that it repeats.
     DeliveryRepeatUnfinished,
     /// The delivery said how something stood, and it no longer stands so.
     DeliveryOutdated,

@@ -140,7 +140,7 @@ pub use slack_button::*;
 pub use slack_channel::*;
 pub use slack_event::*;
 pub use slack_installation::*;
-pub use slack_lane::{SLACK_CHANNEL_REST, SlackChannelCheck, SlackLaneTake, SlackRate};
+pub use slack_lane::{SLACK_ACCESS_METHOD, SLACK_CHANNEL_REST, SlackChannelCheck, SlackLaneTake, SlackRate};
 pub use slack_oauth::*;
 pub use slack_post::*;
 pub use slack_thread::*;

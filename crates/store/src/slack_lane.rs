@@ -23,6 +23,9 @@ const MESSAGE_BURST: TimeDelta = TimeDelta::seconds(6);
 /// The method that all messages of a workspace share.
 const POST_METHOD: &str = "chat.postMessage";
 
+/// The method by which the app's access to a team is had and renewed.
+pub const SLACK_ACCESS_METHOD: &str = "oauth.v2.access";
+
 /// A promised instant holds for as long as this; whoever comes later than that goes to the end of the line.
 const PROMISE: TimeDelta = TimeDelta::seconds(2);
 
@@ -225,28 +228,31 @@ impl Store {
         Ok(Ok(wait))
     }
 
-    /// For how long Slack wants no call of some of these methods yet; `None` where all may be called.
-    pub async fn slack_methods_held(&self, scope: &Scope, methods: &[&str]) -> Result<Option<TimeDelta>> {
-        let mut tx = self.begin(scope).await?;
-        let lanes: Vec<_> = methods.iter().map(|method| lane_of_method(method)).collect();
-        let free_at = sqlx::query_scalar!(
-            "SELECT max(free_at) FROM slack_lane WHERE workspace_id = $1 AND lane = ANY ($2)",
-            tx.workspace_id(),
-            &lanes
-        )
-        .fetch_one(tx.db())
-        .await?;
-        Ok(free_at.map(|free_at| free_at - tx.now).filter(|wait| *wait > TimeDelta::zero()))
-    }
-
     /// Slack wants no call of a method for a while: nobody makes one.
     pub async fn slack_method_hold(&self, scope: &Scope, method: &str, wait: TimeDelta) -> Result<()> {
         let mut tx = self.begin(scope).await?;
-        let lane = lane_of_method(method);
-        lock_lane(&mut tx, &lane).await?;
-        hold_until(&mut tx, &lane, wait).await?;
+        hold_method(&mut tx, method, wait).await?;
         tx.commit().await
     }
+}
+
+/// Nobody calls a method before `wait` has passed.
+pub(crate) async fn hold_method(tx: &mut Tx, method: &str, wait: TimeDelta) -> Result<()> {
+    let lane = lane_of_method(method);
+    lock_lane(tx, &lane).await?;
+    hold_until(tx, &lane, wait).await
+}
+
+/// For how long Slack wants no call of a method yet; `None` where it may be called.
+pub(crate) async fn method_held(tx: &mut Tx, method: &str) -> Result<Option<TimeDelta>> {
+    let free_at = sqlx::query_scalar!(
+        "SELECT free_at FROM slack_lane WHERE workspace_id = $1 AND lane = $2",
+        tx.workspace_id(),
+        lane_of_method(method)
+    )
+    .fetch_optional(tx.db())
+    .await?;
+    Ok(free_at.map(|free_at| free_at - tx.now).filter(|wait| *wait > TimeDelta::zero()))
 }
 
 /// Nothing is sent in a lane before `wait` has passed.

@@ -3,6 +3,8 @@
 //! A token that rotates lives for twelve hours and is renewed at 80% of that. Of many that want a fresh one, one renews, under a
 //! lock on the installation's row, and stores the new pair before anybody uses it; the others wait for the lock and read that.
 //! Where Slack does not renew it, the token in hand goes on for as long as Slack said that it lives, and the next try waits.
+//! Where Slack named a time for that, nobody tries before it, whatever became of the token: it is kept with the holds of other
+//! methods, written down by whoever was told before the next one gets the lock.
 
 use std::{future::Future, time::Duration};
 
@@ -10,11 +12,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::SlackInstallationId;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
-    Error, Result, Scope, Store, Tx, Vault,
+    Error, Result, SLACK_ACCESS_METHOD, Scope, Store, Tx, Vault,
     error::one_row,
+    slack_lane::{hold_method, method_held},
     vault::{self, Sealed},
 };
 
@@ -68,6 +72,8 @@ pub struct SlackToken {
 /// A locked installation, whose token this caller alone renews. Dropped, it lets go and changes nothing.
 pub struct SlackTokenLock {
     tx: Tx,
+    /// Not later than the instant of its transaction.
+    began_at: Instant,
     scope: Scope,
     vault: Vault,
     token: SlackToken,
@@ -86,6 +92,15 @@ pub enum SlackRenewal {
     Ended,
 }
 
+/// Why there is no new pair, as whoever asked Slack for it tells.
+#[derive(Debug)]
+pub struct SlackNotRenewed<E> {
+    /// What Slack said.
+    pub error: E,
+    /// For how long Slack wants no call of [`SLACK_ACCESS_METHOD`], where it said so.
+    pub hold: Option<TimeDelta>,
+}
+
 /// Why there is no fresh token.
 #[derive(Debug, thiserror::Error)]
 pub enum SlackTokenError<E> {
@@ -101,6 +116,9 @@ pub enum SlackTokenError<E> {
         /// When the token was read that was to be renewed.
         read_at: DateTime<Utc>,
     },
+    /// Slack wants nobody to ask for one before so long, and the one in hand is at its end. Slack was not asked.
+    #[error("Slack wants its token to be renewed later")]
+    Held(TimeDelta),
     /// Slack did not answer in time.
     #[error("Slack took too long to renew its token")]
     Slow,
@@ -185,6 +203,7 @@ impl Store {
         scope: &Scope,
         seen: Option<&SecretString>,
     ) -> Result<SlackRenewal> {
+        let began_at = Instant::now();
         let mut tx = self.begin(scope).await?;
         let row = sqlx::query_as!(
             TokenRow,
@@ -204,6 +223,7 @@ impl Store {
         };
         Ok(SlackRenewal::Locked(Box::new(SlackTokenLock {
             tx,
+            began_at,
             scope: *scope,
             vault: self.vault.clone(),
             token,
@@ -222,7 +242,7 @@ impl Store {
     ) -> Result<Option<SlackToken>, SlackTokenError<E>>
     where
         E: std::error::Error + 'static,
-        F: Future<Output = Result<SlackTokenPair, E>>,
+        F: Future<Output = Result<SlackTokenPair, SlackNotRenewed<E>>>,
     {
         if seen.is_none() {
             match self.slack_token(scope).await? {
@@ -231,18 +251,32 @@ impl Store {
                 Some(_) => {}
             }
         }
-        let lock = match self.slack_token_lock_for_refresh(scope, seen).await? {
+        let mut lock = match self.slack_token_lock_for_refresh(scope, seen).await? {
             SlackRenewal::Ended => return Ok(None),
             SlackRenewal::Fresh(token) => return Ok(Some(token)),
             SlackRenewal::Locked(lock) => lock,
         };
+        let is_spent = lock.is_refused || !lock.token.is_live;
+        if let Some(wait) = method_held(&mut lock.tx, SLACK_ACCESS_METHOD).await? {
+            return if is_spent {
+                Err(SlackTokenError::Held(wait))
+            } else {
+                Ok(Some(lock.rest(wait).await?))
+            };
+        }
         let renewed = tokio::time::timeout(SLACK_RENEWAL_PATIENCE, renew(lock.refresh_token().clone()));
-        let failure = match renewed.await {
+        let (failure, hold) = match renewed.await {
             Ok(Ok(pair)) => return Ok(Some(lock.store(&pair).await?)),
-            Ok(Err(error)) => SlackTokenError::Renewal { error, read_at: lock.token.read_at },
-            Err(_) => SlackTokenError::Slow,
+            Ok(Err(SlackNotRenewed { error, hold })) => {
+                (SlackTokenError::Renewal { error, read_at: lock.token.read_at }, hold)
+            }
+            Err(_) => (SlackTokenError::Slow, None),
         };
-        if lock.is_refused || !lock.token.is_live {
+        if let Some(wait) = hold {
+            lock.hold(wait).await?;
+        }
+        if is_spent {
+            lock.tx.commit().await?;
             return Err(failure);
         }
         tracing::warn!(
@@ -251,7 +285,7 @@ impl Store {
             "Slack's token was not renewed; the one in hand goes on"
         );
         drop(failure);
-        Ok(Some(lock.rest().await?))
+        Ok(Some(lock.rest(hold.unwrap_or_default()).await?))
     }
 }
 
@@ -283,13 +317,20 @@ impl SlackTokenLock {
         Ok(SlackToken { bot_token: pair.bot_token.clone(), is_due: false, is_live: true, ..self.token })
     }
 
-    /// Lets go of a token that was not renewed, and has it tried again in a while. Answers it as it is.
-    async fn rest(mut self) -> Result<SlackToken> {
+    /// Has nobody ask for a token before `wait` has passed from now on, once that is committed.
+    async fn hold(&mut self, wait: TimeDelta) -> Result<()> {
+        // Slack counts from its answer, and the transaction is as old as the wait for the lock and for that answer.
+        let since = TimeDelta::from_std(self.began_at.elapsed()).unwrap_or_default();
+        hold_method(&mut self.tx, SLACK_ACCESS_METHOD, wait + since).await
+    }
+
+    /// Lets go of a token that was not renewed, and has it tried again in a while, of `at_least` so long. Answers it as it is.
+    async fn rest(mut self, at_least: TimeDelta) -> Result<SlackToken> {
         let done = sqlx::query!(
             "UPDATE slack_installation SET token_refresh_at = $3 WHERE workspace_id = $1 AND id = $2",
             self.tx.workspace_id(),
             self.token.installation_id.as_uuid(),
-            self.tx.now + RENEWAL_REST
+            self.tx.now + RENEWAL_REST.max(at_least)
         )
         .execute(self.tx.db())
         .await?;

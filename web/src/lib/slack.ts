@@ -12,6 +12,7 @@ const WORDS = {
   other_team: "That is another Slack team than the one that this workspace is connected with.",
   user_taken: "This Slack user is linked with somebody else here. They can unlink it in their settings.",
   not_connected: "Slack is not connected to this workspace any more.",
+  busy: "Slack wants to be asked less often for now. Try again in a few minutes.",
   refused: "Slack did not finish it. Try again in a moment.",
   failed: "Something went wrong on our side. Try again in a moment.",
 } as const;

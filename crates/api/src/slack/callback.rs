@@ -10,7 +10,7 @@ use serde::Deserialize;
 use store::{Conflict, NewSlackInstallation, Via};
 
 use crate::{
-    ApiState,
+    ApiState, Error,
     auth::Caller,
     extract::Query,
     slack::{self, SlackOptions},
@@ -43,6 +43,8 @@ enum Outcome {
     UserTaken,
     /// Slack is not connected any more.
     NotConnected,
+    /// Slack wants to be asked later.
+    Busy,
     /// Slack did not do it.
     Refused,
     /// A defect, or a part that is down.
@@ -60,6 +62,7 @@ impl Outcome {
             Self::OtherTeam => "other_team",
             Self::UserTaken => "user_taken",
             Self::NotConnected => "not_connected",
+            Self::Busy => "busy",
             Self::Refused => "refused",
             Self::Failed => "failed",
         }
@@ -107,9 +110,19 @@ async fn install(state: &ApiState, options: &SlackOptions, caller: &Caller, code
         return Outcome::NotAdmin;
     }
     let redirect_uri = slack::redirect_uri(state);
-    let grant = match options.client.oauth_v2_access(&options.app, code, &redirect_uri).await {
-        Ok(grant) => grant,
-        Err(error) => return refused(&error),
+    let exchange = options.client.oauth_v2_access(&options.app, code, &redirect_uri);
+    let grant = match slack::call(state, &caller.scope, slack::ACCESS, exchange).await {
+        Ok(Ok(grant)) => grant,
+        Ok(Err(error)) if error.hold().is_some() => return Outcome::Busy,
+        Ok(Err(error)) => return refused(&error),
+        Err(Error::Unavailable(_)) => return Outcome::Busy,
+        Err(error) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "Slack could not be asked for its consent"
+            );
+            return Outcome::Failed;
+        }
     };
     let installation = NewSlackInstallation {
         team_id: grant.team_id.clone(),

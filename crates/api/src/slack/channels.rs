@@ -1,8 +1,9 @@
 //! Slack channels that a task names: whether messages can be posted there, and who would read them.
 
-use ::slack::ChannelMembers;
+use ::slack::{ChannelMembers, MemberCall};
 use chrono::TimeDelta;
 use domain::{Issue, task};
+use store::SlackRate;
 
 use crate::{
     ApiState, Error, Result,
@@ -93,14 +94,36 @@ pub(crate) async fn members(
         Err(error) => return Err(error),
     };
     let client = &slack::options(state)?.client;
-    if let Some(kept) = state.slack_members.kept_of(&token.team_id, id, state.now()) {
-        return Ok(Some(kept));
-    }
-    let read = state.slack_members.read(client, &token.bot_token, &token.team_id, id, state.now());
-    let read = match slack::call(state, &caller.scope, slack::CONVERSATION_MEMBERS, read).await {
-        Ok(read) => read,
-        Err(Error::Unavailable(_)) => return Ok(None),
-        Err(error) => return Err(error),
+    let began_at = state.now();
+    let turn = |call: MemberCall| async move {
+        let method = (call.method(), SlackRate::per_minute(call.per_minute()));
+        // Somebody waits for all of the calls together.
+        let patience = (slack::CALL_PATIENCE - (state.now() - began_at)).max(TimeDelta::zero());
+        slack::turn(state, &caller.scope, method, patience).await.map_err(Unread::NotNow)
     };
-    Ok(read.inspect_err(|error| tracing::warn!(%error, "who is in a channel could not be read")).ok())
+    let read = state.slack_members.read(client, &token.bot_token, &token.team_id, id, began_at, turn);
+    match read.await {
+        Ok(members) => Ok(Some(members)),
+        Err(Unread::NotNow(Error::Unavailable(_))) => Ok(None),
+        Err(Unread::NotNow(error)) => Err(error),
+        Err(Unread::Refused(error)) => {
+            slack::hold_if_limited(state, &caller.scope, &error).await?;
+            tracing::warn!(%error, "who is in a channel could not be read");
+            Ok(None)
+        }
+    }
+}
+
+/// Why it was not read who is in a channel.
+enum Unread {
+    /// Slack did not do it.
+    Refused(::slack::Error),
+    /// It was not the turn of a call, or that could not be asked.
+    NotNow(Error),
+}
+
+impl From<::slack::Error> for Unread {
+    fn from(error: ::slack::Error) -> Self {
+        Self::Refused(error)
+    }
 }

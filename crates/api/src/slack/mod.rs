@@ -8,7 +8,9 @@ pub(crate) mod inbound;
 use chrono::TimeDelta;
 use secrecy::SecretString;
 use slack::{App, Client, Grant};
-use store::{Scope, SlackRate, SlackToken, SlackTokenError, SlackTokenPair};
+use store::{
+    SLACK_ACCESS_METHOD, Scope, SlackNotRenewed, SlackRate, SlackToken, SlackTokenError, SlackTokenPair,
+};
 
 use crate::{ApiState, Error, Result, error::StoreResult};
 
@@ -57,12 +59,16 @@ pub(crate) fn redirect_uri(state: &ApiState) -> String {
 /// A token of the workspace that is good for use.
 pub(crate) async fn token(state: &ApiState, scope: &Scope) -> Result<SlackToken> {
     let SlackOptions { client, app, .. } = options(state)?;
-    let renew = async |refresh: SecretString| ::slack::renew(client, app, &refresh).await.map(pair);
+    let renew = async |refresh: SecretString| match ::slack::renew(client, app, &refresh).await {
+        Ok(grant) => Ok(pair(grant)),
+        Err(error) => Err(SlackNotRenewed { hold: error.hold().map(|(_, wait)| wait), error }),
+    };
     match state.store.slack_token_fresh(scope, None, renew).await {
         Ok(Some(token)) => Ok(token),
         Ok(None) => Err(not_connected()),
         Err(SlackTokenError::Store(error)) => Err(error).or_refused("connection with Slack"),
         Err(SlackTokenError::Renewal { error, .. }) => Err(refused(&error)),
+        Err(SlackTokenError::Held(_)) => Err(busy()),
         Err(SlackTokenError::Slow) => Err(Error::Unavailable("Slack takes long to answer; try again".into())),
     }
 }
@@ -72,29 +78,51 @@ pub(crate) type Method = (&'static str, SlackRate);
 
 /// Slack's third tier.
 pub(crate) const CONVERSATION_INFO: Method = ("conversations.info", SlackRate::per_minute(50));
-/// Slack's fourth tier.
-pub(crate) const CONVERSATION_MEMBERS: Method = ("conversations.members", SlackRate::per_minute(100));
+/// How installations are had, and renewed. Slack publishes no figure; ours are few.
+pub(crate) const ACCESS: Method = (SLACK_ACCESS_METHOD, SlackRate::per_minute(300));
 /// How long somebody at the page waits for the turn of a call.
-const CALL_PATIENCE: TimeDelta = TimeDelta::seconds(3);
+pub(crate) const CALL_PATIENCE: TimeDelta = TimeDelta::seconds(3);
 
 /// Makes a call when it is its turn, if that is soon. A method that Slack limits is called by nobody for a while.
 pub(crate) async fn call<T>(
     state: &ApiState,
     scope: &Scope,
-    (method, rate): Method,
+    method: Method,
     call: impl Future<Output = std::result::Result<T, slack::Error>>,
 ) -> Result<std::result::Result<T, slack::Error>> {
-    let store = &state.store;
-    let turn = store.slack_call_take(scope, method, rate, CALL_PATIENCE).await.or_refused("call of Slack")?;
-    let Ok(wait) = turn else { return Err(Error::Unavailable("Slack is busy; try again".into())) };
-    store.wait(wait).await;
+    turn(state, scope, method, CALL_PATIENCE).await?;
     let called = call.await;
-    if let Err(slack::Error::RateLimited { method, retry_after }) = &called {
-        let named = retry_after.and_then(|after| TimeDelta::from_std(after).ok());
-        let wait = named.unwrap_or(TimeDelta::seconds(30));
-        store.slack_method_hold(scope, method, wait).await.or_refused("call of Slack")?;
+    if let Err(error) = &called {
+        hold_if_limited(state, scope, error).await?;
     }
     Ok(called)
+}
+
+/// Waits until it is the turn of a call, if that is within `patience`.
+pub(crate) async fn turn(
+    state: &ApiState,
+    scope: &Scope,
+    (method, rate): Method,
+    patience: TimeDelta,
+) -> Result<()> {
+    let store = &state.store;
+    match store.slack_call_take(scope, method, rate, patience).await.or_refused("call of Slack")? {
+        Ok(wait) => {
+            store.wait(wait).await;
+            Ok(())
+        }
+        Err(_) => Err(busy()),
+    }
+}
+
+/// Has nobody call the method of which Slack wants fewer calls, where that is what `error` says.
+pub(crate) async fn hold_if_limited(state: &ApiState, scope: &Scope, error: &::slack::Error) -> Result<()> {
+    let Some((method, wait)) = error.hold() else { return Ok(()) };
+    state.store.slack_method_hold(scope, method, wait).await.or_refused("call of Slack")
+}
+
+fn busy() -> Error {
+    Error::Unavailable("Slack is busy; try again".into())
 }
 
 /// A grant's tokens, as they are stored.

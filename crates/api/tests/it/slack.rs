@@ -11,7 +11,7 @@ use domain::{UserId, access::Role};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use testkit::{
-    slack::FakeSlack,
+    slack::{FakeSlack, Fault},
     world::{World, workspace},
 };
 use url::Url;
@@ -256,6 +256,25 @@ async fn only_the_session_that_set_out_comes_back_and_once() {
     let by_token = stage.api.post("/slack/install", json!({})).await;
     assert_eq!(by_token.status, 403, "a token has no browser to come back to");
     assert_eq!(stage.in_browser(&editors, Method::POST, "/slack/install").await.status, 403);
+}
+
+/// Fails where the exchange of a code leaves no hold, or heeds none.
+#[tokio::test]
+async fn nobody_is_connected_before_slack_wants_it() {
+    let mut stage = Stage::new().await;
+    let cookie = stage.browser(stage.api.world.user).await;
+    let connect = async || {
+        let url = stage.consent(&cookie, "/slack/install").await;
+        let back = stage.fake.allow(&url, &stage.admin);
+        stage.come_back(Some(&cookie), &back).await
+    };
+    stage.fake.script("oauth.v2.access", [Some(Fault::Limited { retry_after_seconds: 120 })]);
+    assert_eq!(connect().await, "/admin/slack?slack=busy");
+    assert_eq!(connect().await, "/admin/slack?slack=busy");
+    let exchanges = || stage.fake.calls().iter().filter(|call| call.method == "oauth.v2.access").count();
+    assert_eq!(exchanges(), 1, "Slack is not asked a second time");
+    stage.api.world.step(TimeDelta::minutes(3));
+    assert_eq!(connect().await, "/admin/slack?slack=done");
 }
 
 #[tokio::test]

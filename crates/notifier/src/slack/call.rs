@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use secrecy::SecretString;
-use slack::{ChannelMembers, Class, Client, Error, MemberCache};
+use slack::{ChannelMembers, Client, Error, MemberCache, MemberCall};
 use store::{Scope, SlackRate, SlackToken, Store};
 use tokio::sync::Mutex;
 
@@ -12,11 +12,6 @@ use super::{Slack, outcome::Stop, token};
 
 /// The longest that a call waits for its turn here; for a longer wait the delivery is put back.
 const PATIENCE: TimeDelta = TimeDelta::seconds(5);
-/// How long nothing is called where Slack limits us and does not say for how long.
-const UNNAMED_WAIT: TimeDelta = TimeDelta::seconds(30);
-
-/// What the reading of a channel's members calls besides, for people who are not known yet.
-const ABOUT_PEOPLE: [&str; 2] = ["users.info", "users.list"];
 
 /// What is called, and how often a workspace may.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +31,6 @@ impl Method {
     /// Slack allows hundreds a minute; ours are no more than our messages.
     pub(super) const PERMALINK: Self = Self { name: "chat.getPermalink", rate: SlackRate::per_minute(300) };
     pub(crate) const INFO: Self = Self { name: "conversations.info", rate: TIER_3 };
-    pub(super) const MEMBERS: Self = Self { name: "conversations.members", rate: TIER_4 };
     pub(crate) const LIST: Self = Self { name: "conversations.list", rate: TIER_2 };
     pub(crate) const EPHEMERAL: Self = Self { name: "chat.postEphemeral", rate: TIER_4 };
     pub(super) const OPEN: Self = Self { name: "conversations.open", rate: TIER_3 };
@@ -48,6 +42,11 @@ impl Method {
     pub(super) const FILE_INFO: Self = Self { name: "files.info", rate: TIER_4 };
     pub(crate) const REACTION_ADD: Self = Self { name: "reactions.add", rate: TIER_3 };
     pub(crate) const REACTION_REMOVE: Self = Self { name: "reactions.remove", rate: TIER_2 };
+
+    /// One of the calls that the reading of a channel's members is made of.
+    const fn about_members(call: MemberCall) -> Self {
+        Self { name: call.method(), rate: SlackRate::per_minute(call.per_minute()) }
+    }
 }
 
 /// A workspace's line to Slack.
@@ -76,9 +75,7 @@ impl<'a> Line<'a> {
     ) -> Result<T, Stop> {
         self.turn(method).await?;
         let result = self.with_token(call).await;
-        if let Err(Stop::Slack(error)) = &result {
-            hold_if_limited(self.store, self.scope, error).await?;
-        }
+        self.hold_if_limited(&result).await?;
         result
     }
 
@@ -89,18 +86,21 @@ impl<'a> Line<'a> {
         channel: &str,
     ) -> Result<Arc<ChannelMembers>, Stop> {
         let now = self.store.now().await?;
-        let team_id = self.team_id.as_str();
-        if let Some(kept) = members.kept_of(team_id, channel, now) {
-            return Ok(kept);
+        let turn = |call| self.turn(Method::about_members(call));
+        let result = self
+            .with_token(|client, token| async move {
+                members.read(&client, &token, &self.team_id, channel, now, turn).await
+            })
+            .await;
+        self.hold_if_limited(&result).await?;
+        result
+    }
+
+    async fn hold_if_limited<T>(&self, result: &Result<T, Stop>) -> Result<(), Stop> {
+        if let Err(Stop::Slack(error)) = result {
+            hold_if_limited(self.store, self.scope, error).await?;
         }
-        if let Some(wait) = self.store.slack_methods_held(self.scope, &ABOUT_PEOPLE).await? {
-            return Err(Stop::Later(wait));
-        }
-        self.turn(Method::INFO).await?;
-        self.call(Method::MEMBERS, |client, token| async move {
-            members.read(&client, &token, team_id, channel, now).await
-        })
-        .await
+        Ok(())
     }
 
     /// Waits for the turn of a call, if it is near.
@@ -116,37 +116,30 @@ impl<'a> Line<'a> {
 
     /// Makes a call at once, and once more with another token where Slack refuses the one at hand: a refusal means that nothing
     /// happened.
-    pub(super) async fn with_token<T, F: Future<Output = Result<T, Error>>>(
+    pub(super) async fn with_token<T, E: Into<Stop>, F: Future<Output = Result<T, E>>>(
         &self,
         call: impl Fn(Client, SecretString) -> F,
     ) -> Result<T, Stop> {
         let mut token = self.token.lock().await;
-        let error = match call(self.slack.client.clone(), token.bot_token.clone()).await {
+        let stop = match call(self.slack.client.clone(), token.bot_token.clone()).await {
             Ok(done) => return Ok(done),
-            Err(error) => error,
+            Err(stop) => stop.into(),
         };
-        if error.class() != Class::Installation || !is_about_the_token(&error) {
-            return Err(Stop::Slack(error));
+        let may_do_with_another = matches!(&stop, Stop::Slack(error) if is_about_the_token(error));
+        if !may_do_with_another {
+            return Err(stop);
         }
         *token = token::renewed(self.store, self.slack, self.scope, &token).await?;
-        call(self.slack.client.clone(), token.bot_token.clone()).await.map_err(Stop::Slack)
+        call(self.slack.client.clone(), token.bot_token.clone()).await.map_err(Into::into)
     }
 }
 
-/// Has nobody call the method of which Slack wants fewer calls, where that is what `error` says: a call that is made of several
-/// may be limited at any of them.
+/// Has nobody call the method of which Slack wants fewer calls, where that is what `error` says.
 pub(crate) async fn hold_if_limited(store: &Store, scope: &Scope, error: &Error) -> store::Result<()> {
-    match error {
-        Error::RateLimited { method, retry_after } => {
-            store.slack_method_hold(scope, method, limited_for(*retry_after)).await
-        }
-        _ => Ok(()),
+    match error.hold() {
+        Some((method, wait)) => store.slack_method_hold(scope, method, wait).await,
+        None => Ok(()),
     }
-}
-
-/// How long Slack wants us to wait.
-pub(crate) fn limited_for(retry_after: Option<std::time::Duration>) -> TimeDelta {
-    retry_after.and_then(|wait| TimeDelta::from_std(wait).ok()).unwrap_or(UNNAMED_WAIT)
 }
 
 /// Whether another token may be taken where this one is refused; what lacks a permission lacks it with any token.
@@ -155,4 +148,87 @@ fn is_about_the_token(error: &Error) -> bool {
         error.code(),
         Some("invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use slack::App;
+    use store::{NewSlackInstallation, SlackTokenPair};
+    use testkit::{
+        World,
+        slack::{FakeSlack, Fault},
+    };
+
+    use super::*;
+
+    /// A workspace that is connected with a Slack of its own.
+    async fn connected(world: &World, fake: &FakeSlack, team: &str) -> Slack {
+        let installation = NewSlackInstallation {
+            team_id: team.to_owned(),
+            team_name: "Northwind".into(),
+            enterprise_id: None,
+            app_id: "A1".into(),
+            bot_user_id: fake.bot_user(team),
+            scopes: vec!["users:read".into()],
+            tokens: SlackTokenPair { bot_token: fake.install(team), refresh_token: None, expires_in: None },
+            installed_by: world.user,
+        };
+        world.store().slack_installation_put(&world.scope, &installation).await.expect("an installation");
+        let app = fake.app();
+        let app = App { client_id: app.client_id, client_secret: app.client_secret.into() };
+        Slack { client: Client::new(net::vendor_client(), fake.base_url()), app }
+    }
+
+    /// Fails where the calls of a reading are made without places of their own: Slack refuses the last of each method's. Our app
+    /// is in the channel, too, and is asked after like anybody.
+    #[tokio::test]
+    async fn people_are_asked_after_no_faster_than_slack_allows() {
+        for (people, reads, method, calls) in [(21, 25, "users.list", 25), (9, 12, "users.info", 120)] {
+            let world = World::new().await;
+            let fake = FakeSlack::start_at(world.database.time.clone()).await;
+            let team = fake.add_team("Northwind");
+            let ids: Vec<_> = (0..people)
+                .map(|number| fake.add_user(&team, &format!("p{number}"), "p@acme.test"))
+                .collect();
+            let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+            let channel = fake.add_channel(&team, "growth", &ids);
+            let slack = connected(&world, &fake, &team).await;
+            let line = Line::open(world.store(), &slack, &world.scope).await.expect("a line");
+            for _ in 0..reads {
+                // Nobody is known to it, as to a notifier that has just started.
+                let read = line.read_members(&MemberCache::default(), &channel).await.expect("who is there");
+                assert_eq!(read.people.as_ref().map(Vec::len), Some(people), "{method}");
+            }
+            let asked = fake.calls();
+            assert_eq!(asked.iter().filter(|call| call.method == method).count(), calls, "{method}");
+            let refused: Vec<_> = asked.iter().filter(|call| call.outcome != "ok").collect();
+            assert!(refused.is_empty(), "{method}: {refused:?}");
+        }
+    }
+
+    /// Fails where a hold is heeded for the method that is called first alone, or by those who need nothing of what is held.
+    #[tokio::test]
+    async fn a_hold_on_asking_after_people_is_for_those_who_must_ask() {
+        let world = World::new().await;
+        let fake = FakeSlack::start_at(world.database.time.clone()).await;
+        let team = fake.add_team("Northwind");
+        let ana = fake.add_user(&team, "ana", "ana@acme.test");
+        let finn = fake.add_user(&team, "finn", "finn@acme.test");
+        let small = fake.add_channel(&team, "small", &[&ana]);
+        let other = fake.add_channel(&team, "other", &[&ana]);
+        let large = fake.add_channel(&team, "large", &[&ana, &finn]);
+        let slack = connected(&world, &fake, &team).await;
+        let line = Line::open(world.store(), &slack, &world.scope).await.expect("a line");
+        let members = MemberCache::default();
+        line.read_members(&members, &small).await.expect("who is there");
+        fake.script("users.info", [Some(Fault::Limited { retry_after_seconds: 60 })]);
+        line.read_members(&members, &large).await.expect_err("limited");
+        let stop = line.read_members(&members, &large).await.expect_err("held");
+        assert!(matches!(stop, Stop::Later(wait) if wait > TimeDelta::seconds(50)), "{stop:?}");
+        line.read_members(&members, &other).await.expect("all of them are known");
+        world.step(TimeDelta::minutes(1));
+        line.read_members(&members, &large).await.expect("who is there");
+        let early = fake.calls().iter().any(|call| call.told_to_wait_at.is_some());
+        assert!(!early, "nobody asked before Slack wanted it");
+    }
 }

@@ -125,15 +125,6 @@ pub(super) fn file_left_out(message: &Message) -> Part {
     Part { text: format!("The CSV file could not be attached. {from}"), blocks: Vec::new() }
 }
 
-/// Slack's ids of the files that a message shows.
-pub(super) fn files(part: &Part) -> Vec<String> {
-    let shown = part.blocks.iter().filter_map(|block| match block {
-        Block::Image { slack_file, .. } => Some(slack_file.id.clone()),
-        _ => None,
-    });
-    shown.collect()
-}
-
 /// What stands above the answer.
 fn top(message: &Message, form: Form) -> Vec<Block> {
     let mut blocks = Vec::new();

@@ -23,7 +23,7 @@ pub(super) enum Stop {
     Gathered(#[from] gather::Error),
     /// Slack did not do it.
     #[error(transparent)]
-    Slack(Error),
+    Slack(#[from] Error),
     /// Nobody knows whether Slack did it, and readers may see it.
     #[error("nobody knows whether it arrived")]
     Unknown(#[source] Error),

@@ -4,14 +4,10 @@ use chrono::TimeDelta;
 use domain::DeliveryId;
 use fail::fail_point;
 use serde_json::json;
-use slack::{Class, Error, Message, Metadata};
+use slack::{Class, Message, Metadata};
 use store::{DeliveryLease, SlackPostEnd, SlackPostStart};
 
-use super::{
-    call::{Line, limited_for},
-    layout::Part,
-    outcome::Stop,
-};
+use super::{call::Line, layout::Part, outcome::Stop};
 
 /// What our messages' metadata is called.
 pub(super) const METADATA_EVENT: &str = "tidings_delivery";
@@ -49,9 +45,7 @@ pub(super) async fn post(
     let end = match &posted {
         Ok(posted) => SlackPostEnd::Posted { ts: posted.ts.clone(), opens_thread },
         Err(Stop::Slack(error)) if error.class() == Class::Unknown => SlackPostEnd::Unknown,
-        Err(Stop::Slack(Error::RateLimited { retry_after, .. })) => {
-            SlackPostEnd::NotPosted { hold: Some(limited_for(*retry_after)) }
-        }
+        Err(Stop::Slack(error)) => SlackPostEnd::NotPosted { hold: error.hold().map(|(_, wait)| wait) },
         Err(_) => SlackPostEnd::NotPosted { hold: None },
     };
     line.store.slack_post_end(line.scope, target.lease, target.lane, target.channel, part, &end).await?;

@@ -23,7 +23,7 @@ use crate::{
     compose::{self, Composed, Reader},
     deliver::Error,
     email::CsvFile,
-    message::Message,
+    message::{Message, Picture},
     room,
 };
 
@@ -326,13 +326,17 @@ impl Notifier {
             }
             ts
         } else {
-            let files = upload::pictures(line, &message.pictures).await?;
-            let mut tries = vec![layout::plain_text(message), parts[0].clone()];
-            if files.iter().any(Option::is_some) {
-                tries.push(layout::parts(message, form, buttons, &files).swap_remove(0));
-            }
             let below = delivery.slack_thread_ts.as_deref();
-            post_or_plainer(line, target, 0, tries, below, opens_thread).await?
+            let drawn =
+                |files: &[Option<String>]| layout::parts(message, form, buttons, files).swap_remove(0);
+            let posted =
+                post_with_pictures(line, target, &message.pictures, drawn, below, opens_thread).await?;
+            if let Some(ts) = posted {
+                ts
+            } else {
+                let tries = vec![layout::plain_text(message), parts[0].clone()];
+                post_or_plainer(line, target, 0, tries, below, opens_thread).await?
+            }
         };
         let below = delivery.slack_thread_ts.as_deref().unwrap_or(&root);
         for (number, part) in (1..).zip(parts.into_iter().skip(1)) {
@@ -382,6 +386,45 @@ fn is_refusal(error: &slack::Error) -> bool {
     matches!(error.class(), Class::Ours | Class::Destination | Class::Installation)
 }
 
+/// Posts a delivery's first message with its charts; `None` where it has none that Slack shows, and nothing was posted.
+///
+/// A message that Slack refuses is not there, and so it may be made anew within the same attempt: somebody may have deleted a
+/// chart, and what is gone is uploaded once more. That is done once. A message whose charts are all there, or were uploaded a
+/// moment ago, is refused for something else. What cannot be looked for or uploaded now ends the attempt, for another one with
+/// all of its charts: nothing of the message was posted. Where nobody knows whether it was, none of this is done: such a message
+/// is looked for in Slack before anything else.
+async fn post_with_pictures(
+    line: &Line<'_>,
+    target: &Target<'_>,
+    pictures: &[Picture],
+    drawn: impl Fn(&[Option<String>]) -> Part,
+    thread_ts: Option<&str>,
+    opens_thread: bool,
+) -> Result<Option<String>, Stop> {
+    let mut files = upload::pictures(line, pictures).await?;
+    for is_anew in [false, true] {
+        if files.iter().all(Option::is_none) {
+            break;
+        }
+        match post(line, target, 0, &drawn(&files), thread_ts, opens_thread).await {
+            Err(Stop::Slack(error)) if error.class() == Class::Ours => tell_refusal(&error, 0),
+            posted => return posted.map(Some),
+        }
+        // Written down first: whoever goes on where this attempt stops looks for them, too.
+        let shown: Vec<_> = files.iter().flatten().cloned().collect();
+        line.store.slack_uploads_doubt(line.scope, &shown).await?;
+        if is_anew {
+            break;
+        }
+        let found = upload::pictures_anew(line, pictures, &files).await?;
+        if found == files {
+            break;
+        }
+        files = found;
+    }
+    Ok(None)
+}
+
 /// Posts the last of `tries`; where Slack refuses its form, the one before it, and so on: a reader had rather have the words
 /// alone than nothing.
 async fn post_or_plainer(
@@ -400,18 +443,18 @@ async fn post_or_plainer(
             Err(Stop::Slack(error)) if error.class() == Class::Ours => error,
             other => return other,
         };
-        metrics::counter!("tidings_slack_refusals_total", "what" => "message").increment(1);
-        tracing::error!(error = %refusal, detail = detail(&refusal), part = number, "Slack refuses a message's form");
-        let pictures = layout::files(&part);
-        if !pictures.is_empty() {
-            // Somebody may have deleted one in Slack.
-            line.store.slack_uploads_doubt(line.scope, &pictures).await?;
-        }
+        tell_refusal(&refusal, number);
         match tries.pop() {
             Some(plainer) => part = plainer,
             None => return Err(Stop::Slack(refusal)),
         }
     }
+}
+
+/// That Slack refuses a message's form is for whoever runs the server: it is our mistake, unless a chart of it was deleted.
+fn tell_refusal(refusal: &slack::Error, part: u32) {
+    metrics::counter!("tidings_slack_refusals_total", "what" => "message").increment(1);
+    tracing::error!(error = %refusal, detail = detail(refusal), part, "Slack refuses a message's form");
 }
 
 fn detail(error: &slack::Error) -> Option<&str> {

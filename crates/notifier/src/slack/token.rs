@@ -4,7 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::slack::SlackEnd;
 use secrecy::{ExposeSecret as _, SecretString};
 use slack::{App, Client};
-use store::{Scope, SlackToken, SlackTokenError, SlackTokenPair, Store};
+use store::{
+    SLACK_ACCESS_METHOD, Scope, SlackNotRenewed, SlackToken, SlackTokenError, SlackTokenPair, Store,
+};
 
 use super::{Slack, outcome::Stop};
 
@@ -36,18 +38,24 @@ pub(crate) async fn next_pair(
     client: &Client,
     app: &App,
     refresh_token: SecretString,
-) -> Result<SlackTokenPair, slack::Error> {
-    let grant = slack::renew(client, app, &refresh_token).await.inspect_err(|error| {
+) -> Result<SlackTokenPair, SlackNotRenewed<slack::Error>> {
+    let grant = slack::renew(client, app, &refresh_token).await.map_err(|error| {
         if error.is_about_our_app() {
             metrics::counter!("tidings_slack_refusals_total", "what" => "app").increment(1);
             tracing::error!(%error, "Slack refuses our app's id or secret: no token can be renewed");
         }
+        SlackNotRenewed { hold: error.hold().map(|(_, wait)| wait), error }
     })?;
     Ok(SlackTokenPair {
         bot_token: grant.access_token,
         refresh_token: grant.refresh_token,
         expires_in: grant.expires_in.and_then(|life| TimeDelta::from_std(life).ok()),
     })
+}
+
+/// What Slack said to whoever wanted to renew a token before: that nobody is to try for another `wait`.
+pub(crate) fn still_limited(wait: TimeDelta) -> slack::Error {
+    slack::Error::RateLimited { method: SLACK_ACCESS_METHOD, retry_after: wait.to_std().ok() }
 }
 
 async fn fresh(
@@ -61,6 +69,7 @@ async fn fresh(
         Ok(Some(token)) => Ok(token),
         Ok(None) => Err(Stop::Disconnected),
         Err(SlackTokenError::Store(error)) => Err(error.into()),
+        Err(SlackTokenError::Held(wait)) => Err(Stop::NotRenewed(still_limited(wait))),
         Err(SlackTokenError::Slow) => Err(Stop::Later(LOOK_AGAIN)),
         Err(SlackTokenError::Renewal { error, read_at }) if error.ends_access() => {
             tracing::warn!(%error, "Slack does not renew our token");

@@ -66,6 +66,22 @@ pub(super) async fn pictures(line: &Line<'_>, pictures: &[Picture]) -> Result<Ve
     Ok(files)
 }
 
+/// As [`pictures`], whose `files` are in doubt: each is looked for, and what somebody deleted is uploaded anew. Where Slack will
+/// not say what is there, as without the right to look, they are answered as they were.
+pub(super) async fn pictures_anew(
+    line: &Line<'_>,
+    pictures: &[Picture],
+    files: &[Option<String>],
+) -> Result<Vec<Option<String>>, Stop> {
+    match self::pictures(line, pictures).await {
+        Err(Stop::Slack(error)) if matches!(error.class(), Class::Installation | Class::Destination) => {
+            tracing::warn!(%error, "whether a chart is still in Slack is not known");
+            Ok(files.to_vec())
+        }
+        found => found,
+    }
+}
+
 /// Shows a CSV file below a message, once.
 pub(super) async fn csv(
     line: &Line<'_>,

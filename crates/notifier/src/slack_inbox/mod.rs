@@ -25,7 +25,7 @@ use tracing::Instrument as _;
 use self::sign::Sign;
 use crate::slack::{
     call::{Method, hold_if_limited},
-    token::next_pair,
+    token::{next_pair, still_limited},
 };
 
 /// What somebody waits for.
@@ -380,6 +380,7 @@ impl SlackInbox {
             Err(SlackTokenError::Store(error)) => Err(error.into()),
             Err(SlackTokenError::Renewal { error, .. }) if error.ends_access() => Err(Error::Slack(error)),
             Err(SlackTokenError::Renewal { error, .. }) => Err(Error::NotRenewed(error)),
+            Err(SlackTokenError::Held(wait)) => Err(Error::NotRenewed(still_limited(wait))),
             Err(SlackTokenError::Slow) => Err(Error::Slow),
         }
     }

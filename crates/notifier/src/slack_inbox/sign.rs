@@ -13,7 +13,7 @@ use slack::Class;
 use store::{Scope, SlackToken};
 
 use super::{Error, SlackInbox, Step};
-use crate::slack::call::{Method, limited_for};
+use crate::slack::call::Method;
 
 /// On a message while we work on what it asks.
 const WORKING: &str = "eyes";
@@ -158,9 +158,10 @@ impl SlackInbox {
         match self.call(scope, method, TimeDelta::zero(), call).await {
             Ok(()) => Ok(Paced::Made),
             Err(Error::Busy(wait)) => Ok(Paced::NoRoom(wait)),
-            Err(Error::Slack(slack::Error::RateLimited { retry_after, .. })) => {
-                Ok(Paced::NoRoom(limited_for(retry_after)))
-            }
+            Err(Error::Slack(error)) => match error.hold() {
+                Some((_, wait)) => Ok(Paced::NoRoom(wait)),
+                None => Err(error.into()),
+            },
             Err(error) => Err(error),
         }
     }

@@ -50,15 +50,20 @@ impl Scene {
 
     /// Connects the workspace with its team, with tokens that end after so long.
     pub(crate) async fn connect(&self, expires_in: Option<TimeDelta>) {
+        self.connect_with(expires_in, &SCOPES).await;
+    }
+
+    /// As [`Scene::connect`], with these scopes.
+    pub(crate) async fn connect_with(&self, expires_in: Option<TimeDelta>, scopes: &[&str]) {
         let (world, slack) = (&self.world, &self.slack);
-        let (bot_token, refresh_token) = slack.install_with(&self.team, &SCOPES);
+        let (bot_token, refresh_token) = slack.install_with(&self.team, scopes);
         let installation = NewSlackInstallation {
             team_id: self.team.clone(),
             team_name: "Acme".into(),
             enterprise_id: None,
             app_id: "A00000001".to_owned(),
             bot_user_id: slack.bot_user(&self.team),
-            scopes: SCOPES.iter().map(|scope| (*scope).to_owned()).collect(),
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             tokens: SlackTokenPair { bot_token, refresh_token, expires_in },
             installed_by: world.creator,
         };
@@ -134,7 +139,7 @@ impl Scene {
     }
 }
 
-const SCOPES: [&str; 9] = [
+pub(crate) const SCOPES: [&str; 9] = [
     "chat:write",
     "channels:history",
     "channels:read",

@@ -4,7 +4,7 @@ use domain::delivery::{Audience, DeliveryState};
 use store::Delivery;
 use testkit::slack::Fault;
 
-use crate::slack::{Scene, all_text, blocks};
+use crate::slack::{SCOPES, Scene, all_text, blocks};
 
 /// Runs a task whose answers bring a CSV file along.
 async fn delivered_with_csv(scene: &Scene, rows: i64, padding: usize) -> Delivery {
@@ -65,23 +65,84 @@ async fn a_table_too_large_for_a_file_is_a_link() {
     assert!(open["url"].as_str().is_some_and(|url| url.contains("/threads/")), "{open}");
 }
 
-/// Fails where what was uploaded once is believed to be there for ever: no later message shows the chart.
+/// The files that the last message shows.
+fn shown(scene: &Scene) -> Vec<String> {
+    let message = scene.roots().pop().expect("a message");
+    let images = blocks(&message, "image");
+    let ids = images.iter().map(|image| image["slack_file"]["id"].as_str().expect("a file").to_owned());
+    ids.collect()
+}
+
+/// Fails where what was uploaded once is believed to be there for ever, and where a message that meets a deleted chart goes
+/// without it: the second round shows none.
 #[tokio::test]
-async fn a_chart_that_was_deleted_in_slack_is_uploaded_anew() {
+async fn a_chart_that_was_deleted_in_slack_is_uploaded_anew_for_the_same_message() {
     let scene = Scene::new().await;
     let task = scene.world.task(scene.to_channel()).await;
-    let mut shown = Vec::new();
-    for round in 0..4 {
+    let mut charts = Vec::new();
+    for round in 0..3 {
         let run = scene.world.run(task).await;
-        assert_eq!(scene.deliver_all(run).await.state, DeliveryState::Sent, "round {round}");
-        let message = scene.roots().pop().expect("a message");
-        let picture = blocks(&message, "image").first().map(|image| image["slack_file"]["id"].clone());
-        let picture = picture.and_then(|id| id.as_str().map(str::to_owned));
+        let delivery = scene.deliver_all(run).await;
+        assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Sent, 1), "round {round}");
+        charts.extend(shown(&scene));
         if round == 0 {
-            scene.slack.delete_file(picture.as_deref().expect("a chart"));
+            scene.slack.delete_file(&charts[0]);
         }
-        shown.push(picture);
     }
-    assert!(shown[2].is_some() && shown[2] != shown[0], "{shown:?}");
-    assert_eq!(shown[3], shown[2], "and that one is shown by all that follow");
+    let [first, second, third] = &charts[..] else { panic!("one in each message: {charts:?}") };
+    assert!(second != first && third == second, "{charts:?}");
+    assert_eq!(scene.roots().len(), 3);
+}
+
+/// Whatever goes wrong on the way to the new chart, there is one message, and it shows it. Fails where it is posted without, and
+/// where what a dead attempt was told of the old chart is not kept for the next one.
+#[tokio::test]
+async fn a_deleted_chart_is_waited_for_where_it_cannot_be_uploaded_at_once() {
+    for (method, fault) in [
+        ("files.info", Fault::Html { status: 503 }),
+        ("files.getUploadURLExternal", Fault::Limited { retry_after_seconds: 40 }),
+        ("upload", Fault::RequestDropped),
+        ("files.completeUploadExternal", Fault::AnswerDropped),
+        ("chat.postMessage", Fault::AnswerDropped),
+    ] {
+        let scene = Scene::new().await;
+        let task = scene.world.task(scene.to_channel()).await;
+        let run = scene.world.run(task).await;
+        assert_eq!(scene.deliver_all(run).await.state, DeliveryState::Sent);
+        let before = shown(&scene);
+        scene.slack.delete_file(&before[0]);
+        // The first post is the one that Slack refuses for its chart.
+        scene
+            .slack
+            .script(method, (method == "chat.postMessage").then_some(None).into_iter().chain([Some(fault)]));
+        let run = scene.world.run(task).await;
+        let delivery = scene.deliver_all(run).await;
+        assert_eq!((delivery.state, delivery.attempts > 1), (DeliveryState::Sent, true), "{method}");
+        let after = shown(&scene);
+        assert!(after.len() == 1 && after != before, "{method}: {after:?} after {before:?}");
+        assert_eq!(scene.roots().len(), 2, "{method}");
+    }
+}
+
+/// Fails where a refusal for something else is tried again and again, or ends the delivery because charts cannot be looked for.
+#[tokio::test]
+async fn a_message_that_is_refused_for_something_else_goes_without_its_chart() {
+    for may_look in [true, false] {
+        let scene = Scene::new().await;
+        if !may_look {
+            let scopes: Vec<_> = SCOPES.into_iter().filter(|scope| *scope != "files:read").collect();
+            scene.connect_with(None, &scopes).await;
+        }
+        let task = scene.world.task(scene.to_channel()).await;
+        let run = scene.world.run(task).await;
+        assert_eq!(scene.deliver_all(run).await.state, DeliveryState::Sent);
+        scene.slack.script("chat.postMessage", [Some(Fault::Html { status: 400 })]);
+        let posted = scene.calls("chat.postMessage").len();
+        let run = scene.world.run(task).await;
+        let delivery = scene.deliver_all(run).await;
+        assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Sent, 1), "{may_look}");
+        assert!(shown(&scene).is_empty(), "{may_look}");
+        assert_eq!(scene.calls("chat.postMessage").len() - posted, 2, "{may_look}");
+        assert_eq!(scene.calls("files.completeUploadExternal").len(), 1, "{may_look}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use domain::delivery::DeliveryState;
-use testkit::slack::Fault;
+use testkit::slack::{Call, Fault};
 
 use crate::{slack::Scene, slack_inbox::Stage};
 
@@ -135,4 +135,64 @@ async fn a_token_that_was_revoked_before_its_time_is_renewed() {
     assert_eq!(stage.notes().len(), 1);
     let live = stage.store().slack_installation_get(&stage.world.scope).await.expect("a look");
     assert!(live.is_some());
+}
+
+/// Calls before a `Retry-After` was over.
+fn early(calls: &[Call]) -> Vec<&Call> {
+    calls.iter().filter(|call| call.told_to_wait_at.is_some()).collect()
+}
+
+/// Fails where a renewal that Slack limited is tried again after a minute, or by each message that needs a token.
+#[tokio::test]
+async fn nobody_renews_before_slack_wants_it() {
+    let scene = due().await;
+    scene.slack.script("oauth.v2.access", [Some(Fault::Limited { retry_after_seconds: 1_800 })]);
+    for _ in 0..3 {
+        let run = scene.run().await;
+        assert_eq!(scene.deliver_all(run).await.state, DeliveryState::Sent, "the token in hand is good");
+        scene.world.database.time.step(TimeDelta::minutes(9));
+    }
+    assert_eq!(scene.calls("oauth.v2.access").len(), 1);
+    scene.world.database.time.step(TimeDelta::minutes(9));
+    let run = scene.run().await;
+    assert_eq!(scene.deliver_all(run).await.state, DeliveryState::Sent);
+    assert_eq!(granted(&scene), 1);
+
+    // At the end of its life, with several messages that wait for another one.
+    scene.world.database.time.step(TimeDelta::hours(13));
+    scene.slack.script("oauth.v2.access", [Some(Fault::Limited { retry_after_seconds: 600 })]);
+    let runs = [scene.run().await, scene.run().await, scene.run().await];
+    scene.deliver().await;
+    assert_eq!(scene.calls("oauth.v2.access").len(), 3, "one of them has asked");
+    for run in runs {
+        assert_eq!(scene.delivery(run).await.state, DeliveryState::Pending);
+    }
+    for run in runs {
+        assert_eq!(scene.deliver_all(run).await.state, DeliveryState::Sent);
+    }
+    assert_eq!(granted(&scene), 2);
+    let calls = scene.slack.calls();
+    assert!(early(&calls).is_empty(), "{:?}", early(&calls));
+    assert!(is_connected(&scene).await);
+}
+
+/// As above, for what is asked in Slack.
+#[tokio::test]
+async fn a_question_has_nothing_renewed_before_slack_wants_it() {
+    let stage = Stage::with_rotation(true).await;
+    let direct = stage.fake.direct_message(&stage.creator);
+    stage.world.step(TimeDelta::hours(13));
+    stage.fake.script("oauth.v2.access", [Some(Fault::Limited { retry_after_seconds: 600 })]);
+    for text in ["How many?", "And where?"] {
+        stage.said("message", &direct, &stage.creator, text, None).await;
+    }
+    stage.work().await;
+    assert_eq!((stage.turns().await, stage.outcomes("refused").await), (0, 0));
+    stage.world.step(TimeDelta::minutes(9));
+    stage.work().await;
+    stage.world.step(TimeDelta::minutes(5));
+    stage.work().await;
+    assert_eq!(stage.turns().await, 2);
+    let calls = stage.fake.calls();
+    assert!(early(&calls).is_empty(), "{:?}", early(&calls));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use slack::{Class, Client, Message};
+use slack::{App, Class, Client, Message};
 use testkit::slack::Fault;
 
 use crate::Scene;
@@ -117,4 +117,27 @@ async fn new_apps_read_history_once_a_minute_and_fifteen_at_a_time() {
     assert!(page.next_cursor.is_some());
     let error = scene.client.conversations_history(&scene.token, &history).await.expect_err("too soon");
     assert_eq!(error.class(), Class::Retry { after: Some(Duration::from_mins(1)) });
+}
+
+/// What is called before there is a token has its limits, too. Fails where such calls are let past them.
+#[tokio::test]
+async fn a_renewal_before_its_time_is_refused_and_told() {
+    let scene = Scene::new().await;
+    scene.slack.change_app(|app| app.rotates_tokens = true);
+    let refresh_token =
+        |team: &str| scene.slack.install_with(team, &["chat:write"]).1.expect("a refresh token");
+    let (ours, others) = (refresh_token(&scene.team), refresh_token(&scene.slack.add_team("Globex")));
+    let app = scene.slack.app();
+    let app = App { client_id: app.client_id, client_secret: app.client_secret.into() };
+    let limited = Fault::Limited { retry_after_seconds: 30 };
+    scene.slack.script("oauth.v2.access", [Some(limited)]);
+    let error = scene.client.oauth_v2_refresh(&app, &ours).await.expect_err("limited");
+    assert_eq!(error.hold(), Some(("oauth.v2.access", TimeDelta::seconds(30))));
+    scene.time.step(TimeDelta::seconds(29));
+    let error = scene.client.oauth_v2_refresh(&app, &ours).await.expect_err("not yet");
+    assert_eq!(error.hold(), Some(("oauth.v2.access", TimeDelta::seconds(1))));
+    assert!(scene.slack.calls().last().expect("a call").told_to_wait_at.is_some());
+    scene.client.oauth_v2_refresh(&app, &others).await.expect("another workspace has its own");
+    scene.time.step(TimeDelta::seconds(1));
+    scene.client.oauth_v2_refresh(&app, &ours).await.expect("after the time that was named");
 }

@@ -329,6 +329,50 @@ async fn only_attempts_of_which_nobody_knows_count_until_it_is_given_up() {
     assert_eq!(listed[0].reason.as_deref(), Some("outcome_unknown"));
 }
 
+/// Fails where a delivery's own repeats alone are looked at, and where two who ask at once do not wait for each other.
+#[tokio::test]
+async fn of_all_repeats_of_a_message_one_is_on_its_way() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|_| ()).await;
+    let (_, claimed) = answered(&world, task.id).await;
+    let arrive = async |delivery: &ClaimedDelivery| {
+        store.delivery_attempt_start(&delivery.scope, &delivery.lease).await.expect("an attempt");
+        store.delivery_finish(&delivery.scope, &delivery.lease, &sent()).await.expect("an end");
+    };
+    let again = async |id: DeliveryId| store.delivery_send_again(&world.scope, id, world.user).await;
+    let refused = async |id: DeliveryId, which: &str| {
+        let refused = again(id).await;
+        let is_refused = matches!(refused, Err(Error::Conflict(Conflict::DeliveryRepeatUnfinished)));
+        assert!(is_refused, "{which}: {refused:?}");
+        let proof = store.delivery_proof(&world.scope, id).await.expect("a read").expect("the delivery");
+        assert_eq!(proof.repeat_refusal, Some(Conflict::DeliveryRepeatUnfinished), "{which}");
+    };
+    arrive(&claimed[0]).await;
+    let first = claimed[0].lease.delivery_id;
+    let mut repeats = Vec::new();
+    for _ in 0..2 {
+        repeats.push(again(first).await.expect("queued"));
+        arrive(&claim_deliveries(store, "test", 1).await.remove(0)).await;
+    }
+    let [second, third] = repeats[..] else { panic!("two repeats") };
+
+    let fourth = again(second).await.expect("a repeat of a repeat");
+    refused(first, "the first of them").await;
+    refused(second, "the one that it repeats").await;
+    refused(third, "another repeat of the first").await;
+    arrive(&claim_deliveries(store, "test", 1).await.remove(0)).await;
+
+    again(first).await.expect("queued: all have arrived");
+    refused(third, "a repeat, while another one of the first is on its way").await;
+    refused(fourth, "a repeat of a repeat, likewise").await;
+    arrive(&claim_deliveries(store, "test", 1).await.remove(0)).await;
+
+    // Both at once, of different deliveries of the same message.
+    let (one, other) = tokio::join!(again(first), again(fourth));
+    assert!(one.is_ok() != other.is_ok(), "{one:?}, {other:?}");
+}
+
 /// Fails where `delivery_give_up` asks for neither state nor reason, and where a claim never says that it is too late.
 #[tokio::test]
 async fn what_was_queued_a_day_ago_is_given_up_and_says_why() {

@@ -19,9 +19,10 @@ use domain::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use store::{
-    ClaimedSlackEvent, Conflict, Error, NewQuestion, NewSlackEvent, NewSlackInstallation, SLACK_EVENT_LEASE,
-    SLACK_EVENT_REST, Scope, SlackChannel, SlackEventPut, SlackOrder, SlackPlace, SlackQuestion, SlackToken,
-    SlackTokenPair, ThreadRights,
+    ClaimedSlackEvent, Conflict, Error, NewQuestion, NewSlackEvent, NewSlackInstallation,
+    SLACK_ACCESS_METHOD, SLACK_EVENT_LEASE, SLACK_EVENT_REST, Scope, SlackChannel, SlackEventPut,
+    SlackNotRenewed, SlackOrder, SlackPlace, SlackQuestion, SlackToken, SlackTokenError, SlackTokenPair,
+    ThreadRights,
 };
 use testkit::{
     World,
@@ -180,7 +181,7 @@ async fn of_many_that_want_a_fresh_token_one_renews() {
             let renew = |refresh: SecretString| async move {
                 assert_eq!(refresh.expose_secret(), "refresh xoxb-1");
                 renewals.fetch_add(1, Ordering::SeqCst);
-                Ok::<_, Error>(pair("xoxb-2"))
+                Ok::<_, SlackNotRenewed<Error>>(pair("xoxb-2"))
             };
             let token = store.slack_token_fresh(&scope, None, renew).await.expect("a token").expect("one");
             token.bot_token.expose_secret().to_owned()
@@ -194,11 +195,12 @@ async fn of_many_that_want_a_fresh_token_one_renews() {
     assert_eq!(renewals.load(Ordering::SeqCst), 1);
 
     let refused = SecretString::from("xoxb-1");
-    let renew = async |_| -> Result<SlackTokenPair, Error> { panic!("another one has done so") };
+    let renew =
+        async |_| -> Result<SlackTokenPair, SlackNotRenewed<Error>> { panic!("another one has done so") };
     let token = world.store().slack_token_fresh(&world.scope, Some(&refused), renew).await;
     assert_eq!(token.expect("a token").expect("one").bot_token.expose_secret(), "xoxb-2");
     let current = SecretString::from("xoxb-2");
-    let refuse = async |_| Err::<SlackTokenPair, _>(Error::NotFound);
+    let refuse = async |_| Err(not_renewed(None));
     let failed = world.store().slack_token_fresh(&world.scope, Some(&current), refuse);
     assert!(matches!(failed.await, Err(store::SlackTokenError::Renewal { .. })));
     assert_eq!(self::token(&world).await.bot_token.expose_secret(), "xoxb-2", "a failure changes nothing");
@@ -208,8 +210,9 @@ async fn of_many_that_want_a_fresh_token_one_renews() {
 #[tokio::test]
 async fn a_token_that_was_not_renewed_goes_on_for_as_long_as_it_lives() {
     let world = connected().await;
-    let fails = async |_| Err::<SlackTokenPair, _>(Error::NotFound);
-    let unasked = async |_| -> Result<SlackTokenPair, Error> { panic!("it is asked too often") };
+    let fails = async |_| Err(not_renewed(None));
+    let unasked =
+        async |_| -> Result<SlackTokenPair, SlackNotRenewed<Error>> { panic!("it is asked too often") };
     world.step(TimeDelta::hours(10));
     let token = world.store().slack_token_fresh(&world.scope, None, fails).await.expect("a token");
     assert_eq!(token.expect("one").bot_token.expose_secret(), "xoxb-1");
@@ -221,6 +224,76 @@ async fn a_token_that_was_not_renewed_goes_on_for_as_long_as_it_lives() {
     world.step(TimeDelta::hours(2));
     let over = world.store().slack_token_fresh(&world.scope, None, fails).await;
     assert!(matches!(over, Err(store::SlackTokenError::Renewal { .. })), "{over:?}");
+}
+
+/// What is said of a renewal that came to nothing.
+const fn not_renewed(hold: Option<TimeDelta>) -> SlackNotRenewed<Error> {
+    SlackNotRenewed { error: Error::NotFound, hold }
+}
+
+/// Fails where the hold is not written down, or goes with the transaction of whoever got no token: each of them asks.
+#[tokio::test]
+async fn where_slack_limits_renewals_nobody_asks_for_one_before_its_time() {
+    let world = connected().await;
+    let hold = TimeDelta::minutes(5);
+    // Its token is at its end: whoever needs one has to ask.
+    world.step(TimeDelta::hours(13));
+    let asked = Arc::new(AtomicU32::new(0));
+    let wanting = (0..10).map(|_| {
+        let (store, scope, asked) = (world.store().clone(), world.scope, Arc::clone(&asked));
+        tokio::spawn(async move {
+            let limited = |_| async move {
+                asked.fetch_add(1, Ordering::SeqCst);
+                Err(not_renewed(Some(hold)))
+            };
+            store.slack_token_fresh(&scope, None, limited).await.expect_err("no token")
+        })
+    });
+    let mut held = 0;
+    for wanting in wanting.collect::<Vec<_>>() {
+        match wanting.await.expect("no panic") {
+            SlackTokenError::Renewal { .. } => {}
+            SlackTokenError::Held(wait) => {
+                // From when Slack said so, which was a moment after the transaction's instant.
+                assert!(wait >= hold, "{wait}");
+                held += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((asked.load(Ordering::SeqCst), held), (1, 9));
+    world.step(hold - TimeDelta::seconds(1));
+    let refused = SecretString::from("xoxb-1");
+    let unasked =
+        async |_| -> Result<SlackTokenPair, SlackNotRenewed<Error>> { panic!("it is asked too early") };
+    let early = world.store().slack_token_fresh(&world.scope, Some(&refused), unasked).await;
+    assert!(matches!(early, Err(SlackTokenError::Held(_))), "{early:?}");
+    // With the time that the call itself took, however slow the machine.
+    world.step(TimeDelta::minutes(5));
+    let renew = async |_| Ok::<_, SlackNotRenewed<Error>>(pair("xoxb-2"));
+    let renewed = world.store().slack_token_fresh(&world.scope, None, renew).await.expect("a token");
+    assert_eq!(renewed.expect("one").bot_token.expose_secret(), "xoxb-2");
+}
+
+/// Fails where the token in hand is tried to be renewed each minute whatever Slack said, or where a hold costs it its life.
+#[tokio::test]
+async fn a_token_that_is_good_goes_on_while_slack_limits_renewals() {
+    let world = connected().await;
+    world.step(TimeDelta::hours(10));
+    let limited = async |_| Err(not_renewed(Some(TimeDelta::minutes(5))));
+    let unasked =
+        async |_| -> Result<SlackTokenPair, SlackNotRenewed<Error>> { panic!("it is asked too early") };
+    let token = world.store().slack_token_fresh(&world.scope, None, limited).await.expect("a token");
+    assert_eq!(token.expect("one").bot_token.expose_secret(), "xoxb-1");
+    world.step(TimeDelta::seconds(299));
+    let token = world.store().slack_token_fresh(&world.scope, None, unasked).await.expect("a token");
+    assert_eq!(token.expect("one").bot_token.expose_secret(), "xoxb-1");
+    // Told to whoever connected the workspace anew, the hold is for those who renew as well.
+    world.step(TimeDelta::minutes(5));
+    let hold = world.store().slack_method_hold(&world.scope, SLACK_ACCESS_METHOD, TimeDelta::minutes(5));
+    hold.await.expect("held");
+    let token = world.store().slack_token_fresh(&world.scope, None, unasked).await.expect("a token");
+    assert_eq!(token.expect("one").bot_token.expose_secret(), "xoxb-1");
 }
 
 #[tokio::test]

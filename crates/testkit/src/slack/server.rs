@@ -144,16 +144,16 @@ impl Scene<'_> {
             },
         };
         let team = caller.as_ref().map(|caller| caller.team.id.clone());
-        if let Some(team) = &team
-            && let Err(refused) = self.admit(team, method, rule)
-        {
+        // What is called before there is a token counts for the workspace that it is to be for.
+        let limited_team = team.clone().or_else(|| self.team_of_grant()).unwrap_or_default();
+        if let Err(refused) = self.admit(&limited_team, method, rule) {
             self.note_destination();
-            self.record(method, Some(team), "ratelimited", None, Some(refused));
+            self.record(method, team.as_deref(), "ratelimited", None, Some(refused));
             return Reply::at_once(limited_response(refused.retry_after_seconds));
         }
         let fault = self.inner.faults.next(method, team.as_deref());
         if let Some(fault) = fault.filter(|fault| !fault.is_done()) {
-            return self.refuse_on_demand(method, team.as_deref(), fault);
+            return self.refuse_on_demand(method, team.as_deref(), &limited_team, fault);
         }
         let answer = match &caller {
             Some(caller) => self.act(method, rule, caller),
@@ -184,13 +184,19 @@ impl Scene<'_> {
         self.inner.limits.admit((team, method), now, tier.calls_per_minute(), window)
     }
 
-    /// A fault that leaves the call undone.
-    fn refuse_on_demand(&mut self, method: &str, team: Option<&str>, fault: Fault) -> Reply {
+    /// A fault that leaves the call undone. `limited_team` is whose calls of the method a limit is for.
+    fn refuse_on_demand(
+        &mut self,
+        method: &str,
+        team: Option<&str>,
+        limited_team: &str,
+        fault: Fault,
+    ) -> Reply {
         self.note_destination();
         match fault {
             Fault::Limited { retry_after_seconds } => {
                 let now = self.now;
-                self.inner.limits.refuse((team.unwrap_or_default(), method), now, retry_after_seconds);
+                self.inner.limits.refuse((limited_team, method), now, retry_after_seconds);
                 let refused = Refused { retry_after_seconds, told_at: None };
                 self.record(method, team, "ratelimited", Some(fault), Some(refused));
                 Reply::at_once(limited_response(retry_after_seconds))
@@ -258,7 +264,7 @@ async fn upload(State(shared): State<Arc<Shared>>, Path(place): Path<String>, bo
         let mut scene =
             Scene { inner: &mut inner, now, arguments: Arguments::default(), trace: Trace::default() };
         if let Some(fault) = fault.filter(|fault| !fault.is_done()) {
-            scene.refuse_on_demand("upload", team.as_deref(), fault)
+            scene.refuse_on_demand("upload", team.as_deref(), team.as_deref().unwrap_or_default(), fault)
         } else {
             let (status, text) = scene.inner.take_bytes(&place, &body);
             let outcome = if status == 200 { "ok".to_owned() } else { format!("status_{status}") };

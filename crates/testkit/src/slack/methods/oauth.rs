@@ -123,6 +123,15 @@ impl Scene<'_> {
         }
     }
 
+    /// The workspace that a call without a token is to have one for, by the code or the refresh token that it brings.
+    pub(in super::super) fn team_of_grant(&self) -> Option<String> {
+        let world = &self.inner.world;
+        let code = self.arguments.text("code").and_then(|code| world.codes.get(&code));
+        let refresh = self.arguments.text("refresh_token");
+        let refresh = refresh.and_then(|refresh| world.refresh_tokens.get(&refresh));
+        code.map(|code| code.team.clone()).or_else(|| refresh.map(|refresh| refresh.team.clone()))
+    }
+
     fn credentials(&self, basic: Option<&str>) -> Result<(String, String), Refusal> {
         if let Some(basic) = basic.and_then(|header| header.strip_prefix("Basic ")) {
             let decoded = BASE64_STANDARD.decode(basic).ok().and_then(|bytes| String::from_utf8(bytes).ok());
