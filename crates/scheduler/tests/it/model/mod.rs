@@ -25,6 +25,13 @@
 //! | nothing opens at or after the expiration | 32 | a task that expired a second before its window had it as its next occurrence |
 //! | a pause skips queued runs | 38 | a pause left the run of that moment queued |
 //!
+//! Since they are, in the same way:
+//!
+//! | switched off | lives that left the rules | the first, as short as it got |
+//! |---|---|---|
+//! | a run by hand that finds no credits fails | 55 | a test that was asked for after a grant of -1 stayed queued when a worker came |
+//! | a grant wakes what waits for credits | 5 | broken off while it was being shortened |
+//!
 //! Before that it had found what these switches could not: see the history of `store/src/due.rs` and `task_state.rs`.
 //!
 //! `reference.rs` is to be read beside the rules, and `reference/waits.rs` beside those on credits and fresh data; `calendar.rs`
