@@ -63,7 +63,9 @@ struct DueRow {
 struct Unfinished {
     run_id: Uuid,
     has_started: bool,
-    is_waiting: bool,
+    /// Whether it waits for another attempt or for credits, so that the close of its window is its end. One that is held for
+    /// fresh data has not started, and may still run late.
+    waits_to_go_on: bool,
     is_to_stop: bool,
     rescues: i32,
     /// Until when a worker holds it, if one does.
@@ -80,7 +82,7 @@ impl Unfinished {
             return false;
         }
         let is_given_up = self.lease_until.is_some() && self.rescues + 1 >= RESCUES_MAX;
-        let is_past_retry = self.is_waiting && self.deadline_at.is_some_and(|deadline| deadline <= now);
+        let is_past_retry = self.waits_to_go_on && self.deadline_at.is_some_and(|deadline| deadline <= now);
         let is_past_grace = self.closes_at.is_some_and(|closes_at| closes_at + grace <= now);
         self.is_to_stop || is_given_up || is_past_retry || is_past_grace
     }
@@ -466,7 +468,8 @@ async fn unfinished_of(
         r#"SELECT run_queue.workspace_id, run_queue.task_id AS "task_id!", run_queue.run_id, run_queue.rescues,
                run_queue.lease_until, run_queue.deadline_at, run.closes_at,
                (run.started_at IS NOT NULL OR run.trigger <> 'schedule') AS "has_started!",
-               run.status = 'waiting' AS "is_waiting!", run_queue.stop_reason IS NOT NULL AS "is_to_stop!"
+               run.status = 'waiting' AS "is_waiting!", run_queue.stop_reason IS NOT NULL AS "is_to_stop!",
+               coalesce(run.reason = 'blocked_by_credits', false) AS "lacks_credits!"
            FROM unnest($1::uuid[], $2::uuid[]) AS due (workspace_id, task_id)
            JOIN run_queue ON run_queue.workspace_id = due.workspace_id AND run_queue.task_id = due.task_id
            JOIN run ON run.workspace_id = run_queue.workspace_id AND run.id = run_queue.run_id
@@ -481,7 +484,7 @@ async fn unfinished_of(
         let run = Unfinished {
             run_id: row.run_id,
             has_started: row.has_started,
-            is_waiting: row.is_waiting,
+            waits_to_go_on: row.is_waiting && (row.has_started || row.lacks_credits),
             is_to_stop: row.is_to_stop,
             rescues: row.rescues,
             lease_until: row.lease_until,

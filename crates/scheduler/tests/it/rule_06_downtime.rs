@@ -262,3 +262,26 @@ async fn a_pause_while_the_schedulers_are_down_loses_no_fate() {
     world.store().task_pause(&world.scope, task.id).await.expect("a pause");
     assert_eq!(world.fates(task.id).await, ["03-02 missed downtime", "03-03 skipped paused"]);
 }
+
+/// A run that is held for fresh data has not started. When the schedulers go down meanwhile, it is still there to run late
+/// when the next day's comes due, and gives way to it as a queued one does.
+#[tokio::test]
+async fn a_run_that_is_held_for_fresh_data_gives_way_to_the_next_days() {
+    let world = World::new().await;
+    grace(&world, 48).await;
+    let task = world.task(|_| ()).await.id;
+    world.set("2026-03-02T09:00:00Z");
+    tick(&world).await;
+    let run = world.claim_one().await;
+    world.store().run_hold(&run.scope, &run.lease, "the data is a day old").await.expect("a hold");
+    // Before any tick, an extension settles what is due.
+    world.set("2026-03-03T09:30:00Z");
+    world
+        .store()
+        .task_extend(&world.scope, task, Some(at("2026-06-01T00:00:00Z")))
+        .await
+        .expect("an extension");
+    assert_eq!(world.fates(task).await, ["03-02 missed superseded", "03-03 queued"]);
+    tick(&world).await;
+    assert_eq!(world.fates(task).await, ["03-02 missed superseded", "03-03 queued"]);
+}

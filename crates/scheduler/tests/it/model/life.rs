@@ -4,20 +4,21 @@ use std::collections::HashMap;
 
 use chrono::TimeDelta;
 use domain::{
-    RunId, TaskId, UserId, WorkspaceId,
+    Credits, RunId, TaskId, UserId, WorkspaceId,
     answer::Answer,
-    run::Usage,
+    freshness::{FreshnessGate, StalePolicy},
+    run::{RunTrigger, Usage},
     schedule::{Schedule, start_offset},
-    step::StepBody,
+    step::{ModelProvider, StepBody},
     task::TaskSpec,
 };
-use store::{AfterFailure, ClaimedRun, Error, Scope, Store};
+use store::{AfterFailure, AfterHold, ClaimedRun, Error, Scope, Store};
 use testkit::world::task_spec;
 
 use super::{
     calendar::{Instant, Plan},
     reference::{Hold, Key, Reference},
-    story::{Deed, Expiry, Step, Story, Work, WorkKind},
+    story::{Data, Deed, Expiry, Step, Story, Work, WorkKind},
 };
 
 pub(super) struct Life {
@@ -40,6 +41,7 @@ impl Life {
         let mut spec = task_spec(user);
         let expires_at = expires_at(&story.plan, story.expiry, now).filter(|expires_at| *expires_at > now);
         spec.expires_at = expires_at;
+        spec.freshness = story.stale.map(|policy| FreshnessGate { connection_ids: None, policy });
         let schedule = write(&mut spec, &story.plan);
         let made = store.task_create(&scope, user, &spec, &schedule).await.expect("a task").id;
         let task = story.task;
@@ -49,7 +51,8 @@ impl Life {
             "UPDATE task SET id = '{task}' WHERE id = '{made}';
              UPDATE task_due SET task_id = '{task}', due_at = due_at + interval '{moved} ms' WHERE task_id = '{made}';"
         );
-        let reference = Reference::new(story.plan.clone(), expires_at, story.grace, offset, now);
+        let skips_stale = story.stale.map(|policy| policy == StalePolicy::Skip);
+        let reference = Reference::new(story.plan.clone(), expires_at, story.grace, offset, skips_stale, now);
         (Self { story, reference, task, scope, user, spec, runs: vec![], holds: vec![] }, rename)
     }
 
@@ -118,6 +121,11 @@ impl Life {
             }
             // Rule 8: it revives nothing.
             Deed::Reactivate => ("ok".to_owned(), seen(store.member_reactivate(&scope, self.user).await)),
+            Deed::Grant(amount) => {
+                let credits = Credits::from_micros(amount * 1_000_000);
+                let woken = store.credit_grant(&scope, credits, "a story").await.expect("a grant");
+                (self.reference.grant(*amount, now).to_string(), woken.to_string())
+            }
         }
     }
 
@@ -171,7 +179,15 @@ impl Life {
                 WorkKind::Step => {
                     let body = StepBody::Notice { text: "it thinks".to_owned() };
                     let step = store.step_begin(&run, &body, 1).await;
-                    (told(self.reference.check(hold)), seen(step))
+                    (told(self.reference.step(hold)), seen(step))
+                }
+                WorkKind::Spend => {
+                    let step = store.step_begin(&run, &a_reply_for_a_credit(), 1).await;
+                    (told(self.reference.spend(hold)), seen(step))
+                }
+                WorkKind::Look(data) => {
+                    let seen = self.look_at_data(store, &run, *data).await;
+                    (self.reference.look_at_data(hold, *data, now), seen)
                 }
                 WorkKind::Succeed => {
                     let ended = store.run_succeed(scope, lease, &Answer::default(), &Usage::default()).await;
@@ -183,15 +199,13 @@ impl Life {
                 WorkKind::Fail(reason) => {
                     let after = store.run_fail(scope, lease, *reason, "it failed", &Usage::default()).await;
                     let expected = self.reference.fail(hold, reason.as_str(), reason.is_transient(), now);
-                    let retry = |at: Option<Instant>| at.map_or("ended".to_owned(), |at| at.to_string());
                     let after = match after {
-                        Ok(AfterFailure::Ended) => retry(None),
-                        Ok(AfterFailure::RetryAt(at)) => retry(Some(at)),
-                        // The model's workspaces are unlimited.
+                        Ok(AfterFailure::Ended) => "ended".to_owned(),
+                        Ok(AfterFailure::RetryAt(at)) => format!("again at {at}"),
                         Ok(AfterFailure::WaitsForCredits) => "waits for credits".to_owned(),
                         Err(error) => seen::<()>(Err(error)),
                     };
-                    (expected.map_or_else(|refused| refused, retry), after)
+                    (expected, after)
                 }
                 WorkKind::Release => {
                     let released = store.run_release(&[*lease]).await.expect("a release");
@@ -201,6 +215,50 @@ impl Life {
             agree(&format!("{what:?} of {:?}", hold.key), &expected, &seen)?;
         }
         Ok(())
+    }
+
+    /// What the agent's gate does with the data that it found (`agent/src/gate.rs`), without a warehouse in which to find it.
+    async fn look_at_data(&self, store: &Store, run: &ClaimedRun, data: Data) -> String {
+        let (scope, lease) = (&run.scope, &run.lease);
+        let (Some(gate), Some(found)) = (&self.spec.freshness, data.trouble()) else {
+            return "open".to_owned();
+        };
+        if run.trigger != RunTrigger::Schedule || run.late {
+            return "open".to_owned();
+        }
+        let steps = store.step_list(scope, run.thread_id, 0).await.expect("steps");
+        if !steps.is_empty() {
+            return "open".to_owned();
+        }
+        match store.run_hold(scope, lease, found).await {
+            Ok(AfterHold::LookAt(at)) => return format!("held until {at}"),
+            Ok(AfterHold::TimeIsUp) => {}
+            Err(refused) => {
+                if matches!(refused, Error::RunStopped(_)) {
+                    store.run_stop(scope, lease, &Usage::default()).await.expect("a stop");
+                }
+                return seen::<()>(Err(refused));
+            }
+        }
+        match gate.policy {
+            StalePolicy::SendStale => "open".to_owned(),
+            StalePolicy::Skip => {
+                let skipped = store.run_skip_stale(scope, lease, found).await;
+                skipped.map_or_else(|refused| seen::<()>(Err(refused)), |()| "skipped".to_owned())
+            }
+        }
+    }
+}
+
+fn a_reply_for_a_credit() -> StepBody {
+    StepBody::Model {
+        model: "openai:some-model".to_owned(),
+        provider: ModelProvider::Server,
+        text: String::new(),
+        tool_calls: vec![],
+        tokens_in: 10,
+        tokens_out: 1,
+        credits: 1.0,
     }
 }
 

@@ -3,14 +3,17 @@
 //! A life is a task of its own workspace and creator, and sixteen steps. In each step the clock moves (by nothing, by seconds,
 //! to the very hour, by days), people act on the task (pause, resume, edit its schedule or zone, extend, delete, run now, send
 //! a test, cancel a run, deactivate and reactivate its creator, change the grace period), none to three schedulers tick at
-//! once, a worker may claim, and workers go on, succeed, fail, hand back, or are never heard of again. After each step the
-//! task, its next occurrence, each run (date, window, status, reason, lateness, attempt) and each message to the creator must
-//! be what the reference says, and so must every answer of the store on the way.
+//! once, a worker may claim, and workers go on, succeed, fail, hand back, or are never heard of again. In two lives of five
+//! credits are granted, spent and taken back; in two of five the task waits for fresh data, and workers find it fresh, stale
+//! or unreadable. After each step the task, its next occurrence, each run (date, window, status, reason, lateness, attempt), the
+//! credits that are left and each message to the creator must be what the reference says, and so must every answer of the
+//! store on the way.
 //!
 //! Hundreds of lives share a database, a clock and the schedulers, so that twenty thousand take minutes. One that leaves the
 //! rules is led through a world of its own again, with ever more of it left out, and told as short as it could be made.
 //!
-//! Mechanisms were switched off by hand, one at a time, with the fixed seed and its first 300 lives. What was reported:
+//! Mechanisms were switched off by hand, one at a time, with the fixed seed and its first 300 lives, before credits and fresh
+//! data were among them. What was reported:
 //!
 //! | switched off | lives that left the rules | the first, as short as it got |
 //! |---|---|---|
@@ -22,10 +25,18 @@
 //! | nothing opens at or after the expiration | 32 | a task that expired a second before its window had it as its next occurrence |
 //! | a pause skips queued runs | 38 | a pause left the run of that moment queued |
 //!
+//! Since they are, in the same way:
+//!
+//! | switched off | lives that left the rules | the first, as short as it got |
+//! |---|---|---|
+//! | a run by hand that finds no credits fails | 55 | a test that was asked for after a grant of -1 stayed queued when a worker came |
+//! | a grant wakes what waits for credits | 5 | broken off while it was being shortened |
+//!
 //! Before that it had found what these switches could not: see the history of `store/src/due.rs` and `task_state.rs`.
 //!
-//! `reference.rs` is to be read beside the rules; `calendar.rs` has its own zones and windows. Neither shares code with what it
-//! tests, but for the offset of a task in its window, which is a function of its id (`domain::schedule::start_offset`).
+//! `reference.rs` is to be read beside the rules, and `reference/waits.rs` beside those on credits and fresh data; `calendar.rs`
+//! has its own zones and windows. None of them shares code with what it tests, but for the offset of a task in its window, which
+//! is a function of its id (`domain::schedule::start_offset`).
 
 mod calendar;
 mod life;

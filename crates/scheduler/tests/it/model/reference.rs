@@ -1,5 +1,9 @@
 //! One task as the twelve rules say it must behave: a page of plain state, no database, no shared code with the store. Beside
-//! `docs/scheduling.md` it should be readable in ten minutes. Outcomes are words, as are the lines that are compared.
+//! `docs/scheduling.md` it should be readable in ten minutes. Outcomes are words, as are the lines that are compared. What runs
+//! wait for has a page of its own, `waits.rs`.
+
+mod lines;
+mod waits;
 
 use chrono::{NaiveDate, TimeDelta};
 
@@ -22,6 +26,8 @@ pub(super) struct Hold {
     pub(super) key: Key,
     /// How often the run had been claimed.
     pub(super) claim: u32,
+    /// Whether its window had closed by then.
+    pub(super) is_late: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -31,10 +37,13 @@ struct Run {
     occurrence: Option<Occurrence>,
     status: &'static str,
     reason: Option<&'static str>,
+    /// What a look at its data found.
+    message: Option<&'static str>,
     late: bool,
     /// How often it was started, not counting when it was handed back.
     attempt: u32,
     has_started: bool,
+    has_step: bool,
     available_at: Instant,
     deadline: Option<Instant>,
     lease_until: Option<Instant>,
@@ -52,9 +61,11 @@ impl Run {
             occurrence: None,
             status: "queued",
             reason: None,
+            message: None,
             late: false,
             attempt: 0,
             has_started: false,
+            has_step: false,
             available_at: now,
             deadline: None,
             lease_until: None,
@@ -84,7 +95,8 @@ impl Run {
             return false;
         }
         let is_given_up = self.lease_until.is_some() && self.rescues + 1 == RESCUES_MAX;
-        let is_past_retry = self.status == "waiting" && self.deadline.is_some_and(|deadline| deadline <= now);
+        let is_past_retry =
+            self.ends_at_its_deadline() && self.deadline.is_some_and(|deadline| deadline <= now);
         let is_past_grace = self.occurrence.is_some_and(|occurrence| occurrence.closes_at() + grace <= now);
         self.stop.is_some() || is_given_up || is_past_retry || is_past_grace
     }
@@ -120,6 +132,12 @@ pub(super) struct Reference {
     is_warned: bool,
     is_failing: bool,
     is_deleted: bool,
+    /// Whether a day without fresh data is skipped; none: the task does not wait for fresh data.
+    skips_stale: Option<bool>,
+    /// When the first of the days was that were skipped one after the other up to now, if the last one was.
+    skipping_since: Option<Instant>,
+    /// What is left; none: as many as are wanted.
+    credits: Option<i64>,
     runs: Vec<Run>,
     told: Vec<Told>,
 }
@@ -132,6 +150,7 @@ impl Reference {
         expires_at: Option<Instant>,
         grace: TimeDelta,
         offset: TimeDelta,
+        skips_stale: Option<bool>,
         now: Instant,
     ) -> Self {
         Self {
@@ -145,6 +164,9 @@ impl Reference {
             is_warned: false,
             is_failing: false,
             is_deleted: false,
+            skips_stale,
+            skipping_since: None,
+            credits: None,
             runs: vec![],
             told: vec![],
         }
@@ -365,9 +387,11 @@ impl Reference {
             }
             let runs_late_until =
                 run.occurrence.map_or(now, |occurrence| occurrence.closes_at() + self.grace);
-            if run.status == "queued" && runs_late_until > now {
+            if !run.ends_at_its_deadline() && runs_late_until > now {
                 run.late = true;
                 run.deadline = Some(runs_late_until);
+            } else if run.waits_for_credits() {
+                self.fail_for_good(index, waits::CREDITS, now);
             } else if run.has_started {
                 self.fail_for_good(index, "deadline", now);
             } else {
@@ -415,18 +439,32 @@ impl Reference {
     /// All runs that a worker may take.
     pub(super) fn claim(&mut self, now: Instant) -> Vec<Hold> {
         let mut claimed = Vec::new();
-        for run in &mut self.runs {
+        for index in 0..self.runs.len() {
+            let run = &self.runs[index];
             let is_in_time = run.deadline.is_none_or(|deadline| deadline > now);
-            if run.is_waiting_for_a_worker() && run.available_at <= now && is_in_time {
-                run.status = "running";
-                run.attempt += 1;
-                run.claims += 1;
-                run.has_started = true;
-                run.lease_until = Some(now + LEASE);
-                claimed.push(Hold { key: run.key, claim: run.claims });
+            if !run.is_waiting_for_a_worker() || run.available_at > now || !is_in_time {
+                continue;
             }
+            if self.has_no_credits() {
+                self.withhold(index, now);
+                continue;
+            }
+            let run = &mut self.runs[index];
+            run.status = "running";
+            run.attempt += 1;
+            run.claims += 1;
+            run.has_started = true;
+            run.lease_until = Some(now + LEASE);
+            claimed.push(Hold { key: run.key, claim: run.claims, is_late: run.late });
         }
         claimed
+    }
+
+    /// A step of a run's turn.
+    pub(super) fn step(&mut self, hold: Hold) -> Result<(), String> {
+        self.check(hold)?;
+        self.run(hold.key).has_step = true;
+        Ok(())
     }
 
     /// Whether a worker still holds a run, and need not stop.
@@ -458,6 +496,7 @@ impl Reference {
         run.end("succeeded", None, now);
         let is_scheduled = run.trigger == "schedule";
         self.tell("answer".to_owned(), now);
+        self.skipping_since = self.skipping_since.filter(|_| !is_scheduled);
         if is_scheduled && self.is_failing {
             self.is_failing = false;
             self.tell("recovery".to_owned(), now);
@@ -465,35 +504,42 @@ impl Reference {
         Ok(())
     }
 
-    /// Rule 11: what a retry may mend is tried again inside the window, at ever longer waits.
+    /// Rule 11: what a retry may mend is tried again inside the window, at ever longer waits; what credits may mend, once there
+    /// are some.
     pub(super) fn fail(
         &mut self,
         hold: Hold,
         reason: &'static str,
         is_transient: bool,
         now: Instant,
-    ) -> Result<Option<Instant>, String> {
+    ) -> String {
         if let Err(refused) = self.check(hold) {
             self.stop(hold, &refused, now);
-            return if refused == "LeaseLost" { Err(refused) } else { Ok(None) };
+            return if refused == "LeaseLost" { refused } else { "ended".to_owned() };
         }
+        let has_no_credits = self.has_no_credits();
         let index = self.runs.iter().position(|run| run.key == hold.key).expect("a run that was claimed");
         let run = &mut self.runs[index];
-        if !is_transient || run.deadline.is_none_or(|deadline| deadline <= now) {
+        let Some(deadline) = run.deadline.filter(|deadline| is_transient && *deadline > now) else {
             self.fail_for_good(index, reason, now);
-            return Ok(None);
+            return "ended".to_owned();
+        };
+        run.status = "waiting";
+        run.reason = Some(reason);
+        run.lease_until = None;
+        if reason == waits::CREDITS && has_no_credits {
+            run.available_at = deadline;
+            return "waits for credits".to_owned();
         }
         let wait = match run.attempt {
+            _ if reason == waits::CREDITS => TimeDelta::zero(),
             1 => TimeDelta::seconds(30),
             2 => TimeDelta::minutes(2),
             3 => TimeDelta::minutes(8),
             _ => TimeDelta::minutes(15),
         };
-        run.status = "waiting";
-        run.reason = Some(reason);
-        run.lease_until = None;
         run.available_at = now + wait;
-        Ok(Some(run.available_at))
+        format!("again at {}", run.available_at)
     }
 
     /// A worker that is told to leave hands its run back: as if it had not been started this time. One that was to stop ends.
@@ -522,34 +568,5 @@ impl Reference {
 
     fn run(&mut self, key: Key) -> &mut Run {
         self.runs.iter_mut().find(|run| run.key == key).expect("a run that was made")
-    }
-}
-
-/// What is compared.
-impl Reference {
-    /// The task, its next occurrence, its runs and what its creator was told, as far as they were unfinished at `from` or came
-    /// to be after it: one sorted line each.
-    pub(super) fn lines(&self, from: Instant) -> Vec<String> {
-        let mut lines =
-            vec![format!("task {}{}", self.status, if self.is_deleted { " deleted" } else { "" })];
-        if let Some(next) = self.next() {
-            let due_at = (next.opens_at + self.offset).timestamp_millis();
-            lines.push(format!("next {} {} due {due_at}", next.date, next.opens_at.timestamp()));
-        }
-        for run in self.runs.iter().filter(|run| run.finished_at.is_none_or(|at| at >= from)) {
-            let of = run.occurrence.map_or(run.trigger.to_owned(), |occurrence| {
-                format!("{} {}", occurrence.date, occurrence.opens_at.timestamp())
-            });
-            let reason = run.reason.filter(|_| !matches!(run.status, "queued" | "running"));
-            let reason = reason.map_or(String::new(), |reason| format!(" {reason}"));
-            let late = if run.late { " late" } else { "" };
-            lines.push(format!("run {of} {}{reason}{late} attempt {}", run.status, run.attempt));
-        }
-        for told in self.told.iter().filter(|told| told.withheld_at.unwrap_or(told.at) >= from) {
-            let state = told.withheld_at.map_or("pending", |_| "withheld");
-            lines.push(format!("told {} {state}", told.what));
-        }
-        lines.sort();
-        lines
     }
 }

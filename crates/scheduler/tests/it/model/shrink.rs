@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use domain::schedule::start_offset;
+use domain::{freshness::StalePolicy, schedule::start_offset};
 
 use super::{
     story::{Step, Story},
@@ -17,7 +17,9 @@ pub(super) async fn told(failure: Failure) -> String {
     let mut now = story.starts_at;
     writeln!(text, "  {now}: {:?}, expires {:?}", story.plan, story.expiry).expect("a text");
     let offset = start_offset(story.task, story.spread);
-    writeln!(text, "    grace {}, starts {offset} into its window", story.grace).expect("a text");
+    let stale = story.stale.map_or("is not looked at", StalePolicy::as_str);
+    writeln!(text, "    grace {}, starts {offset} into its window, stale data: {stale}", story.grace)
+        .expect("a text");
     for step in &story.steps {
         now += step.advance;
         let claims = if step.claims { ", a worker claims" } else { "" };
@@ -70,6 +72,9 @@ fn candidates(story: &Story) -> Vec<Story> {
             next.advance += gone.advance;
             shorter.push(without);
         }
+    }
+    if story.stale.is_some() {
+        shorter.push(Story { stale: None, ..story.clone() });
     }
     let changed = |number: usize, change: &dyn Fn(&mut Step)| {
         let mut changed = story.clone();

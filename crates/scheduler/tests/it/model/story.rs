@@ -1,7 +1,7 @@
 //! Random lives of tasks: what befalls the world, and what people and workers do to one task in it.
 
 use chrono::{TimeDelta, Timelike as _};
-use domain::{TaskId, run::RunReason};
+use domain::{TaskId, freshness::StalePolicy, run::RunReason};
 
 use super::calendar::{Cadence, Instant, Plan, ZONES};
 
@@ -67,6 +67,8 @@ pub(super) enum Deed {
     Delete,
     Deactivate,
     Reactivate,
+    /// So many credits for the task's workspace, or back from it.
+    Grant(i64),
 }
 
 /// What a worker does with one of the runs that it last claimed, whether or not it still holds it.
@@ -83,6 +85,29 @@ pub(super) enum WorkKind {
     Succeed,
     Fail(RunReason),
     Release,
+    /// A look at the task's data before the first step, if the task waits for fresh data.
+    Look(Data),
+    /// A step that costs a credit.
+    Spend,
+}
+
+/// What a look at a task's data finds.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Data {
+    Fresh,
+    Stale,
+    Unreadable,
+}
+
+impl Data {
+    /// What there is to say of it, unless it is fresh.
+    pub(super) const fn trouble(self) -> Option<&'static str> {
+        match self {
+            Self::Fresh => None,
+            Self::Stale => Some("the data is a day old"),
+            Self::Unreadable => Some("the table is gone"),
+        }
+    }
 }
 
 /// The clock moves on, people act, schedulers tick (none: they are down), a worker claims, workers work; then all is compared.
@@ -107,6 +132,8 @@ pub(super) struct Story {
     pub(super) plan: Plan,
     pub(super) expiry: Expiry,
     pub(super) grace: TimeDelta,
+    /// What becomes of a day without fresh data, if the task waits for such.
+    pub(super) stale: Option<StalePolicy>,
     pub(super) steps: Vec<Step>,
 }
 
@@ -134,7 +161,47 @@ pub(super) fn stories(world_seed: u64, count: u64) -> Vec<Story> {
     let starts_at = dice.one_of(&STARTS).parse().expect("an instant");
     let spread = if dice.percent(50) { TimeDelta::zero() } else { domain::schedule::SPREAD };
     let beats = beats(&mut dice, starts_at);
-    (1..=count).map(|number| story(&mut Dice::new(world_seed, number), starts_at, spread, &beats)).collect()
+    let whole = |number| {
+        let mut story = story(&mut Dice::new(world_seed, number), starts_at, spread, &beats);
+        let mut dice = Dice::new(world_seed, count + number);
+        if dice.percent(40) {
+            limit_credits(&mut story, &mut dice);
+        }
+        if dice.percent(40) {
+            wait_for_fresh_data(&mut story, &mut dice);
+        }
+        story
+    };
+    (1..=count).map(whole).collect()
+}
+
+/// Has a workspace's credits come, go, and be used.
+fn limit_credits(story: &mut Story, dice: &mut Dice) {
+    for step in &mut story.steps {
+        if dice.percent(40) {
+            let place = dice.below(step.deeds.len() as u64 + 1) as usize;
+            step.deeds.insert(place, Deed::Grant(dice.one_of(&[-2, -1, 1, 2])));
+        }
+        if dice.percent(20) {
+            let which = dice.below(2) as u8;
+            step.works.insert(0, Work { which, what: WorkKind::Spend });
+        }
+        if dice.percent(15) {
+            let which = dice.below(2) as u8;
+            step.works.insert(0, Work { which, what: WorkKind::Fail(RunReason::BlockedByCredits) });
+        }
+    }
+}
+
+/// Gives the task a policy, and has workers look at its data before they begin.
+fn wait_for_fresh_data(story: &mut Story, dice: &mut Dice) {
+    story.stale = Some(dice.one_of(&[StalePolicy::SendStale, StalePolicy::Skip, StalePolicy::Skip]));
+    for step in &mut story.steps {
+        let data = dice.one_of(&[Data::Fresh, Data::Stale, Data::Stale, Data::Unreadable]);
+        if dice.percent(if step.claims { 80 } else { 10 }) {
+            step.works.insert(0, Work { which: dice.below(2) as u8, what: WorkKind::Look(data) });
+        }
+    }
 }
 
 /// How far the clock goes and how many schedulers then tick, step by step.
@@ -147,7 +214,9 @@ fn beats(dice: &mut Dice, starts_at: Instant) -> Vec<(TimeDelta, usize)> {
         let to_next_hour = TimeDelta::hours(1) - into_hour;
         let advance = match dice.below(20) {
             0 => TimeDelta::zero(),
-            1..=5 => TimeDelta::seconds(dice.one_of(&[1, 29, 30, 59, 60, 120, 480, 900, 1_800])),
+            1..=5 => {
+                TimeDelta::seconds(dice.one_of(&[1, 29, 30, 59, 60, 120, 480, 900, 1_800, 6_299, 6_300]))
+            }
             6..=9 => to_next_hour,
             10 => to_next_hour - TimeDelta::seconds(1),
             11..=15 => to_next_hour + TimeDelta::hours(dice.below(8) as i64),
@@ -178,7 +247,7 @@ fn story(dice: &mut Dice, starts_at: Instant, spread: TimeDelta, beats: &[(TimeD
         Step { advance: *advance, deeds, schedulers: *schedulers, claims, works }
     });
     let steps = steps.collect();
-    Story { task, starts_at, spread, plan, expiry, grace, steps }
+    Story { task, starts_at, spread, plan, expiry, grace, stale: None, steps }
 }
 
 fn plan(dice: &mut Dice) -> Plan {

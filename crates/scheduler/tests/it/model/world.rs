@@ -248,12 +248,16 @@ async fn compare(
              (extract(epoch FROM due_at) * 1000)::bigint) FROM task_due
          UNION ALL
          SELECT task_id, concat_ws(' ', 'run', coalesce(occurrence_date::text, trigger), extract(epoch FROM opens_at)::bigint,
-             status, CASE WHEN status NOT IN ('queued', 'running') THEN reason END, CASE WHEN late THEN 'late' END, 'attempt',
-             attempt) FROM run
+             status, CASE WHEN status NOT IN ('queued', 'running') THEN reason END,
+             CASE WHEN status IN ('waiting', 'skipped') AND reason = 'stale_data' THEN message END,
+             CASE WHEN late THEN 'late' END, 'attempt', attempt) FROM run
          WHERE finished_at IS NULL OR finished_at >= '{from}'
          UNION ALL
-         SELECT task_id, concat_ws(' ', 'told', kind, CASE WHEN kind = 'still_running' THEN details END, state) FROM delivery
-         WHERE coalesce(finished_at, created_at) >= '{from}'"
+         SELECT task_id, concat_ws(' ', 'told', kind, CASE WHEN kind IN ('still_running', 'stale_data') THEN details END, state)
+         FROM delivery WHERE coalesce(finished_at, created_at) >= '{from}'
+         UNION ALL
+         SELECT task.id, 'credits ' || (sum(amount_micro) / 1000000)::bigint
+         FROM credit_balance JOIN task ON task.workspace_id = credit_balance.workspace_id GROUP BY task.id"
     );
     let mut found: HashMap<TaskId, Vec<String>> = HashMap::new();
     for (task, line) in task_lines(superuser, &query).await {
