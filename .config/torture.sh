@@ -41,5 +41,5 @@ if wants g16; then
   run cargo test -p agent --test it -- --nocapture credits::
 fi
 printf '\n'
-grep -E '^(G[0-9]+|llama) +(pass|FAIL) ' "$log"
+grep -E '^(G[0-9]+|fair|llama) +(pass|FAIL) ' "$log"
 exit "$status"

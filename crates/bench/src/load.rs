@@ -140,6 +140,16 @@ impl Batch {
         Ok(Self { first, stride, count: (tasks - first).div_ceil(stride) })
     }
 
+    /// The first and the second half of it.
+    pub(crate) const fn halves(self) -> (Self, Self) {
+        let Self { first, stride, count } = self;
+        let half = count / 2;
+        (
+            Self { first, stride, count: half },
+            Self { first: first + half * stride, stride, count: count - half },
+        )
+    }
+
     /// `FROM` of a query over the batch: `n` is a task's number, `k` its place in the batch.
     pub(crate) fn from(self) -> String {
         let Self { first, stride, count } = self;
@@ -179,6 +189,19 @@ impl Batch {
         execute(connection, "VACUUM (ANALYZE) task_due").await?;
         Ok(date)
     }
+
+    /// Makes task `k` of the batch due at this moment: [`Batch::make_due`] has made it due later.
+    pub(crate) async fn make_one_due(self, connection: &mut PgConnection, k: u32) -> anyhow::Result<()> {
+        let n = (self.first + k * self.stride).to_string();
+        let statement = format!(
+            "UPDATE task_due SET due_at = clock_timestamp() WHERE workspace_id = {} AND task_id = {}",
+            workspace_id(&format!("{n} % {WORKSPACES}")),
+            task_id(&n),
+        );
+        let done = sqlx::query(AssertSqlSafe(statement)).execute(connection).await?;
+        anyhow::ensure!(done.rows_affected() == 1, "{self:?} has no task {k}");
+        Ok(())
+    }
 }
 
 /// Writes out what the last side left behind, so that the next one does not pay for it.
@@ -214,5 +237,13 @@ mod tests {
             assert!(numbers(beside).iter().all(|number| *number < tasks && !taken.contains(number)));
             assert!(beside.count > count / 2, "{beside:?}");
         }
+    }
+
+    #[test]
+    fn halves_are_a_batch_without_a_task_twice() {
+        let batch = Batch { first: 3, stride: 10, count: 7 };
+        let (first, second) = batch.halves();
+        assert_eq!((first.first, first.count), (3, 3));
+        assert_eq!((second.first, second.count), (33, 4));
     }
 }

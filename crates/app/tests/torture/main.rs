@@ -6,6 +6,7 @@
 #![cfg(target_os = "linux")]
 
 mod checker;
+mod fair;
 mod g10_forgeries;
 mod g11_email;
 mod g12_idempotency;

@@ -1,9 +1,11 @@
 //! What one claim takes in the two circumstances that undo queues: much is in flight, and another session holds an old
-//! snapshot, so that nothing which was just done can be cleaned up.
+//! snapshot, so that nothing which was just done can be cleaned up. A scheduler's claim of what is due and a worker's of what
+//! was queued, and a worker's start of what has just come due, which is both in one.
 
 use std::time::Instant;
 
 use chrono::TimeDelta;
+use sqlx::PgConnection;
 use store::{Places, Store};
 
 use super::{Bench, USUAL};
@@ -28,7 +30,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     let database = bench.copy("claims").await?;
     let in_flight = Batch::of(bench.tasks(USUAL), size.in_flight, 0)?;
     fill(&database, in_flight).await?;
-    let times = time_claims(&database, in_flight.beside(bench.tasks(USUAL), size.samples)?).await?;
+    let times = time_claims(&database, in_flight.beside(bench.tasks(USUAL), 2 * size.samples)?).await?;
     report(bench, &format!("{} in flight", size.in_flight), &times)?;
     bench.server.remove(&database).await?;
 
@@ -36,7 +38,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     let mut other = database.connect().await?;
     execute(&mut other, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM workspace").await?;
     drain(&database, Batch::of(bench.tasks(USUAL), size.due, 0)?, bench.crew).await?;
-    let times = time_claims(&database, Batch::of(bench.tasks(USUAL), size.samples, 1)?).await?;
+    let times = time_claims(&database, Batch::of(bench.tasks(USUAL), 2 * size.samples, 1)?).await?;
     report(bench, &format!("old snapshot, {} just done", size.due), &times)?;
     drop(other);
     bench.server.remove(&database).await
@@ -49,6 +51,8 @@ struct Times {
     due: Vec<f64>,
     /// Of its run.
     run: Vec<f64>,
+    /// Of a due occurrence by a worker that starts it itself.
+    start: Vec<f64>,
     /// Of nothing, by a scheduler between its sweeps.
     empty: Vec<f64>,
     /// Of nothing, by one that looks at everything, as each does twice a minute.
@@ -59,6 +63,7 @@ fn report(bench: &mut Bench<'_>, circumstances: &str, times: &Times) -> anyhow::
     for (what, of_claims, goal) in [
         ("a due occurrence", &times.due, Some(GOAL)),
         ("its run", &times.run, Some(GOAL)),
+        ("a due occurrence and its run in one", &times.start, Some(GOAL)),
         ("nothing", &times.empty, Some(GOAL)),
         ("nothing, in a sweep", &times.sweep, None),
     ] {
@@ -85,7 +90,9 @@ async fn fill(database: &Database, batch: Batch) -> anyhow::Result<()> {
     settle(&mut connection).await
 }
 
+/// Times claims of the first half of a batch by a scheduler and a worker, and of the second by a worker alone.
 async fn time_claims(database: &Database, batch: Batch) -> anyhow::Result<Times> {
+    let (batch, to_start) = batch.halves();
     let mut connection = database.connect().await?;
     let due_at = now(&mut connection).await?;
     batch.make_due(&mut connection, due_at, 0).await?;
@@ -110,7 +117,27 @@ async fn time_claims(database: &Database, batch: Batch) -> anyhow::Result<Times>
         times.empty.push(time_empty_claim(&store, watermark).await?);
         times.sweep.push(time_empty_claim(&store, None).await?);
     }
+    times.start = time_starts(&store, &mut connection, to_start).await?;
     store.close().await;
+    Ok(times)
+}
+
+/// Has a worker with one free place start a batch's occurrences, each as it comes due.
+async fn time_starts(store: &Store, connection: &mut PgConnection, batch: Batch) -> anyhow::Result<Vec<f64>> {
+    let later = now(connection).await? + TimeDelta::minutes(30);
+    batch.make_due(connection, later, 0).await?;
+    let mut times = Vec::new();
+    for k in 0..batch.count {
+        batch.make_one_due(connection, k).await?;
+        let begun = Instant::now();
+        let (_, started) = store.due_start("bench", &Places::unshared(1)).await?;
+        let took = milliseconds(begun);
+        anyhow::ensure!(started.len() == 1, "a due occurrence was not started");
+        // The first start of a connection prepares its statements.
+        if k > 0 {
+            times.push(took);
+        }
+    }
     Ok(times)
 }
 

@@ -152,7 +152,12 @@ impl Stage {
 
     /// A store on the stage's database, for preparations.
     pub(crate) async fn store(&self) -> store::Store {
-        population::store(&self.postgres.url(DATABASE), self.spread_minutes).await
+        self.store_spreading(TimeDelta::minutes(self.spread_minutes)).await
+    }
+
+    /// One whose tasks start spread over so much of their window, whatever the workers' settings say.
+    pub(crate) async fn store_spreading(&self, spread: TimeDelta) -> store::Store {
+        population::store(&self.postgres.url(DATABASE), spread).await
     }
 
     /// Runs preparations.

@@ -51,8 +51,8 @@ pub(crate) struct Model {
 struct Inner {
     mind: Box<Mind>,
     log: Mutex<Vec<Asked>>,
-    /// How long it thinks, at most; each request its own share.
-    thinks: Mutex<Duration>,
+    /// About which questions it thinks, by how their words begin, and how long at most; each request its own share.
+    thinks: Mutex<(String, Duration)>,
 }
 
 impl Model {
@@ -84,7 +84,13 @@ impl Model {
 
     /// From now on each reply takes up to this long.
     pub(crate) fn think(&self, longest: Duration) {
-        *self.inner.thinks.lock().unwrap_or_else(PoisonError::into_inner) = longest;
+        self.think_about("", longest);
+    }
+
+    /// From now on each reply to questions whose words begin so takes up to this long, and at least a third of it; others come
+    /// at once.
+    pub(crate) fn think_about(&self, beginning: &str, longest: Duration) {
+        *self.inner.thinks.lock().unwrap_or_else(PoisonError::into_inner) = (beginning.to_owned(), longest);
     }
 
     /// How many requests there were so far.
@@ -134,8 +140,8 @@ async fn complete(
         log.push(asked.clone());
         asked
     };
-    let longest = *model.thinks.lock().unwrap_or_else(PoisonError::into_inner);
-    if !longest.is_zero() {
+    let (beginning, longest) = model.thinks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if asked.question.starts_with(&beginning) && !longest.is_zero() {
         // Spread without a random number: consecutive requests take shares of a third, two thirds, all.
         tokio::time::sleep(longest * (asked.number as u32 % 3 + 1) / 3).await;
     }

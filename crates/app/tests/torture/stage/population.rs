@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
-use domain::{ConnectionId, UserId, access::Role, schedule::Schedule, task::TaskSpec};
+use domain::{ConnectionId, TaskId, UserId, access::Role, schedule::Schedule, task::TaskSpec};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use store::{NewConnection, NewUser, Scope, Store, StoreOptions, Vault};
@@ -83,10 +83,10 @@ pub(crate) fn no_data() -> NewConnection {
     }
 }
 
-/// A store for the row's own preparations.
-pub(crate) async fn store(url: &str, spread_minutes: i64) -> Store {
+/// A store for the row's own preparations. The tasks that it makes start spread over `spread` of their window.
+pub(crate) async fn store(url: &str, spread: TimeDelta) -> Store {
     let mut options = StoreOptions::new(url, Vault::parse(&SecretString::from(KEY)).expect("a key"));
-    options.spread = TimeDelta::minutes(spread_minutes);
+    options.spread = spread;
     Store::connect(options).await.expect("a store")
 }
 
@@ -148,7 +148,7 @@ pub(crate) async fn home(store: &Store, number: usize, connection: &NewConnectio
 }
 
 /// A task that comes due once, at `opens_at`, and is told in its question's places: to the workspace's reader, in channels.
-pub(crate) async fn task(store: &Store, home: &Home, question: &Question, opens_at: DateTime<Utc>) {
+pub(crate) async fn task(store: &Store, home: &Home, question: &Question, opens_at: DateTime<Utc>) -> TaskId {
     let (readers, channels): (Vec<&String>, Vec<&String>) =
         question.places.iter().partition(|place| **place == home.address);
     let channels: Vec<Value> = channels.iter().map(|id| json!({ "id": id, "name": "room" })).collect();
@@ -164,5 +164,5 @@ pub(crate) async fn task(store: &Store, home: &Home, question: &Question, opens_
     });
     let spec: TaskSpec = serde_json::from_value(spec).expect("a task");
     let schedule = Schedule::parse(spec.schedule.clone(), "").expect("a schedule");
-    store.task_create(&home.scope, home.admin, &spec, &schedule).await.expect("a task");
+    store.task_create(&home.scope, home.admin, &spec, &schedule).await.expect("a task").id
 }
