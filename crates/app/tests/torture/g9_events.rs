@@ -37,7 +37,7 @@ use crate::{
     stage::{
         PATIENCE, Stage, model, pause,
         slack::{Place, SlackServer},
-        wait_until, words,
+        words,
     },
 };
 
@@ -128,7 +128,9 @@ fn g9_events_are_taken_at_once_and_handled_once() {
     let delivering = stage.spawn(deliver_all(Arc::clone(&post), waves));
     for blow in 0..blows {
         let after = events * TIMES * (blow + 1) / (blows + 1);
-        wait_until("deliveries are acknowledged", || post.acknowledged.load(Ordering::Relaxed) >= after);
+        let acknowledged = || post.acknowledged.load(Ordering::Relaxed);
+        let goes_on = stage.wait_while_alive(PATIENCE, |_| acknowledged(), |_| acknowledged() >= after);
+        assert!(goes_on, "{} of {after} deliveries are acknowledged, and no more come", acknowledged());
         pause(Duration::from_millis(random.random_range(0..150)));
         stage.kill_worker(random.random_range(0..WORKERS));
         in_hand += IN_HAND;
