@@ -265,7 +265,7 @@ impl Notifier {
         work: impl Future<Output = T>,
     ) -> Result<T, Error> {
         let renew = || self.store.delivery_heartbeat(&delivery.scope, &delivery.lease);
-        held::while_renewed(Pace::of(self.lease()), leased_at, renew, work).await
+        Box::pin(held::while_renewed(Pace::of(self.lease()), leased_at, renew, work)).await
     }
 }
 
