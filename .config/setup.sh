@@ -14,9 +14,14 @@ has_postgres() {
   done
   has initdb && has postgres
 }
+# The C interface (`libclang.so.1`, `libclang-14.so.14`), not the C++ one, `libclang-cpp.so`, which comes alone with other packages.
 has_libclang() {
-  [ -n "${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || compgen -G '/usr/lib*/libclang.so*' >/dev/null ||
-    compgen -G '/usr/lib/*/libclang*.so*' >/dev/null || [ "$(uname)" = Darwin ]
+  [ -n "${LIBCLANG_PATH:-}" ] || [ "$(uname)" = Darwin ] && return 0
+  local dir
+  for dir in /usr/lib/llvm-*/lib /usr/lib64 /usr/lib /usr/lib/*-linux-gnu; do
+    compgen -G "$dir/libclang.so*" >/dev/null || compgen -G "$dir/libclang-[0-9]*.so*" >/dev/null && return 0
+  done
+  return 1
 }
 has_faketime() { compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || has faketime; }
 has_chromium() { [ -n "${CHROMIUM:-}" ] || has chromium || has chromium-browser || has google-chrome; }
