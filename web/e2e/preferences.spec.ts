@@ -40,6 +40,28 @@ it("says that there is no notice where all is well", async () => {
   await page.getByRole("heading", { name: "Notices" }).waitFor();
 });
 
+it("keeps how tasks run, and then offers a task without an end", async () => {
+  const fill = async (hours: string, runs: string, mayNeverExpire: boolean) => {
+    await page.goto("/settings");
+    await page.getByLabel("Grace period, in hours").fill(hours);
+    await page.getByLabel("Runs at once").fill(runs);
+    await page.getByLabel("Tasks may never expire").setChecked(mayNeverExpire);
+    await page.getByRole("button", { name: "Save settings" }).click();
+  };
+  await fill("a while", "0", false);
+  await page.getByText("Write a number of hours from 0 to 168").waitFor();
+  await page.getByText("Write a whole number from 1 to 10,000.").waitFor();
+  await fill("8", "40", true);
+  await page.getByText("Saved.").waitFor();
+  await page.reload();
+  expect(await page.getByLabel("Grace period, in hours").inputValue()).toBe("8");
+  expect(await page.getByLabel("Runs at once").inputValue()).toBe("40");
+  await page.goto("/tasks/new");
+  await page.getByLabel("Never expires").waitFor();
+  await fill("6", "20", false);
+  await page.getByText("Saved.").waitFor();
+});
+
 it("makes a webhook, shows its secret once, sends a test and says why it did not arrive", async () => {
   await page.goto("/settings");
   await page.getByRole("link", { name: "Webhooks" }).click();

@@ -168,6 +168,7 @@ const SCREENS: Screen[] = [
       await page.goto("/settings");
       await page.getByLabel("By email").waitFor();
       await page.getByRole("button", { name: "New token" }).waitFor();
+      await page.getByLabel("Runs at once").waitFor();
     },
   },
   {

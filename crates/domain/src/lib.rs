@@ -29,6 +29,7 @@ pub mod task;
 pub mod task_draft;
 pub mod thread;
 pub mod webhook;
+pub mod workspace;
 
 pub use clock::Clock;
 pub use credits::Credits;

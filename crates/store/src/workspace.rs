@@ -1,10 +1,10 @@
 //! Workspaces.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use domain::WorkspaceId;
+use chrono::{DateTime, Utc};
+use domain::{WorkspaceId, workspace::WorkspaceSettings};
 use serde_json::json;
 
-use crate::{Actor, Error, Result, Scope, Store, audit};
+use crate::{Actor, Error, Result, Scope, Store, audit, error::one_row};
 
 /// A tenant and its settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,12 +15,8 @@ pub struct Workspace {
     pub name: String,
     /// As written in commands: lower-case letters, digits, hyphens.
     pub slug: String,
-    /// How long after its window's close an occurrence still runs, late.
-    pub grace: TimeDelta,
-    /// The most runs under way at once.
-    pub max_concurrent_runs: u32,
-    /// Whether tasks may do without an expiration.
-    pub may_never_expire: bool,
+    /// How its tasks run.
+    pub settings: WorkspaceSettings,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -41,9 +37,11 @@ impl From<WorkspaceRow> for Workspace {
             id: row.id.into(),
             name: row.name,
             slug: row.slug,
-            grace: TimeDelta::seconds(row.grace_seconds.into()),
-            max_concurrent_runs: row.max_concurrent_runs.unsigned_abs(),
-            may_never_expire: row.may_never_expire,
+            settings: WorkspaceSettings {
+                grace_seconds: row.grace_seconds.unsigned_abs(),
+                max_concurrent_runs: row.max_concurrent_runs.unsigned_abs(),
+                may_never_expire: row.may_never_expire,
+            },
             created_at: row.created_at,
         }
     }
@@ -102,27 +100,23 @@ impl Store {
         Ok(rows.into_iter().map(Workspace::from).collect())
     }
 
-    /// Changes a workspace's settings: all but its id, slug and age.
-    pub async fn workspace_update(&self, scope: &Scope, workspace: &Workspace) -> Result<()> {
+    /// Replaces how the workspace's tasks run. Schedulers and workers read it each time they look, so that it holds from their
+    /// next look on.
+    pub async fn workspace_settings_put(&self, scope: &Scope, settings: &WorkspaceSettings) -> Result<()> {
+        settings.check()?;
         let mut tx = self.begin(scope).await?;
+        let id = tx.workspace_id();
         let done = sqlx::query!(
-            "UPDATE workspace SET name = $2, grace_seconds = $3, max_concurrent_runs = $4, may_never_expire = $5
-             WHERE id = $1",
-            tx.workspace_id(),
-            workspace.name,
-            workspace.grace.num_seconds() as i32,
-            workspace.max_concurrent_runs as i32,
-            workspace.may_never_expire
+            "UPDATE workspace SET grace_seconds = $2, max_concurrent_runs = $3, may_never_expire = $4 WHERE id = $1",
+            id,
+            settings.grace_seconds as i32,
+            settings.max_concurrent_runs as i32,
+            settings.may_never_expire
         )
         .execute(tx.db())
         .await?;
-        crate::error::one_row(&done, Error::NotFound)?;
-        let details = json!({
-            "name": workspace.name, "graceSeconds": workspace.grace.num_seconds(),
-            "maxConcurrentRuns": workspace.max_concurrent_runs, "mayNeverExpire": workspace.may_never_expire,
-        });
-        let id = tx.workspace_id();
-        audit::record(&mut tx, scope.actor(), "workspace.update", id, details).await?;
+        one_row(&done, Error::NotFound)?;
+        audit::record(&mut tx, scope.actor(), "workspace.settings", id, json!(settings)).await?;
         tx.commit().await
     }
 

@@ -95,6 +95,7 @@ export type WebhookEvent = Schemas["WebhookEvent"];
 export type WebhookMessage = Schemas["WebhookMessage"];
 export type WebhookWithSecret = Schemas["WebhookWithSecret"];
 export type Window = Schemas["Window"];
+export type WorkspaceSettings = Schemas["WorkspaceSettings"];
 
 /** The words of a schedule's weekdays; the document leaves them open. */
 export type Weekday = "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";

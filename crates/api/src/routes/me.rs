@@ -178,7 +178,7 @@ pub(crate) async fn describe(state: &ApiState, caller: &store::Caller) -> Result
             slack: state.store.slack_installation_get(&caller.scope).await.or_refused("workspace")?.is_some(),
             model: own_model
                 .map_or_else(|| state.options.model.clone(), |own| format!("openai:{}", own.name)),
-            may_never_expire: workspace.may_never_expire,
+            may_never_expire: workspace.settings.may_never_expire,
         },
     })
 }

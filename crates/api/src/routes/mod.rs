@@ -36,6 +36,7 @@ pub(crate) mod tokens;
 pub(crate) mod uploads;
 pub(crate) mod verified_questions;
 pub(crate) mod webhooks;
+pub(crate) mod workspace_settings;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -58,6 +59,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(mail::router())
         .merge(model::router())
         .merge(audience::router())
+        .merge(workspace_settings::router())
         .merge(tasks::router())
         .merge(task_method::router())
         .merge(backtests::router())

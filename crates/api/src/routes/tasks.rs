@@ -424,11 +424,8 @@ pub(crate) async fn task_extend(
     Json(request): Json<ExtendRequest>,
 ) -> Result<impl IntoResponse> {
     own(&state, &caller, id).await?;
-    if request.expires_at.is_none() {
-        let workspace = state.store.workspace_get(&caller.scope).await.or_refused("workspace")?;
-        if !workspace.may_never_expire {
-            return Err(Error::field("expiresAt", "this workspace does not allow tasks that never expire"));
-        }
+    if request.expires_at.is_none() && !may_never_expire(&state, &caller).await? {
+        return Err(Error::field("expiresAt", "this workspace does not allow tasks that never expire"));
     }
     let task = state.store.task_extend(&caller.scope, id, request.expires_at).await.or_refused("task")?;
     Ok((etag(task.version), axum::Json(Task::of(task))))
@@ -447,7 +444,12 @@ pub(crate) async fn task_duplicate(
     let now = state.store.now().await.or_refused("task")?;
     let mut spec = original.spec();
     spec.title = format!("Copy of {}", spec.title).chars().take(task::TITLE_MAX).collect();
-    if spec.expires_at.is_some_and(|expires_at| expires_at <= now) {
+    // The original's has come, or it has none from a time when the workspace allowed that.
+    let may_keep_expiration = match spec.expires_at {
+        Some(expires_at) => expires_at > now,
+        None => may_never_expire(&state, &caller).await?,
+    };
+    if !may_keep_expiration {
         spec.expires_at = Some(task::default_expiration(now));
     }
     let schedule = check(&state, &caller, &mut spec, now).await?;
@@ -478,6 +480,11 @@ pub(crate) async fn own(state: &ApiState, caller: &Caller, id: TaskId) -> Result
     task.filter(|task| task.creator_id == caller.user_id).ok_or(Error::NotFound("task"))
 }
 
+async fn may_never_expire(state: &ApiState, caller: &Caller) -> Result<bool> {
+    let workspace = state.store.workspace_get(&caller.scope).await.or_refused("workspace")?;
+    Ok(workspace.settings.may_never_expire)
+}
+
 /// Checks all of a task that its rows do not: its fields, and its Slack channels as they are now.
 async fn check(
     state: &ApiState,
@@ -485,8 +492,7 @@ async fn check(
     spec: &mut TaskSpec,
     now: DateTime<Utc>,
 ) -> Result<Schedule> {
-    let workspace = state.store.workspace_get(&caller.scope).await.or_refused("workspace")?;
-    let checked = spec.check(now, workspace.may_never_expire);
+    let checked = spec.check(now, may_never_expire(state, caller).await?);
     let wrong = slack::channels::check(state, caller, &mut spec.notification.slack_channels).await?;
     match checked {
         Ok(schedule) if wrong.is_empty() => Ok(schedule),

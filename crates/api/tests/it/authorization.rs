@@ -74,6 +74,8 @@ const EXPECTED: &[(&str, u16, u16)] = &[
     ("grant_replace", 404, 404),
     ("audience_policy_get", 200, 200),
     ("audience_policy_replace", 403, 403),
+    ("workspace_settings_get", 200, 200),
+    ("workspace_settings_replace", 403, 403),
     ("connection_audience_get", 404, 404),
     ("connection_audience_replace", 404, 404),
     ("task_audience", 403, 200),
@@ -285,6 +287,9 @@ pub(crate) fn body(operation: &str) -> Option<Value> {
             "cadence": "daily", "windowStart": "09:00", "timezone": "UTC",
         }}),
         "mail_settings_replace" => json!({"domains": ["example.com"]}),
+        "workspace_settings_replace" => {
+            json!({"graceSeconds": 3_600, "maxConcurrentRuns": 20, "mayNeverExpire": false})
+        }
         "task_extend" => json!({"expiresAt": "2027-01-01T00:00:00Z"}),
         "task_method_replace" => json!({"resultId": null}),
         "task_run" => json!({"testToMe": true}),

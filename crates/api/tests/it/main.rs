@@ -28,6 +28,7 @@ mod tasks;
 mod threads;
 mod verified_questions;
 mod webhooks;
+mod workspace_settings;
 
 /// Not a test: the process that reads files, when the warehouse starts this binary for it.
 #[test]

@@ -135,9 +135,9 @@ async fn a_workspace_with_many_runs_does_not_delay_another_one() {
 #[tokio::test]
 async fn claims_go_round_the_workspaces_and_pass_by_those_that_are_full() {
     let world = World::new().await;
-    let mut settings = world.store().workspace_get(&world.scope).await.expect("the workspace");
+    let mut settings = world.store().workspace_get(&world.scope).await.expect("the workspace").settings;
     settings.max_concurrent_runs = 1;
-    world.store().workspace_update(&world.scope, &settings).await.expect("a change");
+    world.store().workspace_settings_put(&world.scope, &settings).await.expect("a change");
     copies(&world, 9).await;
     for number in 0..40 {
         let (scope, user) = world::workspace(world.store(), &format!("w{number}")).await;

@@ -7,7 +7,7 @@ use testkit::{World, world::at};
 use crate::{edit, run_once, tick};
 
 /// The fates of a daily task of 09:00 after the schedulers were down from one instant to another.
-async fn fates_after(down: &str, back: &str, grace_hours: i64) -> Vec<String> {
+async fn fates_after(down: &str, back: &str, grace_hours: u32) -> Vec<String> {
     let world = World::new().await;
     grace(&world, grace_hours).await;
     let task = world.task(|_| ()).await;
@@ -22,10 +22,10 @@ async fn fates_after(down: &str, back: &str, grace_hours: i64) -> Vec<String> {
     world.fates(task.id).await
 }
 
-async fn grace(world: &World, hours: i64) {
-    let mut settings = world.store().workspace_get(&world.scope).await.expect("the workspace");
-    settings.grace = TimeDelta::hours(hours);
-    world.store().workspace_update(&world.scope, &settings).await.expect("a change");
+async fn grace(world: &World, hours: u32) {
+    let mut settings = world.store().workspace_get(&world.scope).await.expect("the workspace").settings;
+    settings.grace_seconds = hours * 3_600;
+    world.store().workspace_settings_put(&world.scope, &settings).await.expect("a change");
 }
 
 #[tokio::test]
@@ -175,9 +175,7 @@ async fn a_week_of_downtime_leaves_a_row_for_each_day_and_one_catch_up_run() {
 async fn a_workspace_sets_its_own_grace_period() {
     let world = World::new().await;
     let task = world.task(|_| ()).await;
-    let mut workspace = world.store().workspace_get(&world.scope).await.expect("the workspace");
-    workspace.grace = TimeDelta::zero();
-    world.store().workspace_update(&world.scope, &workspace).await.expect("a change");
+    grace(&world, 0).await;
     world.set("2026-03-02T11:00:00Z");
     tick(&world).await;
     assert_eq!(world.fates(task.id).await, ["03-02 missed downtime"]);
@@ -218,9 +216,7 @@ async fn a_queued_run_that_no_worker_ever_took_is_missed_in_the_end() {
 async fn a_queued_run_gives_way_to_a_newer_occurrence() {
     let world = World::new().await;
     let task = world.task(|_| ()).await;
-    let mut workspace = world.store().workspace_get(&world.scope).await.expect("the workspace");
-    workspace.grace = TimeDelta::hours(48);
-    world.store().workspace_update(&world.scope, &workspace).await.expect("a change");
+    grace(&world, 48).await;
     world.set("2026-03-02T09:00:00Z");
     tick(&world).await;
     world.set("2026-03-03T09:00:00Z");

@@ -80,9 +80,9 @@ fn debits() -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_debits_balance_to_the_credit() {
     let world = World::new().await;
-    let mut settings = world.store().workspace_get(&world.scope).await.expect("the workspace");
+    let mut settings = world.store().workspace_get(&world.scope).await.expect("the workspace").settings;
     settings.max_concurrent_runs = 1_000;
-    world.store().workspace_update(&world.scope, &settings).await.expect("a change");
+    world.store().workspace_settings_put(&world.scope, &settings).await.expect("a change");
     grant(&world, "1000").await;
     let total = debits();
     for _ in 0..50 {

@@ -1,7 +1,7 @@
 import { queryOptions } from "@tanstack/react-query";
 
 import { client, everyPage, unwrap } from "@/api/client";
-import type { MailSettings, NotificationPreferences, Token } from "@/api/types";
+import type { MailSettings, NotificationPreferences, Token, WorkspaceSettings } from "@/api/types";
 
 export const preferencesQuery = queryOptions({
   queryKey: ["notification-preferences"],
@@ -31,6 +31,16 @@ export const mailSettingsQuery = queryOptions({
 
 export function replaceMailSettings(settings: MailSettings): Promise<MailSettings> {
   return unwrap(client.PUT("/api/v1/mail-settings", { body: settings }));
+}
+
+/** How the workspace's tasks run. */
+export const workspaceSettingsQuery = queryOptions({
+  queryKey: ["workspace-settings"],
+  queryFn: () => unwrap(client.GET("/api/v1/workspace/settings")),
+});
+
+export function replaceWorkspaceSettings(settings: WorkspaceSettings): Promise<WorkspaceSettings> {
+  return unwrap(client.PUT("/api/v1/workspace/settings", { body: settings }));
 }
 
 export const tokensQuery = queryOptions({

@@ -11,6 +11,7 @@ import { NotificationPreferences } from "./NotificationPreferences";
 import { Profile } from "./Profile";
 import { SlackAccount } from "./SlackAccount";
 import { Tokens } from "./Tokens";
+import { WorkspaceSettings } from "./WorkspaceSettings";
 
 export function SettingsPage() {
   const { data: me } = useQuery(meQuery);
@@ -22,6 +23,7 @@ export function SettingsPage() {
         <SlackAccount />
         <NotReached />
         <Tokens />
+        {me?.role === "admin" ? <WorkspaceSettings /> : null}
         {me?.role === "admin" ? <AudiencePolicy /> : null}
         {me?.role === "admin" ? <MailDomains /> : null}
         <Workspace isAdmin={me?.role === "admin"} />

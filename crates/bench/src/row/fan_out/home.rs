@@ -57,9 +57,9 @@ impl Home {
         }
         let creator = users.remove(0);
         let scope = store.user_scopes(creator).await?.remove(0);
-        let mut settings = store.workspace_get(&scope).await?;
+        let mut settings = store.workspace_get(&scope).await?.settings;
         settings.max_concurrent_runs = 10_000;
-        store.workspace_update(&scope, &settings).await?;
+        store.workspace_settings_put(&scope, &settings).await?;
         let connection = NewConnection {
             name: "Flights".into(),
             engine: "files".into(),

@@ -94,10 +94,10 @@ impl Life {
                 (told(self.reference.extend(expires_at, now)), seen(extended))
             }
             Deed::SetGrace(grace) => {
-                let mut settings = store.workspace_get(&scope).await.expect("the workspace");
-                settings.grace = *grace;
+                let mut settings = store.workspace_get(&scope).await.expect("the workspace").settings;
+                settings.grace_seconds = grace.num_seconds() as u32;
                 self.reference.set_grace(*grace);
-                ("ok".to_owned(), seen(store.workspace_update(&scope, &settings).await))
+                ("ok".to_owned(), seen(store.workspace_settings_put(&scope, &settings).await))
             }
             Deed::RunNow | Deed::TestToMe => {
                 let test_to = matches!(deed, Deed::TestToMe).then_some(self.user);

@@ -1,7 +1,8 @@
+import { useId } from "react";
 import { useFormContext, useWatch } from "react-hook-form";
 
 import { Button } from "@/components/ui/button";
-import { Field } from "@/components/ui/field";
+import { Field, FieldError } from "@/components/ui/field";
 import { addMonths, dateInWords, localDate } from "@/lib/time";
 import { useNow } from "@/lib/use-now";
 
@@ -15,6 +16,7 @@ export function ExpirationField({ mayNeverExpire }: { mayNeverExpire: boolean })
     name: ["expiresOn", "neverExpires", "schedule.timezone"],
   });
   const now = useNow();
+  const endlessId = useId();
   const extend = () => setValue("expiresOn", addMonths(now, 6, zone), { shouldDirty: true, shouldValidate: true });
   return (
     <div className="space-y-3">
@@ -32,10 +34,23 @@ export function ExpirationField({ mayNeverExpire }: { mayNeverExpire: boolean })
         </div>
       )}
       {mayNeverExpire || neverExpires ? (
-        <label className="flex items-center gap-2.5">
-          <input type="checkbox" className="size-4 accent-accent" {...register("neverExpires")} />
-          Never expires
-        </label>
+        <div>
+          <label className="flex items-center gap-2.5">
+            <input
+              type="checkbox"
+              className="size-4 accent-accent"
+              aria-describedby={mayNeverExpire ? undefined : endlessId}
+              {...register("neverExpires")}
+            />
+            Never expires
+          </label>
+          {mayNeverExpire ? null : (
+            <p id={endlessId} className="pl-6.5 text-sm text-ink-3">
+              This workspace no longer allows it. Untick it and choose a last day to save the task.
+            </p>
+          )}
+          {neverExpires ? <FieldError message={formState.errors.expiresOn?.message} /> : null}
+        </div>
       ) : null}
     </div>
   );
