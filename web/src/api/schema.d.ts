@@ -2834,12 +2834,12 @@ export interface components {
             decision: components["schemas"]["AudienceDecision"] | null;
             /**
              * Format: date-time
-             * @description Null while nobody knows how it ended.
+             * @description Null while it is under way, and where nobody knows when it ended.
              */
             finishedAt: string | null;
             /** @description In the provider's words. */
             message: string | null;
-            /** @description `sent`, `retry`, `failed`, `unknown`, `withheld`, `suppressed`. */
+            /** @description `sent`, `retry`, `failed`, `unknown`, `withheld`, `suppressed`; null while it is under way. */
             outcome: string | null;
             /**
              * Format: date-time

@@ -10,7 +10,7 @@ use domain::{
 };
 use store::{
     ClaimedDelivery, ClaimedRun, Conflict, DeliveryOutcome, Error, NewAttempt, NewDecision, NewOutboxMail,
-    NewUser, NotificationPreference, Page, Run,
+    NewUser, NotificationPreference, Page, Run, UNKNOWN_ATTEMPTS_MAX,
 };
 use testkit::{
     World,
@@ -534,6 +534,71 @@ async fn a_vanished_notifier_leaves_an_unknown_outcome_only_where_bytes_may_have
     let leases: Vec<_> = rescued.iter().map(|delivery| delivery.lease).collect();
     assert_eq!(store.delivery_release(&leases).await.expect("handed back"), 2);
     assert_eq!(claim_deliveries(store, "test", 100).await.len(), 2);
+}
+
+/// Fails where an end is written to every attempt that is open, and where a rescue leaves the attempt so.
+#[tokio::test]
+async fn an_attempt_that_was_cut_off_stays_unknown_whatever_becomes_of_the_next() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|_| ()).await;
+    let attempts = async |id: DeliveryId| {
+        let proof = store.delivery_proof(&world.scope, id).await.expect("a read").expect("the delivery");
+        let told = proof.attempts.iter().map(|one| {
+            let outcome = one.outcome.as_deref().unwrap_or("open");
+            format!("{} {outcome}{}", one.attempt, if one.finished_at.is_some() { ", ended" } else { "" })
+        });
+        told.collect::<Vec<_>>()
+    };
+    for next in ["sent in a batch", "sent", "retry"] {
+        world.step(TimeDelta::seconds(1));
+        let (_, claimed) = answered(&world, task.id).await;
+        let first = &claimed[0];
+        let id = first.lease.delivery_id;
+        store.delivery_attempt_start(&first.scope, &first.lease).await.expect("an attempt");
+        assert_eq!(attempts(id).await, ["1 open"]);
+        world.step(TimeDelta::seconds(60));
+        assert_eq!(store.delivery_rescue(100).await.expect("a rescue"), 1);
+        assert_eq!(attempts(id).await, ["1 unknown"], "when it ended nobody knows");
+        let second = claim_deliveries(store, "test", 100).await.remove(0);
+        assert_eq!(second.lease.delivery_id, id);
+        store.delivery_attempt_start(&second.scope, &second.lease).await.expect("an attempt");
+        let outcome = if next == "retry" {
+            store.delivery_finish(&second.scope, &second.lease, &retry(TimeDelta::days(2))).await.expect("an end");
+            "retry"
+        } else if next == "sent" {
+            store.delivery_finish(&second.scope, &second.lease, &sent()).await.expect("an end");
+            "sent"
+        } else {
+            let ended = [(second.lease, "<1@acme.test>".to_owned())];
+            assert_eq!(store.delivery_sent(&ended).await.expect("an answer"), [true]);
+            "sent"
+        };
+        assert_eq!(attempts(id).await, ["1 unknown".to_owned(), format!("2 {outcome}, ended")], "{next}");
+    }
+}
+
+/// Fails where an attempt that was cut off is counted only once the next one has ended, or not at all.
+#[tokio::test]
+async fn attempts_that_were_cut_off_count_among_the_unknown() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|_| ()).await;
+    let (_, mut claimed) = answered(&world, task.id).await;
+    for _ in 1..UNKNOWN_ATTEMPTS_MAX {
+        let held = claimed.remove(0);
+        store.delivery_attempt_start(&held.scope, &held.lease).await.expect("an attempt");
+        world.step(TimeDelta::seconds(60));
+        assert_eq!(store.delivery_rescue(100).await.expect("a rescue"), 1);
+        claimed = claim_deliveries(store, "test", 1).await;
+    }
+    let last = claimed.remove(0);
+    store.delivery_attempt_start(&last.scope, &last.lease).await.expect("an attempt");
+    let unknown = DeliveryOutcome::Unknown { after: TimeDelta::minutes(1), message: "lost".into() };
+    let state = store.delivery_finish(&last.scope, &last.lease, &unknown).await.expect("an end");
+    assert_eq!(state, DeliveryState::Failed);
+    let proof = store.delivery_proof(&world.scope, last.lease.delivery_id).await.expect("a read");
+    assert_eq!(proof.expect("the delivery").reason.as_deref(), Some("outcome_unknown"));
 }
 
 /// A delivery that found no room is put back as it was, until that would be too late.
