@@ -11,7 +11,7 @@ use domain::{
 };
 use notifier::Notifier;
 use serde_json::Value;
-use store::{Page, Places, Scope};
+use store::{NotificationPreference, Page, Places, Scope};
 use testkit::world::claim_deliveries;
 use tokio_util::sync::CancellationToken;
 
@@ -291,6 +291,34 @@ async fn who_unsubscribes_meanwhile_gets_nothing_but_their_own_test() {
     let test = world.claim(task, Some(world.creator)).await;
     let test = world.answer(&test, 1, 0).await;
     world.notifier(&server).run_once().await;
+    assert_eq!(world.fate(test, "creator@example.com").await.0, DeliveryState::Sent);
+    assert_eq!(accepted(&server.into_events())["creator@example.com"].len(), 1);
+}
+
+/// Fails where what somebody wants is looked at only as the run ends: the repeat goes out.
+#[tokio::test]
+async fn who_wants_no_message_gets_none_that_is_sent_again_and_still_their_own_test() {
+    let world = World::new().await;
+    let server = SmtpServer::start(&[]);
+    let silence = NotificationPreference { email: false, slack_dm: false, quiet_task_ids: vec![] };
+    world.store().preference_put(&world.scope, world.creator, &silence).await.expect("a wish");
+    let task = world.task(Notification { user_ids: vec![world.creator], ..Notification::default() }).await;
+    let run = world.run(task).await;
+    let first = world.delivery_to(run, "creator@example.com").await;
+    let not_wanted = (DeliveryState::Suppressed, Some("not_wanted"));
+    assert_eq!((first.state, first.reason.as_deref()), not_wanted);
+    let again = world.store().delivery_send_again(&world.scope, first.id, world.creator).await;
+    let again = again.expect("queued");
+    let notifier = world.notifier(&server);
+    assert_eq!(notifier.run_once().await, 1);
+    let deliveries = world.deliveries(run).await;
+    let repeat = deliveries.iter().find(|delivery| delivery.id == again).expect("the repeat");
+    assert_eq!((repeat.state, repeat.reason.as_deref()), not_wanted);
+    assert_eq!(repeat.attempts, 0);
+
+    let test = world.claim(task, Some(world.creator)).await;
+    let test = world.answer(&test, 1, 0).await;
+    notifier.run_once().await;
     assert_eq!(world.fate(test, "creator@example.com").await.0, DeliveryState::Sent);
     assert_eq!(accepted(&server.into_events())["creator@example.com"].len(), 1);
 }
