@@ -3815,6 +3815,11 @@ export interface components {
             id: components["schemas"]["TaskId"];
             /** @description As its messages were titled. */
             title: string;
+            /**
+             * Format: date-time
+             * @description Until when; null where it is for good.
+             */
+            until: string | null;
         };
         /**
          * @description Whether an answer helped.

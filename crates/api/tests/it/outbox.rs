@@ -4,6 +4,7 @@ use axum::{
     body::Body,
     http::{Method, Request},
 };
+use chrono::TimeDelta;
 use domain::access::Role;
 use serde_json::json;
 use store::NewOutboxMail;
@@ -109,4 +110,33 @@ async fn looking_at_an_unsubscribe_link_changes_nothing_and_posting_does() {
         assert_eq!(send(Method::GET, path, "").await.status, 404);
         assert_eq!(send(Method::POST, path, "").await.status, 404);
     }
+}
+
+/// Fails where any row of the quiet list counts as an unsubscription: there is no button, and no end of it is told.
+#[tokio::test]
+async fn a_weeks_rest_is_no_unsubscription() {
+    let api = Api::new().await;
+    let (store, scope, user) = (api.world.store(), &api.world.scope, api.world.user);
+    let task = api.world.task(|_| {}).await;
+    store.task_run(scope, task.id, None).await.expect("a run");
+    let run = api.world.claim_one().await;
+    api.world.succeed(&run).await;
+    let token = claim_deliveries(store, "test", 10).await.remove(0).unsubscribe_token;
+    let send = |method: Method| {
+        let path = format!("/unsubscribe/{token}");
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
+        api.send(request)
+    };
+    let quiet = async || api.get("/me/quiet-tasks").await.expect(200)["values"].clone();
+    store.task_snooze(scope, task.id, user, TimeDelta::days(7)).await.expect("a rest");
+    let asked = send(Method::GET).await;
+    assert!(asked.text().contains("until Mon 9 Mar 2026, 08:00 (UTC)"), "{}", asked.text());
+    assert!(asked.text().contains("<form method=\"post\">"), "{}", asked.text());
+    let listed = json!([{"id": task.id, "title": "Flights", "until": "2026-03-09T08:00:00Z"}]);
+    assert_eq!(quiet().await, listed);
+
+    assert!(send(Method::POST).await.text().contains("gets no more messages"));
+    let asked = send(Method::GET).await;
+    assert!(asked.text().contains("gets no more messages") && !asked.text().contains("<form"));
+    assert_eq!(quiet().await, json!([{"id": task.id, "title": "Flights", "until": null}]));
 }

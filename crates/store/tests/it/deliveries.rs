@@ -662,12 +662,18 @@ async fn an_unsubscribe_link_shows_first_and_acts_once() {
     let token = claimed[0].unsubscribe_token;
     let shown = store.unsubscription_get(token).await.expect("a look-up").expect("a link");
     assert_eq!(
-        (shown.task_title.as_str(), shown.email.as_str(), shown.is_done),
-        ("Flights", "admin@acme.test", false)
+        (shown.task_title.as_str(), shown.email.as_str(), shown.is_done, shown.until),
+        ("Flights", "admin@acme.test", false, None)
     );
+    // Rest for a while is no unsubscription.
+    let rest = store.task_snooze(&world.scope, task.id, world.user, TimeDelta::days(7)).await.expect("a rest");
+    let resting = store.unsubscription_get(token).await.expect("a look-up").expect("a link");
+    assert_eq!((resting.is_done, resting.until), (false, rest));
+    assert!(rest.is_some());
     assert!(store.unsubscribe(token).await.expect("done"));
     assert!(store.unsubscribe(token).await.expect("done again"));
-    assert!(store.unsubscription_get(token).await.expect("a look-up").expect("a link").is_done);
+    let done = store.unsubscription_get(token).await.expect("a look-up").expect("a link");
+    assert_eq!((done.is_done, done.until), (true, None));
     assert!(!store.unsubscribe(Uuid::nil()).await.expect("none"));
     assert!(store.unsubscription_get(Uuid::nil()).await.expect("a look-up").is_none());
     let (_, claimed) = answered(&world, task.id).await;
