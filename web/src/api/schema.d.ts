@@ -608,7 +608,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Mails to the caller, newest first; to anyone, for admins. */
+        /** Mails to the caller and about the caller's tasks and threads, newest first. */
         get: operations["mail_list"];
         put?: never;
         post?: never;
