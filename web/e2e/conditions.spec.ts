@@ -82,7 +82,8 @@ describe("a task that is sent on a condition, on fresh data", () => {
     await runs.getByText(VERDICT).waitFor();
     await judgeAtWidths("task-no-news");
     await page.goto("/outbox");
-    await page.getByRole("navigation", { name: "Mails" }).getByRole("link").first().waitFor();
+    // The mails to this person are all there, or it says that there are none.
+    await page.getByRole("navigation", { name: "Mails" }).or(page.getByText("Nothing was sent yet")).waitFor();
     expect(await page.getByRole("link", { name: new RegExp(TITLE) }).count()).toBe(0);
   });
 

@@ -6,6 +6,7 @@ use axum::{
     http::StatusCode,
     response::{Html, IntoResponse, Response},
 };
+use chrono_tz::Tz;
 use uuid::Uuid;
 
 use crate::{ApiState, Result, error::StoreResult, extract::Path, reference::escape};
@@ -22,9 +23,17 @@ pub(crate) async fn ask(State(state): State<ApiState>, Path(token): Path<String>
     if found.is_done {
         return Ok(done_page(&title, &email).into_response());
     }
+    // Who has rest for a while may still want none for good.
+    let standing = match found.until {
+        Some(until) => {
+            let zone: Tz = found.timezone.parse().unwrap_or(Tz::UTC);
+            let until = until.with_timezone(&zone).format("%a %-d %b %Y, %H:%M");
+            format!("{email} gets no messages of <b>{title}</b> until {until} ({zone}).")
+        }
+        None => format!("{email} gets the messages of <b>{title}</b>."),
+    };
     let body = format!(
-        "<h1>Unsubscribe?</h1><p>{email} gets the messages of <b>{title}</b>.</p>\
-         <form method=\"post\"><button>Unsubscribe</button></form>"
+        "<h1>Unsubscribe?</h1><p>{standing}</p><form method=\"post\"><button>Unsubscribe</button></form>"
     );
     Ok(page("Unsubscribe", &body).into_response())
 }

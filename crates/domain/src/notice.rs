@@ -92,7 +92,8 @@ impl Event {
             }
             Self::Recovered => Words {
                 headline: format!("“{title}” works again."),
-                advice: "Its last run went well, and its message was sent as usual.".to_owned(),
+                // Whether there was a message, and whether it arrives, is not known yet.
+                advice: "Its last run went well.".to_owned(),
             },
             Self::StillRunning(day) => Words {
                 headline: format!("“{title}” was skipped {}.", on(day)),

@@ -3,13 +3,9 @@
 use std::{future::Future, time::Duration};
 
 use chrono::TimeDelta;
-use domain::{
-    RunId,
-    delivery::{Audience, Channel, DeliveryKind, DeliveryState},
-    run::RunTrigger,
-};
+use domain::delivery::{Audience, Channel, DeliveryState};
 use fail::fail_point;
-use store::{ClaimedDelivery, DeliveryOutcome, DeliveryUser, NewAttempt, NewDecision};
+use store::{ClaimedDelivery, DeliveryOutcome, DeliveryUser, NewAttempt, NewDecision, Unwanted};
 use tokio::time::Instant;
 
 use crate::{
@@ -175,8 +171,8 @@ impl Notifier {
         if obstacles.is_suppressed {
             return Ok(suppressed("address_suppressed"));
         }
-        if obstacles.is_unwanted {
-            return Ok(suppressed("unsubscribed"));
+        if let Some(unwanted) = obstacles.unwanted {
+            return Ok(suppressed(unwanted.as_str()));
         }
         let shared = self.answers.of(delivery);
         let composed = match self.composer(delivery, &shared).compose(Reader::Person(user)).await {
@@ -236,25 +232,12 @@ impl Notifier {
         letter.build_with(&shared.printed)
     }
 
-    /// Whether the recipient has unsubscribed since the delivery was queued. Notices to a creator, and tests that they asked
-    /// for, come in any case.
-    pub(crate) async fn is_unsubscribed(&self, delivery: &ClaimedDelivery) -> store::Result<bool> {
-        if !matches!(delivery.kind, DeliveryKind::Answer | DeliveryKind::NoNews) {
-            return Ok(false);
-        }
-        let unsubscription = self.store.unsubscription_get(delivery.unsubscribe_token).await?;
-        if !unsubscription.is_some_and(|unsubscription| unsubscription.is_done) {
-            return Ok(false);
-        }
-        Ok(match delivery.run_id {
-            Some(run_id) => !self.is_test(delivery, run_id).await?,
-            None => true,
-        })
-    }
-
-    async fn is_test(&self, delivery: &ClaimedDelivery, run_id: RunId) -> store::Result<bool> {
-        let run = self.store.run_get(&delivery.scope, run_id).await?;
-        Ok(run.is_some_and(|run| run.trigger == RunTrigger::Test))
+    /// Why the recipient does not want a delivery, as things are now: any time may have gone by since it was queued.
+    pub(crate) async fn unwanted(
+        &self,
+        delivery: &ClaimedDelivery,
+    ) -> Result<Option<Unwanted>, gather::Error> {
+        Ok(self.obstacles.ask(delivery.lease).await?.unwanted)
     }
 
     /// Awaits `work` on a delivery that was leased at `leased_at`, and renews its lease meanwhile: see [`held`].

@@ -35,7 +35,9 @@ use std::{
 pub use crate::{room::FILES_BYTES, slack::Slack};
 use domain::delivery::{DeliveryState, Way};
 use rand::rngs::StdRng;
-use store::{ClaimedDelivery, DeliveryLease, Event, Events, MailObstacles, MessageReader, NewAttempt, Store};
+use store::{
+    ClaimedDelivery, DeliveryLease, DeliveryObstacles, Event, Events, MessageReader, NewAttempt, Store,
+};
 use tokio::{
     sync::{
         Semaphore,
@@ -141,7 +143,7 @@ pub struct Notifier {
     files: Room,
     /// The places in the line for that room.
     file_line: Semaphore,
-    obstacles: Gather<DeliveryLease, MailObstacles>,
+    obstacles: Gather<DeliveryLease, DeliveryObstacles>,
     readers: Readers,
     attempts: Gather<NewAttempt, Option<u32>>,
     sent: Gather<(DeliveryLease, String), bool>,
@@ -159,7 +161,7 @@ impl Notifier {
             file_line: Semaphore::new((options.parallel as usize / FILE_LINE_SHARE).max(1)),
             obstacles: Gather::new(move |leases: Vec<DeliveryLease>| {
                 let store = for_obstacles.clone();
-                async move { store.mail_obstacles(&leases).await }
+                async move { store.delivery_obstacles(&leases).await }
             }),
             readers: Gather::new(move |readers: Vec<MessageReader>| {
                 let store = for_readers.clone();

@@ -213,21 +213,29 @@ impl Store {
     }
 
     /// Takes up to `batch` deliveries from notifiers that let their lease pass. One that may have been sent becomes
-    /// `unknown`. Answers how many.
+    /// `unknown`, and so does its attempt, for good: when it ended nobody knows, and the next attempt says nothing of it.
+    /// Answers how many.
     pub async fn delivery_rescue(&self, batch: u32) -> Result<u64> {
-        let done = sqlx::query!(
-            "UPDATE delivery SET lease_token = NULL, lease_until = NULL, worker = NULL,
-                 state = CASE WHEN state = 'sending' THEN 'unknown' ELSE state END
-             WHERE (workspace_id, id) IN (
-                 SELECT workspace_id, id FROM delivery
-                 WHERE lease_token IS NOT NULL AND lease_until <= instant($1)
-                 ORDER BY lease_until LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        let rescued = sqlx::query_scalar!(
+            r#"WITH rescued AS (
+                 UPDATE delivery SET lease_token = NULL, lease_until = NULL, worker = NULL,
+                     state = CASE WHEN state = 'sending' THEN 'unknown' ELSE state END
+                 WHERE (workspace_id, id) IN (
+                     SELECT workspace_id, id FROM delivery
+                     WHERE lease_token IS NOT NULL AND lease_until <= instant($1)
+                     ORDER BY lease_until LIMIT $2 FOR UPDATE SKIP LOCKED)
+                 RETURNING workspace_id, id, attempts
+             ), noted AS (
+                 UPDATE delivery_attempt SET outcome = 'unknown'
+                 FROM rescued
+                 WHERE delivery_attempt.workspace_id = rescued.workspace_id AND delivery_attempt.delivery_id = rescued.id
+                   AND delivery_attempt.attempt = rescued.attempts AND delivery_attempt.outcome IS NULL
+             )
+             SELECT count(*) AS "rescued!" FROM rescued"#,
             self.time.given(),
             i64::from(batch)
-        )
-        .execute(&self.worker)
-        .await?;
-        Ok(done.rows_affected())
+        );
+        Ok(rescued.fetch_one(&self.worker).await?.unsigned_abs())
     }
 
     /// Hands claimed deliveries back whose attempt has not begun. Ones that have begun are left alone.
@@ -291,7 +299,8 @@ impl Store {
     }
 }
 
-/// Writes an outcome to a held delivery and its last attempt.
+/// Writes an outcome to a held delivery, and to its last attempt where that is under way. An attempt that was cut off before it
+/// stays unknown.
 pub(crate) async fn finish(
     tx: &mut Tx,
     lease: &DeliveryLease,
@@ -299,7 +308,7 @@ pub(crate) async fn finish(
 ) -> Result<DeliveryState> {
     let (mut state, mut reason, message, after) = outcome.parts();
     let held = sqlx::query!(
-        r#"SELECT created_at, kind, channel, user_id, slack_channel_id, label, task_id, run_id,
+        r#"SELECT created_at, attempts, kind, channel, user_id, slack_channel_id, label, task_id, run_id,
                EXISTS (SELECT FROM destination WHERE destination.workspace_id = $1) AS "has_destinations!",
                EXISTS (SELECT FROM webhook_endpoint WHERE webhook_endpoint.workspace_id = $1) AS "has_webhooks!"
            FROM delivery WHERE workspace_id = $1 AND id = $2 AND lease_token = $3 FOR UPDATE OF delivery"#,
@@ -341,10 +350,11 @@ pub(crate) async fn finish(
     .execute(tx.db())
     .await?;
     sqlx::query!(
-        "UPDATE delivery_attempt SET finished_at = $3, outcome = $4, message = $5
-         WHERE workspace_id = $1 AND delivery_id = $2 AND finished_at IS NULL",
+        "UPDATE delivery_attempt SET finished_at = $4, outcome = $5, message = $6
+         WHERE workspace_id = $1 AND delivery_id = $2 AND attempt = $3 AND outcome IS NULL",
         tx.workspace_id(),
         lease.delivery_id.as_uuid(),
+        held.attempts,
         tx.now,
         match outcome {
             DeliveryOutcome::Retry { .. } => "retry",

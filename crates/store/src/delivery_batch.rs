@@ -89,12 +89,13 @@ impl Store {
                  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[]) AS held (workspace_id, id, token, provider_id)
                  WHERE delivery.workspace_id = held.workspace_id AND delivery.id = held.id
                    AND delivery.lease_token = held.token
-                 RETURNING delivery.workspace_id, delivery.id, held.token
+                 RETURNING delivery.workspace_id, delivery.id, delivery.attempts, held.token
              ), noted AS (
                  UPDATE delivery_attempt SET finished_at = $5, outcome = 'sent'
                  FROM finished
                  WHERE delivery_attempt.workspace_id = finished.workspace_id
-                   AND delivery_attempt.delivery_id = finished.id AND delivery_attempt.finished_at IS NULL
+                   AND delivery_attempt.delivery_id = finished.id
+                   AND delivery_attempt.attempt = finished.attempts AND delivery_attempt.outcome IS NULL
              )
              SELECT workspace_id, id, token AS "token!" FROM finished"#,
             &held.workspace_ids,

@@ -117,7 +117,7 @@ pub struct ProvenAttempt {
     pub decision: Option<ProvenDecision>,
     /// When bytes could leave; none where it ended before that.
     pub started_at: Option<DateTime<Utc>>,
-    /// When it ended; none while nobody knows.
+    /// When it ended; none while it is under way, and where its notifier vanished meanwhile.
     pub finished_at: Option<DateTime<Utc>>,
     /// How: `sent`, `retry`, `failed`, `unknown`, ...
     pub outcome: Option<String>,

@@ -307,7 +307,16 @@ pub(crate) async fn arrived(tx: &mut Tx, workspace_ids: &[Uuid], delivery_ids: &
             continue;
         }
         let channel = word("destination", "channel", place.id, &place.channel)?;
-        for (user_id, task_id, is_told) in concerned(tx, place.workspace_id, place.id).await? {
+        let concerned = concerned(tx, place.workspace_id, place.id).await?;
+        // Before anybody is told: word may go to this very place, which works again.
+        sqlx::query!(
+            "DELETE FROM destination WHERE workspace_id = $1 AND id = $2",
+            place.workspace_id,
+            place.id
+        )
+        .execute(tx.db())
+        .await?;
+        for (user_id, task_id, is_told) in concerned {
             if !is_told {
                 continue;
             }
@@ -320,13 +329,6 @@ pub(crate) async fn arrived(tx: &mut Tx, workspace_ids: &[Uuid], delivery_ids: &
             };
             notice::tell(tx, &word).await?;
         }
-        sqlx::query!(
-            "DELETE FROM destination WHERE workspace_id = $1 AND id = $2",
-            place.workspace_id,
-            place.id
-        )
-        .execute(tx.db())
-        .await?;
     }
     Ok(())
 }

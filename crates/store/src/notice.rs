@@ -302,23 +302,50 @@ async fn keep_and_send(tx: &mut Tx, word: &Word, kind: DeliveryKind, details: Op
     Ok(())
 }
 
-/// The way by which a notice goes out. Where one way failed it is the other: by email if Slack failed, and the other way
-/// round; none where the only one left is the one that failed. The page has it in any case.
+/// The way by which a notice goes out: the one that its reader prefers or, where one way failed, the other; by email if Slack
+/// failed, and the other way round. Where that one is known not to work it is the other one, unless that is what failed for the
+/// reader themselves; none where neither works. The page has it in any case.
 async fn way(tx: &mut Tx, word: &Word) -> Result<Option<Channel>> {
-    let wish = sqlx::query!(
-        r#"SELECT coalesce(email, true) AS "email!", coalesce(slack_dm, false) AS "slack_dm!",
-               slack_obstacle($1, $2) IS NULL AS "reaches_slack!"
-           FROM (SELECT) AS one
-           LEFT JOIN notification_preference ON workspace_id = $1 AND user_id = $2"#,
+    let found = sqlx::query!(
+        r#"SELECT coalesce(preference.slack_dm AND NOT preference.email, false) AS "prefers_slack!",
+               NOT EXISTS (SELECT FROM mail_suppression AS dead
+                       WHERE dead.workspace_id = $1 AND dead.address = lower(app_user.email))
+                   AND NOT coalesce(cardinality(policy.domains) > 0
+                       AND NOT substring(lower(app_user.email) FROM '[^@]*$') = ANY (policy.domains), false)
+                   AND NOT EXISTS (SELECT FROM destination
+                       WHERE destination.workspace_id = $1 AND destination.channel = 'email'
+                         AND destination.target = app_user.email AND destination.paused_at IS NOT NULL) AS "mail_works!",
+               slack_obstacle($1, $2) IS NULL
+                   AND NOT EXISTS (SELECT FROM destination
+                       WHERE destination.workspace_id = $1 AND destination.channel = 'slack_dm'
+                         AND destination.target = $2::uuid::text AND destination.paused_at IS NOT NULL) AS "slack_works!"
+           FROM app_user
+           LEFT JOIN notification_preference AS preference ON preference.workspace_id = $1 AND preference.user_id = app_user.id
+           LEFT JOIN mail_policy AS policy ON policy.workspace_id = $1
+           WHERE app_user.id = $2"#,
         word.workspace_id,
         word.user_id
     )
     .fetch_one(tx.db())
     .await?;
-    Ok(match word.failed {
-        Some(FailedWay { channel: Channel::Email, .. }) if wish.reaches_slack => Some(Channel::SlackDm),
-        Some(FailedWay { channel: Channel::Email, user_id }) if user_id == Some(word.user_id) => None,
-        None if wish.slack_dm && !wish.email && wish.reaches_slack => Some(Channel::SlackDm),
-        Some(_) | None => Some(Channel::Email),
-    })
+    let in_order = match word.failed {
+        Some(FailedWay { channel: Channel::Email, .. }) => [Channel::SlackDm, Channel::Email],
+        Some(FailedWay { channel: Channel::SlackDm | Channel::SlackChannel, .. }) => {
+            [Channel::Email, Channel::SlackDm]
+        }
+        None if found.prefers_slack => [Channel::SlackDm, Channel::Email],
+        None => [Channel::Email, Channel::SlackDm],
+    };
+    let works = |channel: &Channel| {
+        let has_failed = word
+            .failed
+            .is_some_and(|failed| failed.channel == *channel && failed.user_id == Some(word.user_id));
+        !has_failed
+            && match channel {
+                Channel::Email => found.mail_works,
+                Channel::SlackDm => found.slack_works,
+                Channel::SlackChannel => false,
+            }
+    };
+    Ok(in_order.into_iter().find(works))
 }

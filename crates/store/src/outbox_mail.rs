@@ -1,7 +1,7 @@
 //! Mails of the dev transport: kept exactly as they would have been sent.
 
 use chrono::{DateTime, Utc};
-use domain::{DeliveryId, RunId, TaskId, ThreadId};
+use domain::{DeliveryId, RunId, TaskId, ThreadId, UserId};
 
 use crate::{
     Result, Scope, Store,
@@ -94,11 +94,12 @@ impl Store {
         tx.commit().await
     }
 
-    /// Mails, newest first: those to `recipient`, or all where it is `None`.
+    /// The mails that `reader` may read, newest first: those to them, and those about their tasks and threads. Nobody reads
+    /// others', admins neither.
     pub async fn outbox_mail_list(
         &self,
         scope: &Scope,
-        recipient: Option<&str>,
+        reader: UserId,
         page: &Page,
     ) -> Result<Paged<OutboxMail>> {
         let mut tx = self.begin(scope).await?;
@@ -109,11 +110,12 @@ impl Store {
                FROM outbox_mail AS mail
                JOIN delivery USING (workspace_id, id)
                LEFT JOIN task ON task.workspace_id = mail.workspace_id AND task.id = delivery.task_id
-               WHERE mail.workspace_id = $1 AND ($2::text IS NULL OR mail.recipient = $2)
+               LEFT JOIN thread ON thread.workspace_id = mail.workspace_id AND thread.id = delivery.thread_id
+               WHERE mail.workspace_id = $1 AND (delivery.user_id = $2 OR coalesce(task.creator_id, thread.creator_id) = $2)
                  AND ($3::uuid IS NULL OR mail.id < $3)
                ORDER BY mail.id DESC LIMIT $4"#,
             tx.workspace_id(),
-            recipient,
+            reader.as_uuid(),
             page.after_id(),
             page.rows_to_fetch()
         )
@@ -123,10 +125,11 @@ impl Store {
         Ok(page.cut(mails, |mail| (String::new(), mail.id.as_uuid())))
     }
 
-    /// One mail and its source.
+    /// One mail and its source, if `reader` may read it.
     pub async fn outbox_mail_get(
         &self,
         scope: &Scope,
+        reader: UserId,
         id: DeliveryId,
     ) -> Result<Option<(OutboxMail, Vec<u8>)>> {
         let mut tx = self.begin(scope).await?;
@@ -136,8 +139,11 @@ impl Store {
                FROM outbox_mail AS mail
                JOIN delivery USING (workspace_id, id)
                LEFT JOIN task ON task.workspace_id = mail.workspace_id AND task.id = delivery.task_id
-               WHERE mail.workspace_id = $1 AND mail.id = $2"#,
+               LEFT JOIN thread ON thread.workspace_id = mail.workspace_id AND thread.id = delivery.thread_id
+               WHERE mail.workspace_id = $1 AND (delivery.user_id = $2 OR coalesce(task.creator_id, thread.creator_id) = $2)
+                 AND mail.id = $3"#,
             tx.workspace_id(),
+            reader.as_uuid(),
             id.as_uuid()
         )
         .fetch_optional(tx.db())

@@ -1,5 +1,6 @@
 //! Recipients who do not want a task's messages.
 
+use chrono::{DateTime, Utc};
 use domain::{TaskId, UserId};
 use uuid::Uuid;
 
@@ -12,8 +13,12 @@ pub struct Unsubscription {
     pub task_title: String,
     /// Who, by address.
     pub email: String,
-    /// Whether they are unsubscribed already.
+    /// Their zone.
+    pub timezone: String,
+    /// Whether they are unsubscribed already, for good.
     pub is_done: bool,
+    /// Until when they have rest from it; none where they have none, or have it for good.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// A task whose messages a member does not want.
@@ -23,6 +28,8 @@ pub struct QuietTask {
     pub id: TaskId,
     /// Its title, for those who know it.
     pub title: String,
+    /// Until when; none where it is for good.
+    pub until: Option<DateTime<Utc>>,
 }
 
 impl Store {
@@ -33,7 +40,7 @@ impl Store {
         let rows = sqlx::query!(
             r#"SELECT task.id, CASE WHEN task.creator_id = $2 OR EXISTS (SELECT FROM delivery
                    WHERE delivery.workspace_id = $1 AND delivery.task_id = task.id AND delivery.user_id = $2)
-                   THEN task.title ELSE 'A task of somebody else' END AS "title!"
+                   THEN task.title ELSE 'A task of somebody else' END AS "title!", quiet.until
                FROM task_unsubscription AS quiet
                JOIN task ON task.workspace_id = quiet.workspace_id AND task.id = quiet.task_id
                WHERE quiet.workspace_id = $1 AND quiet.user_id = $2 AND task.deleted_at IS NULL
@@ -43,7 +50,9 @@ impl Store {
         )
         .fetch_all(tx.db())
         .await?;
-        Ok(rows.into_iter().map(|row| QuietTask { id: row.id.into(), title: row.title }).collect())
+        let quiet =
+            rows.into_iter().map(|row| QuietTask { id: row.id.into(), title: row.title, until: row.until });
+        Ok(quiet.collect())
     }
 
     /// Has a member told nothing more of a task. `NotFound` unless it is theirs, or they got messages of it.
@@ -88,18 +97,25 @@ impl Store {
     /// What an unsubscribe link is about; `None` for a token that is none. Changes nothing.
     pub async fn unsubscription_get(&self, token: Uuid) -> Result<Option<Unsubscription>> {
         let row = sqlx::query!(
-            r#"SELECT task.title, app_user.email, EXISTS (
-                   SELECT FROM task_unsubscription AS quiet WHERE quiet.workspace_id = delivery.workspace_id
-                     AND quiet.task_id = delivery.task_id AND quiet.user_id = delivery.user_id) AS "is_done!"
+            r#"SELECT task.title, app_user.email, app_user.timezone,
+                   quiet.user_id IS NOT NULL AND quiet.until IS NULL AS "is_done!", quiet.until AS "until?"
                FROM delivery
                JOIN task ON task.workspace_id = delivery.workspace_id AND task.id = delivery.task_id
                JOIN app_user ON app_user.id = delivery.user_id
+               LEFT JOIN task_unsubscription AS quiet ON quiet.workspace_id = delivery.workspace_id
+                   AND quiet.task_id = delivery.task_id AND quiet.user_id = delivery.user_id
                WHERE delivery.unsubscribe_token = $1"#,
             token
         )
         .fetch_optional(&self.worker)
         .await?;
-        Ok(row.map(|row| Unsubscription { task_title: row.title, email: row.email, is_done: row.is_done }))
+        Ok(row.map(|row| Unsubscription {
+            task_title: row.title,
+            email: row.email,
+            timezone: row.timezone,
+            is_done: row.is_done,
+            until: row.until,
+        }))
     }
 
     /// Unsubscribes a recipient from a task by the token of any of its messages; `false` for a token that is none. Doing it

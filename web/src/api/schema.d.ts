@@ -608,7 +608,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Mails to the caller, newest first; to anyone, for admins. */
+        /** Mails to the caller and about the caller's tasks and threads, newest first. */
         get: operations["mail_list"];
         put?: never;
         post?: never;
@@ -2834,12 +2834,12 @@ export interface components {
             decision: components["schemas"]["AudienceDecision"] | null;
             /**
              * Format: date-time
-             * @description Null while nobody knows how it ended.
+             * @description Null while it is under way, and where nobody knows when it ended.
              */
             finishedAt: string | null;
             /** @description In the provider's words. */
             message: string | null;
-            /** @description `sent`, `retry`, `failed`, `unknown`, `withheld`, `suppressed`. */
+            /** @description `sent`, `retry`, `failed`, `unknown`, `withheld`, `suppressed`; null while it is under way. */
             outcome: string | null;
             /**
              * Format: date-time
@@ -3815,6 +3815,11 @@ export interface components {
             id: components["schemas"]["TaskId"];
             /** @description As its messages were titled. */
             title: string;
+            /**
+             * Format: date-time
+             * @description Until when; null where it is for good.
+             */
+            until: string | null;
         };
         /**
          * @description Whether an answer helped.

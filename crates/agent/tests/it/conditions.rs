@@ -378,4 +378,9 @@ async fn no_news_is_no_failure() {
     count_on(&bench, 3, 100).await;
     assert_eq!(bench.world.fates(task.id).await, ["03-02 failed invalid_context", "03-03 no_news"]);
     assert_eq!(kinds(&bench, &task).await, [DeliveryKind::Failure, DeliveryKind::Recovery]);
+    let (scope, user) = (&bench.world.scope, bench.world.user);
+    let notices = bench.world.store().notice_list(scope, user, &Page::first(9)).await;
+    let notices = notices.expect("notices").values;
+    assert_eq!(notices[0].headline, format!("“{}” works again.", task.title));
+    assert_eq!(notices[0].advice, "Its last run went well.", "no message was sent");
 }

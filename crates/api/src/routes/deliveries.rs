@@ -102,10 +102,10 @@ pub(crate) struct DeliveryAttempt {
     /// When bytes could leave; null where it ended before that.
     #[schema(required)]
     started_at: Option<DateTime<Utc>>,
-    /// Null while nobody knows how it ended.
+    /// Null while it is under way, and where nobody knows when it ended.
     #[schema(required)]
     finished_at: Option<DateTime<Utc>>,
-    /// `sent`, `retry`, `failed`, `unknown`, `withheld`, `suppressed`.
+    /// `sent`, `retry`, `failed`, `unknown`, `withheld`, `suppressed`; null while it is under way.
     #[schema(required)]
     outcome: Option<String>,
     /// In the provider's words.

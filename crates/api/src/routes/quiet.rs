@@ -1,6 +1,7 @@
 //! The quiet list: tasks whose messages one does not want, whoever's they are.
 
 use axum::{extract::State, http::StatusCode};
+use chrono::{DateTime, Utc};
 use domain::TaskId;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,6 +16,9 @@ pub(crate) struct QuietTask {
     id: TaskId,
     /// As its messages were titled.
     title: String,
+    /// Until when; null where it is for good.
+    #[schema(required)]
+    until: Option<DateTime<Utc>>,
 }
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
@@ -28,7 +32,7 @@ pub(crate) async fn quiet_task_list(
     caller: Caller,
 ) -> Result<axum::Json<List<QuietTask>>> {
     let tasks = state.store.quiet_task_list(&caller.scope, caller.user_id).await.or_refused("task")?;
-    let tasks = tasks.into_iter().map(|task| QuietTask { id: task.id, title: task.title });
+    let tasks = tasks.into_iter().map(|task| QuietTask { id: task.id, title: task.title, until: task.until });
     Ok(axum::Json(List::whole(tasks.collect())))
 }
 

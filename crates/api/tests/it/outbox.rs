@@ -4,6 +4,7 @@ use axum::{
     body::Body,
     http::{Method, Request},
 };
+use chrono::TimeDelta;
 use domain::access::Role;
 use serde_json::json;
 use store::NewOutboxMail;
@@ -70,12 +71,52 @@ async fn a_mail_is_shown_exactly_as_sent() {
     assert_eq!(attachment.header("content-disposition"), "attachment");
     api.get(&format!("/outbox/{id}/parts/none")).await.expect(404);
 
-    // One sees mails to oneself only.
-    let (_, other) = api.member("ann", Role::Manager).await;
-    for path in ["", "/html", "/source", "/parts/r1.csv"] {
-        api.call(&other, Method::GET, &format!("/outbox/{id}{path}"), None).await.expect(404);
+    // Nobody sees others' mails, admins neither.
+    for (name, role) in [("ann", Role::Manager), ("bea", Role::Admin)] {
+        let (_, other) = api.member(name, role).await;
+        for path in ["", "/html", "/source", "/parts/r1.csv"] {
+            api.call(&other, Method::GET, &format!("/outbox/{id}{path}"), None).await.expect(404);
+        }
+        let listed = api.call(&other, Method::GET, "/outbox", None).await.expect(200);
+        assert_eq!(listed["values"], json!([]), "{name}");
     }
-    assert_eq!(api.call(&other, Method::GET, "/outbox", None).await.expect(200)["values"], json!([]));
+}
+
+/// Fails where the Outbox tells an admin what the delivery's page does not, and where it has one person only read a mail.
+#[tokio::test]
+async fn a_mail_is_read_by_whom_it_is_to_and_by_whose_task_it_is() {
+    let mut api = Api::new().await;
+    let (creator, creators) = api.member("creator", Role::Manager).await;
+    let (recipient, recipients) = api.member("recipient", Role::Member).await;
+    let world = &api.world;
+    let (store, scope) = (world.store(), &world.scope);
+    let of_creator = store.user_scopes(creator).await.expect("scopes").remove(0);
+    let task = world.task_of(&of_creator, creator, |spec| spec.notification.user_ids = vec![recipient]).await;
+    store.task_run(&of_creator, task.id, None).await.expect("a run");
+    let run = world.claim_one().await;
+    world.succeed(&run).await;
+    let id = store.delivery_list(scope, run.lease.run_id).await.expect("deliveries").remove(0).id;
+    let mail = NewOutboxMail {
+        id,
+        sender: "tidings@acme.test".into(),
+        recipient: "recipient@acme.test".into(),
+        subject: "Flights".into(),
+        source: MAIL.into(),
+    };
+    store.outbox_mail_keep(scope, &mail).await.expect("kept");
+    for (token, may_prove) in [(&creators, true), (&recipients, false)] {
+        let list = api.call(token, Method::GET, "/outbox", None).await.expect(200);
+        assert_eq!(list["values"][0]["id"], json!(id));
+        let shown = api.call(token, Method::GET, &format!("/outbox/{id}"), None).await.expect(200);
+        assert_eq!(shown["hasProof"], may_prove);
+    }
+    // The admin sees that it went out, and not what it says.
+    assert_eq!(api.get("/outbox").await.expect(200)["values"], json!([]));
+    for path in ["", "/html", "/source", "/parts/r1.csv"] {
+        api.get(&format!("/outbox/{id}{path}")).await.expect(404);
+    }
+    let proof = api.get(&format!("/deliveries/{id}")).await.expect(200);
+    assert_eq!((&proof["mailId"], &proof["taskTitle"]), (&json!(null), &json!(null)));
 }
 
 #[tokio::test]
@@ -109,4 +150,33 @@ async fn looking_at_an_unsubscribe_link_changes_nothing_and_posting_does() {
         assert_eq!(send(Method::GET, path, "").await.status, 404);
         assert_eq!(send(Method::POST, path, "").await.status, 404);
     }
+}
+
+/// Fails where any row of the quiet list counts as an unsubscription: there is no button, and no end of it is told.
+#[tokio::test]
+async fn a_weeks_rest_is_no_unsubscription() {
+    let api = Api::new().await;
+    let (store, scope, user) = (api.world.store(), &api.world.scope, api.world.user);
+    let task = api.world.task(|_| {}).await;
+    store.task_run(scope, task.id, None).await.expect("a run");
+    let run = api.world.claim_one().await;
+    api.world.succeed(&run).await;
+    let token = claim_deliveries(store, "test", 10).await.remove(0).unsubscribe_token;
+    let send = |method: Method| {
+        let path = format!("/unsubscribe/{token}");
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
+        api.send(request)
+    };
+    let quiet = async || api.get("/me/quiet-tasks").await.expect(200)["values"].clone();
+    store.task_snooze(scope, task.id, user, TimeDelta::days(7)).await.expect("a rest");
+    let asked = send(Method::GET).await;
+    assert!(asked.text().contains("until Mon 9 Mar 2026, 08:00 (UTC)"), "{}", asked.text());
+    assert!(asked.text().contains("<form method=\"post\">"), "{}", asked.text());
+    let listed = json!([{"id": task.id, "title": "Flights", "until": "2026-03-09T08:00:00Z"}]);
+    assert_eq!(quiet().await, listed);
+
+    assert!(send(Method::POST).await.text().contains("gets no more messages"));
+    let asked = send(Method::GET).await;
+    assert!(asked.text().contains("gets no more messages") && !asked.text().contains("<form"));
+    assert_eq!(quiet().await, json!([{"id": task.id, "title": "Flights", "until": null}]));
 }

@@ -174,8 +174,8 @@ impl Notifier {
             audience::note_withheld(&self.store, delivery, "The recipient is deactivated.").await?;
             return Err(Stop::End(DeliveryOutcome::Withheld { reason: "recipient_deactivated".to_owned() }));
         }
-        if self.is_unsubscribed(delivery).await? {
-            return Err(Stop::End(DeliveryOutcome::Suppressed { reason: "unsubscribed".to_owned() }));
+        if let Some(unwanted) = self.unwanted(delivery).await? {
+            return Err(Stop::End(DeliveryOutcome::Suppressed { reason: unwanted.as_str().to_owned() }));
         }
         Ok(())
     }

@@ -49,8 +49,8 @@ async fn the_hash_is_that_of_the_bytes_handed_over() {
     let run = world.run(world.task(world.members(&["member@example.com"]).await).await).await;
     world.outbox().run_once().await;
     let delivery = world.delivery_to(run, "member@example.com").await;
-    let (_, source) =
-        world.store().outbox_mail_get(&world.scope, delivery.id).await.expect("a look").expect("a mail");
+    let kept = world.store().outbox_mail_get(&world.scope, world.creator, delivery.id).await.expect("a look");
+    let (_, source) = kept.expect("a mail");
     let proof = proof(&world, &delivery).await;
     let decision = proof.attempts[0].decision.as_ref().expect("a decision");
     let (sha256, bytes) = decision.content.clone().expect("a hash");

@@ -11,7 +11,7 @@ use domain::{
 };
 use notifier::Notifier;
 use serde_json::Value;
-use store::{Page, Places, Scope};
+use store::{NotificationPreference, Page, Places, Scope};
 use testkit::world::claim_deliveries;
 use tokio_util::sync::CancellationToken;
 
@@ -79,12 +79,13 @@ async fn the_outbox_keeps_the_very_mail() {
     let run = world.run(task).await;
     assert_eq!(world.outbox().run_once().await, 1);
     let page = Page::first(10);
-    let mails =
-        world.store().outbox_mail_list(&world.scope, Some("ada@example.com"), &page).await.expect("mails");
+    // Whoever had it sent may read it.
+    let mails = world.store().outbox_mail_list(&world.scope, world.creator, &page).await.expect("mails");
     let [mail] = &mails.values[..] else { panic!("{mails:?}") };
     assert_eq!(mail.subject, "Airlines with the most flights – Mon 2 Mar 2026");
-    let (_, source) =
-        world.store().outbox_mail_get(&world.scope, mail.id).await.expect("a mail").expect("a mail");
+    assert_eq!(mail.recipient, "ada@example.com");
+    let kept = world.store().outbox_mail_get(&world.scope, world.creator, mail.id).await.expect("a look");
+    let (_, source) = kept.expect("a mail");
     let source = String::from_utf8(source).expect("ASCII");
     let delivery = world.delivery_to(run, "ada@example.com").await;
     assert_eq!(delivery.state, DeliveryState::Sent);
@@ -295,6 +296,34 @@ async fn who_unsubscribes_meanwhile_gets_nothing_but_their_own_test() {
     assert_eq!(accepted(&server.into_events())["creator@example.com"].len(), 1);
 }
 
+/// Fails where what somebody wants is looked at only as the run ends: the repeat goes out.
+#[tokio::test]
+async fn who_wants_no_message_gets_none_that_is_sent_again_and_still_their_own_test() {
+    let world = World::new().await;
+    let server = SmtpServer::start(&[]);
+    let silence = NotificationPreference { email: false, slack_dm: false, quiet_task_ids: vec![] };
+    world.store().preference_put(&world.scope, world.creator, &silence).await.expect("a wish");
+    let task = world.task(Notification { user_ids: vec![world.creator], ..Notification::default() }).await;
+    let run = world.run(task).await;
+    let first = world.delivery_to(run, "creator@example.com").await;
+    let not_wanted = (DeliveryState::Suppressed, Some("not_wanted"));
+    assert_eq!((first.state, first.reason.as_deref()), not_wanted);
+    let again = world.store().delivery_send_again(&world.scope, first.id, world.creator).await;
+    let again = again.expect("queued");
+    let notifier = world.notifier(&server);
+    assert_eq!(notifier.run_once().await, 1);
+    let deliveries = world.deliveries(run).await;
+    let repeat = deliveries.iter().find(|delivery| delivery.id == again).expect("the repeat");
+    assert_eq!((repeat.state, repeat.reason.as_deref()), not_wanted);
+    assert_eq!(repeat.attempts, 0);
+
+    let test = world.claim(task, Some(world.creator)).await;
+    let test = world.answer(&test, 1, 0).await;
+    notifier.run_once().await;
+    assert_eq!(world.fate(test, "creator@example.com").await.0, DeliveryState::Sent);
+    assert_eq!(accepted(&server.into_events())["creator@example.com"].len(), 1);
+}
+
 /// With `is_outside_domains` never looked at, the second mail goes out.
 #[tokio::test]
 async fn only_addresses_of_domains_that_the_workspace_allows_are_mailed() {
@@ -484,7 +513,10 @@ async fn another_workspaces_rows_are_out_of_reach() {
     let other: Scope = world.store().workspace_create("Other", "other").await.expect("a workspace");
     assert!(world.store().delivery_list(&other, run).await.expect("a list").is_empty());
     let page = Page::first(10);
-    assert!(world.store().outbox_mail_list(&other, None, &page).await.expect("a list").values.is_empty());
+    for (scope, count) in [(&world.scope, 1), (&other, 0)] {
+        let mails = world.store().outbox_mail_list(scope, world.creator, &page).await.expect("a list").values;
+        assert_eq!(mails.len(), count);
+    }
 }
 
 /// Word of a quiet week goes the way of an answer: full to who may see the data, without a number to a guest who may not, not

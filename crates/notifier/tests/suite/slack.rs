@@ -12,7 +12,7 @@ use domain::{
 use notifier::{Notifier, Slack};
 use serde_json::Value;
 use slack::{App, Client};
-use store::{Delivery, NewSlackInstallation, SlackTokenPair};
+use store::{Delivery, NewSlackInstallation, NotificationPreference, SlackTokenPair};
 use testkit::{
     slack::{Call, FakeSlack, Fault, Message, Options},
     world::claim_deliveries,
@@ -527,4 +527,37 @@ async fn a_person_gets_a_direct_message_once_their_account_is_linked() {
     assert_eq!(messages.len(), 2);
     let buttons = blocks(&messages[0], "actions")[0]["elements"].as_array().expect("buttons").clone();
     assert_eq!(buttons.last().expect("a button")["action_id"], "tidings_unsubscribe");
+}
+
+/// Fails where a direct message asks for the quiet list alone: both repeats go out. The same where a snooze counts as nothing.
+#[tokio::test]
+async fn who_wants_no_message_or_rests_from_a_task_gets_no_direct_message() {
+    let scene = Scene::new().await;
+    let world = &scene.world;
+    let store = world.store();
+    let ada = world.member("ada@example.com", domain::access::Role::Member).await;
+    let person = scene.slack.add_user(&scene.team, "ada", "ada@example.com");
+    let linked = store.slack_user_link(&world.scope, ada, &scene.team, &person, SlackLinkedBy::SignIn).await;
+    linked.expect("a link");
+    let wish = async |slack_dm| {
+        let wish = NotificationPreference { email: false, slack_dm, quiet_task_ids: vec![] };
+        store.preference_put(&world.scope, ada, &wish).await.expect("a wish");
+    };
+    wish(true).await;
+    let task = world.task(Notification { user_ids: vec![ada], ..Notification::default() }).await;
+    let run = world.run(task).await;
+    let first = scene.deliver_all(run).await;
+    assert_eq!((first.channel, first.state), (Channel::SlackDm, DeliveryState::Sent));
+    let repeated = async || {
+        let id = store.delivery_send_again(&world.scope, first.id, world.creator).await.expect("queued");
+        assert_eq!(scene.deliver().await, 1);
+        let repeat = world.deliveries(run).await.into_iter().find(|one| one.id == id).expect("the repeat");
+        (repeat.state, repeat.reason, repeat.attempts)
+    };
+    wish(false).await;
+    assert_eq!(repeated().await, (DeliveryState::Suppressed, Some("not_wanted".to_owned()), 0));
+    wish(true).await;
+    store.task_snooze(&world.scope, task, ada, TimeDelta::days(7)).await.expect("a rest");
+    assert_eq!(repeated().await, (DeliveryState::Suppressed, Some("unsubscribed".to_owned()), 0));
+    assert_eq!(scene.slack.messages(&scene.slack.direct_message(&person)).len(), 1, "the first one");
 }

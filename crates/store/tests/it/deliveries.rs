@@ -10,7 +10,7 @@ use domain::{
 };
 use store::{
     ClaimedDelivery, ClaimedRun, Conflict, DeliveryOutcome, Error, NewAttempt, NewDecision, NewOutboxMail,
-    NewUser, NotificationPreference, Page, Run,
+    NewUser, NotificationPreference, Page, Run, UNKNOWN_ATTEMPTS_MAX,
 };
 use testkit::{
     World,
@@ -536,6 +536,69 @@ async fn a_vanished_notifier_leaves_an_unknown_outcome_only_where_bytes_may_have
     assert_eq!(claim_deliveries(store, "test", 100).await.len(), 2);
 }
 
+/// Fails where an end is written to every attempt that is open, and where a rescue leaves the attempt so.
+#[tokio::test]
+async fn an_attempt_that_was_cut_off_stays_unknown_whatever_becomes_of_the_next() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|_| ()).await;
+    let attempts = async |id: DeliveryId| {
+        let proof = store.delivery_proof(&world.scope, id).await.expect("a read").expect("the delivery");
+        let told = proof.attempts.iter().map(|one| {
+            let outcome = one.outcome.as_deref().unwrap_or("open");
+            format!("{} {outcome}{}", one.attempt, if one.finished_at.is_some() { ", ended" } else { "" })
+        });
+        told.collect::<Vec<_>>()
+    };
+    for next in ["sent in a batch", "sent", "retry"] {
+        world.step(TimeDelta::seconds(1));
+        let (_, claimed) = answered(&world, task.id).await;
+        let first = &claimed[0];
+        let id = first.lease.delivery_id;
+        store.delivery_attempt_start(&first.scope, &first.lease).await.expect("an attempt");
+        assert_eq!(attempts(id).await, ["1 open"]);
+        world.step(TimeDelta::seconds(60));
+        assert_eq!(store.delivery_rescue(100).await.expect("a rescue"), 1);
+        assert_eq!(attempts(id).await, ["1 unknown"], "when it ended nobody knows");
+        let second = claim_deliveries(store, "test", 100).await.remove(0);
+        assert_eq!(second.lease.delivery_id, id);
+        store.delivery_attempt_start(&second.scope, &second.lease).await.expect("an attempt");
+        let outcome = if next == "sent in a batch" {
+            let ended = [(second.lease, "<1@acme.test>".to_owned())];
+            assert_eq!(store.delivery_sent(&ended).await.expect("an answer"), [true]);
+            "sent"
+        } else {
+            let outcome = if next == "sent" { sent() } else { retry(TimeDelta::days(2)) };
+            store.delivery_finish(&second.scope, &second.lease, &outcome).await.expect("an end");
+            next
+        };
+        assert_eq!(attempts(id).await, ["1 unknown".to_owned(), format!("2 {outcome}, ended")], "{next}");
+    }
+}
+
+/// Fails where an attempt that was cut off is counted only once the next one has ended, or not at all.
+#[tokio::test]
+async fn attempts_that_were_cut_off_count_among_the_unknown() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|_| ()).await;
+    let (_, mut claimed) = answered(&world, task.id).await;
+    for _ in 1..UNKNOWN_ATTEMPTS_MAX {
+        let held = claimed.remove(0);
+        store.delivery_attempt_start(&held.scope, &held.lease).await.expect("an attempt");
+        world.step(TimeDelta::seconds(60));
+        assert_eq!(store.delivery_rescue(100).await.expect("a rescue"), 1);
+        claimed = claim_deliveries(store, "test", 1).await;
+    }
+    let last = claimed.remove(0);
+    store.delivery_attempt_start(&last.scope, &last.lease).await.expect("an attempt");
+    let unknown = DeliveryOutcome::Unknown { after: TimeDelta::minutes(1), message: "lost".into() };
+    let state = store.delivery_finish(&last.scope, &last.lease, &unknown).await.expect("an end");
+    assert_eq!(state, DeliveryState::Failed);
+    let proof = store.delivery_proof(&world.scope, last.lease.delivery_id).await.expect("a read");
+    assert_eq!(proof.expect("the delivery").reason.as_deref(), Some("outcome_unknown"));
+}
+
 /// A delivery that found no room is put back as it was, until that would be too late.
 #[tokio::test]
 async fn what_is_put_back_comes_again_and_ends_after_a_day() {
@@ -599,12 +662,19 @@ async fn an_unsubscribe_link_shows_first_and_acts_once() {
     let token = claimed[0].unsubscribe_token;
     let shown = store.unsubscription_get(token).await.expect("a look-up").expect("a link");
     assert_eq!(
-        (shown.task_title.as_str(), shown.email.as_str(), shown.is_done),
-        ("Flights", "admin@acme.test", false)
+        (shown.task_title.as_str(), shown.email.as_str(), shown.is_done, shown.until),
+        ("Flights", "admin@acme.test", false, None)
     );
+    // Rest for a while is no unsubscription.
+    let week = TimeDelta::days(7);
+    let rest = store.task_snooze(&world.scope, task.id, world.user, week).await.expect("a rest");
+    let resting = store.unsubscription_get(token).await.expect("a look-up").expect("a link");
+    assert_eq!((resting.is_done, resting.until), (false, rest));
+    assert!(rest.is_some());
     assert!(store.unsubscribe(token).await.expect("done"));
     assert!(store.unsubscribe(token).await.expect("done again"));
-    assert!(store.unsubscription_get(token).await.expect("a look-up").expect("a link").is_done);
+    let done = store.unsubscription_get(token).await.expect("a look-up").expect("a link");
+    assert_eq!((done.is_done, done.until), (true, None));
     assert!(!store.unsubscribe(Uuid::nil()).await.expect("none"));
     assert!(store.unsubscription_get(Uuid::nil()).await.expect("a look-up").is_none());
     let (_, claimed) = answered(&world, task.id).await;
@@ -628,17 +698,16 @@ async fn the_outbox_keeps_a_mail_once_and_shows_it_to_its_recipient() {
     for _ in 0..2 {
         store.outbox_mail_keep(&claimed[0].scope, &mail).await.expect("kept");
     }
-    let listed =
-        store.outbox_mail_list(&world.scope, Some("admin@acme.test"), &Page::first(9)).await.expect("mails");
-    assert_eq!(listed.values.len(), 1);
-    assert_eq!(
-        (listed.values[0].task_title.as_deref(), listed.values[0].run_id),
-        (Some("Flights"), Some(run.lease.run_id))
-    );
-    let others =
-        store.outbox_mail_list(&world.scope, Some("erin@acme.test"), &Page::first(9)).await.expect("mails");
-    assert!(others.values.is_empty());
+    let listed = async |reader| {
+        store.outbox_mail_list(&world.scope, reader, &Page::first(9)).await.expect("mails").values
+    };
+    let mails = listed(world.user).await;
+    assert_eq!(mails.len(), 1);
+    assert_eq!((mails[0].task_title.as_deref(), mails[0].run_id), (Some("Flights"), Some(run.lease.run_id)));
     let (read, source) =
-        store.outbox_mail_get(&world.scope, mail.id).await.expect("a read").expect("the mail");
+        store.outbox_mail_get(&world.scope, world.user, mail.id).await.expect("a read").expect("the mail");
     assert_eq!((read.thread_id, source), (Some(run.thread_id), mail.source));
+    let erin = world.member("erin", Role::Admin).await;
+    assert_eq!(listed(erin).await, []);
+    assert_eq!(store.outbox_mail_get(&world.scope, erin, mail.id).await.expect("a read"), None);
 }

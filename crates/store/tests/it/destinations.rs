@@ -415,7 +415,19 @@ async fn another_creator_is_told_when_their_own_message_is_held_back_and_nobody_
     assert_eq!(notices(&world, bob).await, []);
 }
 
-/// Fails where `notice::way` does not look at what failed.
+/// A place of a member is paused.
+async fn pause(world: &World, channel: &str, target: &str, user: domain::UserId) {
+    world
+        .execute(&format!(
+            "INSERT INTO destination (workspace_id, id, channel, target, user_id, label, failures, faults, reason, failing_since,
+                 paused_at, updated_at)
+             VALUES ('{}', gen_random_uuid(), '{channel}', '{target}', '{user}', 'l', 3, 3, 'refused', now(), now(), now())",
+            world.scope.workspace_id()
+        ))
+        .await;
+}
+
+/// Fails where `notice::way` does not look at what failed, nor at what is known not to work.
 #[tokio::test]
 async fn word_of_a_failure_goes_by_the_other_way() {
     let world = World::new().await;
@@ -449,11 +461,83 @@ async fn word_of_a_failure_goes_by_the_other_way() {
     store.preference_put(&world.scope, erin, &wish).await.expect("a wish");
     fail(task.id, "slack_user_not_found").await;
     assert_eq!(told_by("Slack failed").await, (1, 0));
+    // Slack failed for erin, and no mail reaches the creator.
+    store.mail_suppress(&world.scope, "admin@acme.test", "550 5.1.1").await.expect("suppressed");
+    fail(task.id, "slack_user_not_found").await;
+    assert_eq!(told_by("a dead address").await, (0, 1));
+    world.execute("DELETE FROM mail_suppression").await;
+    store.mail_domains_set(&world.scope, &["example.com".to_owned()]).await.expect("a policy");
+    fail(task.id, "slack_user_not_found").await;
+    assert_eq!(told_by("a domain that is not allowed").await, (0, 1));
+    store.mail_domains_set(&world.scope, &[]).await.expect("no policy");
+    pause(&world, "email", "admin@acme.test", creator).await;
+    fail(task.id, "slack_user_not_found").await;
+    assert_eq!(told_by("a paused address").await, (0, 1));
+    pause(&world, "email", "admin@acme.test", creator).await;
+    pause(&world, "slack_dm", &creator.to_string(), creator).await;
+    fail(task.id, "slack_user_not_found").await;
+    assert_eq!(told_by("nothing works").await, (0, 0));
+    // Mail failed for erin, and Slack does not reach the creator.
+    let wish = NotificationPreference { email: true, slack_dm: false, ..wish };
+    store.preference_put(&world.scope, erin, &wish).await.expect("a wish");
+    pause(&world, "slack_dm", &creator.to_string(), creator).await;
+    fail(task.id, "refused").await;
+    assert_eq!(told_by("Slack is paused").await, (1, 0));
     // A notice that does not arrive itself is told to nobody.
     fail(own.id, "refused").await;
     let notice = claim_deliveries(store, "test", 100).await.remove(0);
     end(&world, &notice, &failed("slack_user_not_found")).await;
     assert_eq!(kinds(&world).await.len(), 1);
+}
+
+/// Nothing failed here that must not carry it. Fails where `notice::way` looks at wishes and at what hinders Slack alone.
+#[tokio::test]
+async fn word_about_a_task_goes_by_a_way_that_works() {
+    let world = World::new().await;
+    let store = world.store();
+    let creator = world.user;
+    connect_slack(&world, &[creator]).await;
+    let warned_by = async |what: &str| {
+        let ends_at = world.database.time.now() + TimeDelta::days(20);
+        world.task(|spec| spec.expires_at = Some(ends_at)).await;
+        world.step(TimeDelta::days(14));
+        store.task_warn_expiring(10).await.expect("a warning");
+        let claimed = claim_deliveries(store, "test", 100).await;
+        let ways: Vec<_> = claimed.iter().map(|one| (one.kind, one.channel)).collect();
+        let [(DeliveryKind::Expiring, way)] = ways[..] else { panic!("{what}: {ways:?}") };
+        world.execute("DELETE FROM delivery; UPDATE task SET expires_at = NULL").await;
+        way
+    };
+    assert_eq!(warned_by("by default").await, Channel::Email);
+    store.mail_suppress(&world.scope, "admin@acme.test", "550 5.1.1").await.expect("suppressed");
+    assert_eq!(warned_by("a dead address").await, Channel::SlackDm);
+    world.execute("DELETE FROM mail_suppression").await;
+    let wish = NotificationPreference { email: false, slack_dm: true, quiet_task_ids: vec![] };
+    store.preference_put(&world.scope, creator, &wish).await.expect("a wish");
+    assert_eq!(warned_by("Slack is preferred").await, Channel::SlackDm);
+    pause(&world, "slack_dm", &creator.to_string(), creator).await;
+    assert_eq!(warned_by("Slack is preferred and paused").await, Channel::Email);
+}
+
+/// Fails where word of it is sent before the place is forgotten: the only way to tell of it would count as paused.
+#[tokio::test]
+async fn word_that_a_place_is_reached_again_may_go_there() {
+    let world = World::new().await;
+    let store = world.store();
+    let task = world.task(|_| ()).await;
+    let (_, claimed) = answered(&world, task.id).await;
+    end(&world, &claimed[0], &DeliveryOutcome::Suppressed { reason: "address_dead".into() }).await;
+    // What was asked for is tried all the same.
+    world.step(TimeDelta::seconds(1));
+    store.task_run(&world.scope, task.id, Some(world.user)).await.expect("a test");
+    let run = world.claim_one().await;
+    world.succeed(&run).await;
+    let test = claim_deliveries(store, "test", 100).await.remove(0);
+    end(&world, &test, &sent()).await;
+    assert_eq!(kinds(&world).await, [NoticeKind::DestinationPaused, NoticeKind::DeliveryRecovery]);
+    let told = claim_deliveries(store, "test", 100).await;
+    let told: Vec<_> = told.iter().map(|one| (one.kind, one.channel)).collect();
+    assert_eq!(told, [(DeliveryKind::Notice, Channel::Email)]);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ import { reachQuery } from "@/api/queries/people";
 import { meQuery } from "@/api/queries/session";
 import { preferencesQuery, quietTask, quietTasksQuery, replacePreferences } from "@/api/queries/settings";
 import type { NotificationPreferences as Preferences } from "@/api/types";
+import { Time } from "@/components/time";
 import { Button } from "@/components/ui/button";
 import { LoadError } from "@/components/ui/notice";
 import { Section } from "@/components/ui/page";
@@ -86,9 +87,16 @@ function QuietTasks() {
     <div>
       <h3 className="text-sm font-medium">Tasks that you do not want to hear of</h3>
       <ul className="mt-1 border-t">
-        {data.values.map(({ id, title }) => (
+        {data.values.map(({ id, title, until }) => (
           <li key={id} className="flex items-center justify-between gap-3 border-b py-1">
-            <span className="min-w-0 truncate">{title}</span>
+            <span className="min-w-0">
+              <span className="block truncate">{title}</span>
+              {until ? (
+                <span className="block text-sm text-ink-3">
+                  Quiet until <Time at={until} look="inline" />
+                </span>
+              ) : null}
+            </span>
             <Button look="quiet" onClick={() => void hearAgain(id, title)}>
               Hear of it again
             </Button>
