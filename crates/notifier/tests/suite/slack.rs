@@ -246,11 +246,17 @@ async fn a_fault_at_any_step_of_an_upload_costs_time_and_nothing_else() {
     }
 }
 
-/// Fails without reconciliation: dropped answers make two messages.
+/// Fails without reconciliation: dropped answers make two messages; and where a failing status hides what its body says.
 #[tokio::test]
 async fn a_message_of_which_nobody_knows_is_looked_for_before_it_is_sent_again() {
-    for fault in [Fault::AnswerDropped, Fault::RequestDropped, Fault::FatalErrorDone, Fault::FatalErrorUndone]
-    {
+    for fault in [
+        Fault::AnswerDropped,
+        Fault::RequestDropped,
+        Fault::FatalErrorDone,
+        Fault::FatalErrorAtStatus { status: 500 },
+        Fault::FatalErrorUndone,
+        Fault::InternalError,
+    ] {
         let scene = Scene::new().await;
         let run = scene.run().await;
         scene.slack.script("chat.postMessage", [Some(fault)]);

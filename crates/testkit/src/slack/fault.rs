@@ -24,6 +24,11 @@ pub enum Fault {
     InternalError,
     /// `fatal_error`, and it is done all the same.
     FatalErrorDone,
+    /// `fatal_error` with this status, and it is done all the same.
+    FatalErrorAtStatus {
+        /// The status.
+        status: u16,
+    },
     /// `fatal_error`, and nothing done.
     FatalErrorUndone,
     /// Done, but the connection ends without an answer.
@@ -41,7 +46,10 @@ impl Fault {
     /// Whether what was asked is done all the same.
     pub const fn is_done(self) -> bool {
         match self {
-            Self::FatalErrorDone | Self::AnswerDropped | Self::Slow { .. } => true,
+            Self::FatalErrorDone
+            | Self::FatalErrorAtStatus { .. }
+            | Self::AnswerDropped
+            | Self::Slow { .. } => true,
             Self::Limited { .. }
             | Self::Html { .. }
             | Self::InternalError
