@@ -12,7 +12,7 @@ use domain::{
 use notifier::{Notifier, Slack};
 use serde_json::Value;
 use slack::{App, Client};
-use store::{Delivery, NewSlackInstallation, SlackTokenPair};
+use store::{Delivery, DeliveryProof, NewSlackInstallation, SlackTokenPair};
 use testkit::{
     slack::{Call, FakeSlack, Fault, Message, Options},
     world::claim_deliveries,
@@ -108,8 +108,13 @@ impl Scene {
 
     /// Where a delivery's message stands in Slack, as it is proven.
     async fn permalink(&self, delivery: &Delivery) -> Option<String> {
+        self.proof(delivery).await.slack_permalink
+    }
+
+    /// All that is known of a delivery.
+    pub(crate) async fn proof(&self, delivery: &Delivery) -> DeliveryProof {
         let proof = self.world.store().delivery_proof(&self.world.scope, delivery.id).await.expect("a look");
-        proof.expect("a delivery").slack_permalink
+        proof.expect("a delivery")
     }
 
     /// Has people say so much in the channel within three minutes around the one message that is there.

@@ -22,6 +22,8 @@ pub enum Fault {
     },
     /// A refusal in Slack's words, such as `internal_error`; nothing done.
     InternalError,
+    /// `invalid_blocks`; nothing done.
+    InvalidBlocks,
     /// `fatal_error`, and it is done all the same.
     FatalErrorDone,
     /// `fatal_error` with this status, and it is done all the same.
@@ -53,6 +55,7 @@ impl Fault {
             Self::Limited { .. }
             | Self::Html { .. }
             | Self::InternalError
+            | Self::InvalidBlocks
             | Self::FatalErrorUndone
             | Self::RequestDropped => false,
         }

@@ -214,6 +214,10 @@ impl Scene<'_> {
                 self.record(method, team, "internal_error", Some(fault), None);
                 Reply::at_once(json_response(&Err(Refusal::new("internal_error"))))
             }
+            Fault::InvalidBlocks => {
+                self.record(method, team, "invalid_blocks", Some(fault), None);
+                Reply::at_once(json_response(&Err(Refusal::new("invalid_blocks"))))
+            }
             Fault::FatalErrorUndone => {
                 self.record(method, team, "fatal_error", Some(fault), None);
                 Reply::at_once(json_response(&Err(Refusal::new("fatal_error"))))
