@@ -59,7 +59,7 @@ pub struct DeliveryProof {
     pub label: String,
     /// Where it stands.
     pub state: DeliveryState,
-    /// Why: a code.
+    /// Why, or why a part of it was left out: a code.
     pub reason: Option<String>,
     /// The reason in words.
     pub message: Option<String>,

@@ -114,33 +114,43 @@ async fn what_is_there_stands_and_its_rest_is_kept_from_who_came_since() {
     }
 }
 
-/// Fails where an attempt at a message whose beginning is there is refused as one at a new message is.
+/// Fails where a deletion ends what waits without a look at Slack, and where an attempt at a message whose beginning is there is
+/// refused as one at a new message is.
 #[tokio::test]
-async fn a_task_that_is_deleted_while_its_message_is_posted_leaves_it_as_it_is() {
-    let scene = Scene::new().await;
-    let (store, scope) = (scene.world.store(), &scene.world.scope);
-    let task = scene.world.task(scene.to_channel()).await;
-    let run = scene.world.run(task).await;
-    let claimed = claim_deliveries(store, "another", 1).await.pop().expect("the delivery");
-    let (lease, channel) = (&claimed.lease, scene.channel.as_str());
-    let lane = format!("channel {channel}");
-    store.slack_lane_take(scope, lease, &lane).await.expect("a lane");
-    store.delivery_attempt_start(scope, lease).await.expect("an attempt");
-    let begun = store.slack_post_start(scope, lease, &lane, channel, 0).await.expect("a start");
-    assert_eq!(begun, SlackPostStart::Begun);
-    let posted = SlackPostEnd::Posted { ts: "1772438400.000100".into(), opens_thread: true };
-    store.slack_post_end(scope, lease, &lane, channel, 0, &posted).await.expect("an end");
-    store.task_delete(scope, task).await.expect("deleted");
-    let later = DeliveryOutcome::Retry {
-        after: TimeDelta::seconds(1),
-        reason: "slack_unavailable".into(),
-        message: "Slack is down.".into(),
-    };
-    store.delivery_finish(scope, lease, &later).await.expect("put back");
-    let delivery = scene.deliver_all(run).await;
-    assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Sent, 1), "{delivery:?}");
-    assert_eq!(delivery.provider_id, Some(format!("{channel} 1772438400.000100")));
-    assert!(scene.calls("chat.postMessage").is_empty());
+async fn a_task_that_is_deleted_leaves_what_is_in_slack_as_it_is() {
+    for is_there in [true, false] {
+        let scene = Scene::new().await;
+        let (store, scope) = (scene.world.store(), &scene.world.scope);
+        let task = scene.world.task(scene.to_channel()).await;
+        let run = scene.world.run(task).await;
+        let claimed = claim_deliveries(store, "another", 1).await.pop().expect("the delivery");
+        let (lease, channel) = (&claimed.lease, scene.channel.as_str());
+        let lane = format!("channel {channel}");
+        store.slack_lane_take(scope, lease, &lane).await.expect("a lane");
+        store.delivery_attempt_start(scope, lease).await.expect("an attempt");
+        let begun = store.slack_post_start(scope, lease, &lane, channel, 0).await.expect("a start");
+        assert_eq!(begun, SlackPostStart::Begun);
+        let end = if is_there {
+            SlackPostEnd::Posted { ts: "1772438400.000100".into(), opens_thread: true }
+        } else {
+            SlackPostEnd::Unknown
+        };
+        store.slack_post_end(scope, lease, &lane, channel, 0, &end).await.expect("an end");
+        let lost = DeliveryOutcome::Unknown { after: TimeDelta::seconds(1), message: "No answer.".into() };
+        store.delivery_finish(scope, lease, &lost).await.expect("put back");
+        store.slack_lane_leave(scope, lease, &lane).await.expect("left");
+        store.task_delete(scope, task).await.expect("deleted");
+        let delivery = scene.deliver_all(run).await;
+        assert_eq!(delivery.attempts, 1, "{delivery:?}");
+        if is_there {
+            assert_eq!(delivery.state, DeliveryState::Sent);
+            assert_eq!(delivery.provider_id, Some(format!("{channel} 1772438400.000100")));
+        } else {
+            let end = (delivery.state, delivery.reason.as_deref());
+            assert_eq!(end, (DeliveryState::Withheld, Some("task_deleted")));
+        }
+        assert!(scene.calls("chat.postMessage").is_empty(), "{is_there}");
+    }
 }
 
 /// Fails where what was planned is kept as the proof, and where what was posted is written down only once that is known: the
