@@ -209,7 +209,8 @@ impl Composer<'_> {
         Ok(run.is_some_and(|run| run.late))
     }
 
-    /// What the asker reads of a turn that ended without an answer.
+    /// What is read where a question was asked whose turn ended without an answer. Others read it in a channel, who see no more of
+    /// it than they would of an answer; and what the error says, which may name people and machines, is the asker's alone.
     async fn without_answer(&self, reader: Reader<'_>) -> Result<Composed, Error> {
         let scope = &self.delivery.scope;
         let (thread_id, run_id) =
@@ -220,16 +221,38 @@ impl Composer<'_> {
             let decision = self.audience(reader, &thread).await?;
             return Ok(self.kept_out_of_slack(&thread, decision));
         }
+        let decision = match reader {
+            Reader::Person(_) => None,
+            Reader::Channel(_) => Some(self.audience(reader, &thread).await?),
+        };
         let run = self.store.run_get(scope, run_id).await?.ok_or(Error::Gone("the run is gone"))?;
+        let is_full = decision.as_ref().is_none_or(|decision| decision.audience == Audience::Full);
         let reason = run.reason.unwrap_or(RunReason::Internal);
-        let details = run.message.as_deref();
+        let why = is_full.then(|| notice::Why {
+            reason,
+            details: run.message.as_deref().filter(|_| reader.is(thread.creator_id)),
+        });
         let url = format!("{}/threads/{thread_id}", self.public_url);
         Ok(Composed {
-            message: notice::no_answer(&thread.title, reason, details, url, self.delivery.created_at),
-            decision: None,
+            message: notice::no_answer(&thread.title, why, url, self.delivery.created_at),
+            decision,
             attachment: None,
             conversation: format!("thread-{thread_id}"),
         })
+    }
+
+    /// Whether a file goes along with all of the message.
+    pub(crate) async fn brings_file(&self) -> Result<bool, Error> {
+        if !self.delivery.attach_csv {
+            return Ok(false);
+        }
+        let source = match self.shared.source.get_or_try_init(|| self.source()).await {
+            Ok(source) => source,
+            Err(Error::Gone(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let Some(source) = source else { return Ok(false) };
+        Ok(self.attachment(source).await?.file().is_some())
     }
 
     /// The answer; none where the turn ended without one, and whoever asked in a conversation is to hear of it.

@@ -115,16 +115,24 @@ impl Notifier {
         room
     }
 
-    /// Records an attempt's outcome, again and again while the lease may hold: a database that is out of reach for a moment
-    /// must not turn a mail that was taken into one that nobody knows of, to be sent again.
+    /// Records an attempt's outcome: see [`Notifier::record_by`].
     pub(crate) async fn record(
         &self,
         delivery: &ClaimedDelivery,
         outcome: &DeliveryOutcome,
     ) -> Result<DeliveryState, Error> {
+        self.record_by(|| self.finish(delivery, outcome)).await
+    }
+
+    /// Has an attempt's outcome written, again and again while the lease may hold: a database that is out of reach for a moment
+    /// must not turn a mail that was taken into one that nobody knows of, to be sent again.
+    pub(crate) async fn record_by<F: Future<Output = Result<DeliveryState, Error>>>(
+        &self,
+        write: impl Fn() -> F,
+    ) -> Result<DeliveryState, Error> {
         let given_up_at = Instant::now() + self.lease() * 2 / 3;
         loop {
-            let error = match self.finish(delivery, outcome).await {
+            let error = match write().await {
                 Ok(state) => return Ok(state),
                 Err(error) => error,
             };

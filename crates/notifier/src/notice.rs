@@ -98,19 +98,25 @@ pub fn slack_ended(details: &str, public_url: &str, at: DateTime<Utc>) -> Messag
     }
 }
 
-/// Word to someone who asked a question that got no answer.
-pub fn no_answer(
-    title: &str,
-    reason: RunReason,
-    details: Option<&str>,
-    thread_url: String,
-    at: DateTime<Utc>,
-) -> Message {
+/// Why a question got no answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Why<'a> {
+    /// What ended its run.
+    pub reason: RunReason,
+    /// What went wrong, in the words of whoever noticed; none for readers whom it is nothing to.
+    pub details: Option<&'a str>,
+}
+
+/// Word to someone who asked a question that got no answer. `why` is left out for those who are shown a link alone.
+pub fn no_answer(title: &str, why: Option<Why<'_>>, thread_url: String, at: DateTime<Utc>) -> Message {
     let paragraph = |text: String| Block::Paragraph(vec![Inline::Text(text)]);
-    let sentence = reason.sentence();
-    let mut body = vec![paragraph([sentence, reason.advice()].join(" ").trim_end().to_owned())];
-    if let Some(details) = details.filter(|details| *details != sentence && !details.trim().is_empty()) {
-        body.push(Block::Quote(vec![paragraph(inert(&clip(details, 1_000)))]));
+    let mut body = Vec::new();
+    if let Some(Why { reason, details }) = why {
+        let sentence = reason.sentence();
+        body.push(paragraph([sentence, reason.advice()].join(" ").trim_end().to_owned()));
+        if let Some(details) = details.filter(|details| *details != sentence && !details.trim().is_empty()) {
+            body.push(Block::Quote(vec![paragraph(inert(&clip(details, 1_000)))]));
+        }
     }
     Message {
         title: clip(&inert_line(title), 150),

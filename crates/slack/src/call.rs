@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{Client, Error};
+use crate::{Client, Error, error::may_be_done};
 
 /// The parts that every answer of the Web API has.
 #[derive(Deserialize)]
@@ -70,8 +70,9 @@ impl Client {
         if outcome.ok && status.is_success() {
             return serde_json::from_slice(&body).map_err(|source| Error::Unreadable { method, source });
         }
-        // A failing status counts more than what its body claims.
-        if status.is_server_error() {
+        // A failing status counts more than what its body claims, but for one thing: a body that says that it may have been done.
+        let may_be_done = outcome.error.as_deref().is_some_and(may_be_done);
+        if status.is_server_error() && !may_be_done {
             return Err(Error::Status { method, status: status.as_u16() });
         }
         let code = outcome.error.clone().unwrap_or_else(|| format!("status_{}", status.as_u16()));

@@ -152,17 +152,19 @@ fn class_of_status(status: u16) -> Class {
     }
 }
 
+/// Whether a refusal says of itself, in Slack's documentation, that "some aspect of the operation" may have succeeded.
+pub(crate) fn may_be_done(code: &str) -> bool {
+    matches!(code, "fatal_error" | "internal_error")
+}
+
 /// Slack's codes, by what they mean for a delivery. A code that is not listed is taken for our mistake, so that someone
 /// looks at it.
 fn class_of_code(code: &str) -> Class {
     match code {
-        "internal_error"
-        | "rate_limited"
-        | "ratelimited"
-        | "request_timeout"
-        | "service_unavailable"
-        | "team_added_to_org" => Class::Retry { after: None },
-        "fatal_error" => Class::Unknown,
+        code if may_be_done(code) => Class::Unknown,
+        "rate_limited" | "ratelimited" | "request_timeout" | "service_unavailable" | "team_added_to_org" => {
+            Class::Retry { after: None }
+        }
         code if is_destination_fault(code) || is_thread_fault(code) => Class::Destination,
         "access_denied"
         | "account_inactive"
@@ -188,10 +190,12 @@ mod tests {
 
     #[test]
     fn each_documented_code_has_its_class() {
-        for code in ["internal_error", "request_timeout", "team_added_to_org", "ratelimited"] {
+        for code in ["request_timeout", "service_unavailable", "team_added_to_org", "ratelimited"] {
             assert_eq!(class_of_code(code), Class::Retry { after: None }, "{code}");
         }
-        assert_eq!(class_of_code("fatal_error"), Class::Unknown);
+        for code in ["fatal_error", "internal_error"] {
+            assert_eq!(class_of_code(code), Class::Unknown, "{code}");
+        }
         for code in [
             "not_in_channel",
             "is_archived",

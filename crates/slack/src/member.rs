@@ -178,7 +178,7 @@ impl MemberCache {
             let page = match client.users_list(token, cursor.as_deref()).await {
                 Ok(page) => page,
                 Err(error) => {
-                    let is_over = !matches!(error.class(), Class::Retry { .. });
+                    let is_over = !matches!(error.class(), Class::Retry { .. } | Class::Unknown);
                     if let Some(cursor) = cursor.filter(|_| !is_over) {
                         self.kept().listed_to.insert(team_id.to_owned(), cursor);
                     }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     Conflict, DeliveryLease, Error, Result, Scope, Store, Tx, audit,
-    error::{json as read_json, optional_word, to_json, word},
+    error::{json as read_json, one_row, optional_word, to_json, word},
     task_state::WARN_BEFORE,
 };
 
@@ -59,7 +59,7 @@ pub struct DeliveryProof {
     pub label: String,
     /// Where it stands.
     pub state: DeliveryState,
-    /// Why: a code.
+    /// Why, or why a part of it was left out: a code.
     pub reason: Option<String>,
     /// The reason in words.
     pub message: Option<String>,
@@ -149,11 +149,33 @@ impl Store {
         lease: &DeliveryLease,
         decision: &NewDecision,
     ) -> Result<()> {
+        self.delivery_note_decision(scope, lease, decision, false).await
+    }
+
+    /// As [`Store::delivery_decide`], about the rest of a message whose beginning is there: what was decided for that stands, and
+    /// this is kept beside it.
+    pub async fn delivery_decide_rest(
+        &self,
+        scope: &Scope,
+        lease: &DeliveryLease,
+        decision: &NewDecision,
+    ) -> Result<()> {
+        self.delivery_note_decision(scope, lease, decision, true).await
+    }
+
+    async fn delivery_note_decision(
+        &self,
+        scope: &Scope,
+        lease: &DeliveryLease,
+        decision: &NewDecision,
+        is_of_rest: bool,
+    ) -> Result<()> {
         let mut tx = self.begin(scope).await?;
         let content = decision.content.as_ref();
         sqlx::query_scalar!(
             "WITH decided AS (
-                 UPDATE delivery SET audience = $4, audience_reason = $5
+                 UPDATE delivery SET audience = CASE WHEN $11::boolean THEN audience ELSE $4::text END,
+                     audience_reason = CASE WHEN $11::boolean THEN audience_reason ELSE $5::text END
                  WHERE workspace_id = $1 AND id = $2 AND lease_token = $3
                  RETURNING workspace_id, id, CASE WHEN state = 'sending' THEN attempts ELSE attempts + 1 END AS attempt
              )
@@ -174,11 +196,39 @@ impl Store {
             decision.record.as_ref().map(to_json),
             content.map(|content| content.sha256.as_slice()),
             content.map(|content| i32::try_from(content.bytes).unwrap_or(i32::MAX)),
-            content.and_then(|content| content.kept.clone())
+            content.and_then(|content| content.kept.clone()),
+            is_of_rest
         )
         .fetch_optional(tx.db())
         .await?
         .ok_or(Error::LeaseLost)?;
+        tx.commit().await
+    }
+
+    /// Notes that other bytes were made for the attempt that is under way than were noted with its decision.
+    pub async fn delivery_content_put(
+        &self,
+        scope: &Scope,
+        lease: &DeliveryLease,
+        content: &ContentMark,
+    ) -> Result<()> {
+        let mut tx = self.begin(scope).await?;
+        let done = sqlx::query!(
+            "UPDATE delivery_decision AS made SET content_sha256 = $4, content_bytes = $5, content = $6
+             FROM delivery
+             WHERE delivery.workspace_id = $1 AND delivery.id = $2 AND delivery.lease_token = $3
+               AND made.workspace_id = delivery.workspace_id AND made.delivery_id = delivery.id
+               AND made.attempt = delivery.attempts",
+            tx.workspace_id(),
+            lease.delivery_id.as_uuid(),
+            lease.token,
+            content.sha256.as_slice(),
+            i32::try_from(content.bytes).unwrap_or(i32::MAX),
+            content.kept.clone()
+        )
+        .execute(tx.db())
+        .await?;
+        one_row(&done, Error::LeaseLost)?;
         tx.commit().await
     }
 

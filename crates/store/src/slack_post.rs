@@ -1,17 +1,25 @@
 //! What was posted and uploaded to Slack, so that nothing is posted twice, whoever dies when.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::DeliveryId;
+use domain::{
+    DeliveryId,
+    delivery::{Audience, DeliveryState},
+};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    DeliveryLease, Error, Result, SLACK_CHANNEL_REST, Scope, Store, Tx,
-    error::one_row,
+    DeliveryLease, DeliveryOutcome, Error, Result, SLACK_CHANNEL_REST, Scope, Store, Tx,
+    delivery::finish,
+    error::{one_row, optional_word, without_nul},
     slack_lane::{hold_lane, hold_until, lane_of_messages, lock_message_lanes},
 };
 
 /// For how long a conversation rests after a call to post begins, unless its end is told: longer than the call may take.
 const POST_LIMIT: TimeDelta = TimeDelta::seconds(20);
+
+/// The reason of a message that arrived, and of which a part was left out.
+const REST_LEFT_OUT: &str = "rest_left_out";
 
 /// One message of a delivery, on its way or there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +63,7 @@ pub enum SlackPostEnd {
     Posted {
         /// Slack's name for it.
         ts: String,
-        /// The thread of ours that replies to it continue, where it is the first message of an answer.
+        /// Whether replies to it continue the thread that the delivery is about.
         opens_thread: bool,
     },
     /// It is not there, and never will be by this call.
@@ -76,6 +84,19 @@ pub struct FoundPost {
     pub part: u32,
     /// Slack's name for it.
     pub ts: String,
+}
+
+/// What is known of a delivery whose first message is in Slack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlackSaid {
+    /// How much its readers were found to be allowed as that was posted.
+    pub audience: Option<Audience>,
+    /// Its messages as they are kept with it; none where they are not.
+    pub messages: Vec<Value>,
+    /// Whether its task was deleted since.
+    pub is_task_deleted: bool,
+    /// Whether the one whose task or question it is about was deactivated since.
+    pub is_author_deactivated: bool,
 }
 
 /// A file that Slack was given, or promised.
@@ -185,6 +206,60 @@ impl Store {
             SlackPostEnd::Unknown => {}
         }
         tx.commit().await
+    }
+
+    /// What is known of a delivery whose first message is in Slack.
+    pub async fn slack_said(&self, scope: &Scope, delivery_id: DeliveryId) -> Result<SlackSaid> {
+        let mut tx = self.begin(scope).await?;
+        let row = sqlx::query!(
+            r#"SELECT delivery.audience, task.deleted_at IS NOT NULL AS "is_task_deleted!",
+                   EXISTS (SELECT FROM member WHERE member.workspace_id = $1 AND member.deactivated_at IS NOT NULL
+                       AND member.user_id IN (delivery.user_id, task.creator_id)) AS "is_author_deactivated!",
+                   (SELECT content FROM delivery_decision AS made WHERE made.workspace_id = $1 AND made.delivery_id = $2
+                      AND content IS NOT NULL ORDER BY attempt DESC LIMIT 1) AS "content?"
+               FROM delivery
+               LEFT JOIN task ON task.workspace_id = delivery.workspace_id AND task.id = delivery.task_id
+               WHERE delivery.workspace_id = $1 AND delivery.id = $2"#,
+            tx.workspace_id(),
+            delivery_id.as_uuid()
+        )
+        .fetch_optional(tx.db())
+        .await?
+        .ok_or(Error::NotFound)?;
+        Ok(SlackSaid {
+            audience: optional_word("delivery", "audience", delivery_id, row.audience.as_deref())?,
+            messages: match row.content {
+                Some(Value::Array(messages)) => messages,
+                _ => Vec::new(),
+            },
+            is_task_deleted: row.is_task_deleted,
+            is_author_deactivated: row.is_author_deactivated,
+        })
+    }
+
+    /// Notes that a delivery is in Slack but for its rest, which does not go there, and lets go of it: `why` says so.
+    pub async fn slack_sent_in_part(
+        &self,
+        scope: &Scope,
+        lease: &DeliveryLease,
+        provider_id: &str,
+        why: &str,
+    ) -> Result<DeliveryState> {
+        let mut tx = self.begin(scope).await?;
+        let sent = DeliveryOutcome::Sent { provider_id: provider_id.to_owned() };
+        let state = finish(&mut tx, lease, &sent).await?;
+        let done = sqlx::query!(
+            "UPDATE delivery SET reason = $3, message = $4 WHERE workspace_id = $1 AND id = $2",
+            tx.workspace_id(),
+            lease.delivery_id.as_uuid(),
+            REST_LEFT_OUT,
+            without_nul(why)
+        )
+        .execute(tx.db())
+        .await?;
+        one_row(&done, Error::NotFound)?;
+        tx.commit().await?;
+        Ok(state)
     }
 
     /// Notes messages that were found in a channel, whichever delivery they belong to; ones that are known already are left

@@ -106,7 +106,7 @@ impl Store {
     }
 
     /// Deletes a task: waiting runs are cancelled, a started one stops before its next step, and what was not sent yet is
-    /// withheld. Its threads stay.
+    /// withheld; of what may be in Slack already the notifier finds out, and sends no more. Its threads stay.
     pub async fn task_delete(&self, scope: &Scope, id: TaskId) -> Result<()> {
         let mut tx = self.begin(scope).await?;
         let workspace_id = tx.workspace_id();
@@ -126,7 +126,8 @@ impl Store {
         end_runs_of_deleted(&mut tx, id).await?;
         sqlx::query!(
             "UPDATE delivery SET state = 'withheld', reason = $3, finished_at = $4, lease_token = NULL, lease_until = NULL
-             WHERE workspace_id = $1 AND task_id = $2 AND state IN ('pending', 'unknown')",
+             WHERE workspace_id = $1 AND task_id = $2 AND state IN ('pending', 'unknown')
+               AND NOT EXISTS (SELECT FROM slack_post WHERE slack_post.workspace_id = $1 AND slack_post.delivery_id = delivery.id)",
             workspace_id,
             id.as_uuid(),
             RunReason::TaskDeleted.as_str(),
@@ -250,7 +251,9 @@ pub(crate) async fn cancel_all_of(tx: &mut Tx, creator_id: UserId) -> Result<()>
            AND (state IN ('pending', 'unknown') AND lease_token IS NULL
                 OR state IN ('pending', 'unknown') AND lease_token IS NOT NULL)
            AND (user_id = $2 OR EXISTS (
-             SELECT FROM run WHERE run.workspace_id = $1 AND run.id = delivery.run_id AND run.creator_id = $2))",
+             SELECT FROM run WHERE run.workspace_id = $1 AND run.id = delivery.run_id AND run.creator_id = $2))
+           -- What may be in Slack already is looked for first, and no more of it is sent.
+           AND NOT EXISTS (SELECT FROM slack_post WHERE slack_post.workspace_id = $1 AND slack_post.delivery_id = delivery.id)",
         workspace_id,
         creator,
         RunReason::CreatorDeactivated.as_str(),

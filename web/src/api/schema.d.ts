@@ -2817,7 +2817,7 @@ export interface components {
             message: string | null;
             /** @description The provider's id of the message, such as a Message-ID. */
             providerId: string | null;
-            /** @description Why it failed, was withheld or suppressed: a code. */
+            /** @description Why it failed, was withheld or suppressed, or why a part of it was left out: a code. */
             reason: string | null;
             recipient: components["schemas"]["Recipient"];
             /** Format: date-time */
@@ -2902,7 +2902,7 @@ export interface components {
             message: string | null;
             /** @description The provider's id of the message: a Message-ID, or the timestamp that Slack knows it by. */
             providerId: string | null;
-            /** @description Why it failed, was withheld or suppressed: a code. */
+            /** @description Why it failed, was withheld or suppressed, or why a part of it was left out: a code. */
             reason: string | null;
             recipient: components["schemas"]["Recipient"];
             /** @description The deliveries that repeat it, oldest first. */

@@ -31,7 +31,7 @@ pub(crate) struct DeliveryProof {
     channel: Channel,
     recipient: Recipient,
     state: DeliveryState,
-    /// Why it failed, was withheld or suppressed: a code.
+    /// Why it failed, was withheld or suppressed, or why a part of it was left out: a code.
     #[schema(required)]
     reason: Option<String>,
     /// The reason as a sentence.

@@ -129,7 +129,7 @@ pub(crate) struct Delivery {
     channel: Channel,
     recipient: Recipient,
     state: DeliveryState,
-    /// Why it failed, was withheld or suppressed: a code.
+    /// Why it failed, was withheld or suppressed, or why a part of it was left out: a code.
     #[schema(required)]
     reason: Option<String>,
     /// The reason as a sentence.

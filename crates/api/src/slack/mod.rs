@@ -78,6 +78,8 @@ pub(crate) type Method = (&'static str, SlackRate);
 
 /// Slack's third tier.
 pub(crate) const CONVERSATION_INFO: Method = ("conversations.info", SlackRate::per_minute(50));
+/// Slack's third tier, too.
+pub(crate) const USER_BY_EMAIL: Method = ("users.lookupByEmail", SlackRate::per_minute(50));
 /// How installations are had, and renewed. Slack publishes no figure; ours are few.
 pub(crate) const ACCESS: Method = (SLACK_ACCESS_METHOD, SlackRate::per_minute(300));
 /// How long somebody at the page waits for the turn of a call.

@@ -376,6 +376,23 @@ async fn people_link_themselves_by_signing_in_or_by_a_confirmed_address() {
     assert_eq!(stage.come_back(Some(&erins), &back).await, "/settings?slack=other_team");
 }
 
+/// Fails where the look by address leaves no hold, or heeds none.
+#[tokio::test]
+async fn nobody_is_looked_for_by_address_before_slack_wants_it() {
+    let mut stage = Stage::new().await;
+    stage.connect().await;
+    stage.fake.script("users.lookupByEmail", [Some(Fault::Limited { retry_after_seconds: 120 })]);
+    let link = async || stage.api.post("/me/slack/link-by-email", json!({})).await;
+    for _ in 0..2 {
+        link().await.expect(503);
+    }
+    let looks = || stage.fake.calls().iter().filter(|call| call.method == "users.lookupByEmail").count();
+    assert_eq!(looks(), 1, "Slack is not asked a second time");
+    stage.api.world.step(TimeDelta::minutes(3));
+    let linked = link().await.expect(200);
+    assert_eq!(linked["slackUserId"], json!(stage.admin));
+}
+
 #[tokio::test]
 async fn without_an_app_nothing_of_slack_is_served() {
     let api = Api::new().await;

@@ -4,12 +4,14 @@
 //! delivery's id unseen, and is looked for in Slack before it is sent again, wherever nobody knows whether it arrived
 //! ([`store::SlackPost`]). A delivery whose answer is long is several messages: what is there already is never posted again.
 
+mod arrived;
 pub(crate) mod call;
 pub mod layout;
 mod mrkdwn;
 mod outcome;
 mod post;
 mod reconcile;
+mod said;
 mod send;
 pub(crate) mod token;
 mod upload;

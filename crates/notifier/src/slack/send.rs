@@ -4,17 +4,18 @@ use chrono::TimeDelta;
 use domain::delivery::{Audience, Channel, DeliveryKind, DeliveryState};
 use fail::fail_point;
 use rand::RngExt as _;
-use serde_json::{Value, json};
 use slack::{Class, block::Block};
-use store::{ClaimedDelivery, ContentMark, DeliveryOutcome, SlackChannelCheck, SlackLaneTake, SlackPost};
+use store::{ClaimedDelivery, DeliveryOutcome, SlackChannelCheck, SlackLaneTake, SlackPost, SlackSaid};
 use tokio::time::Instant;
 
 use super::{
+    arrived::Arrived,
     call::{Line, Method},
     layout::{self, Buttons, Form, Part},
     outcome::{Stop, asked_wait, failed, judge},
     post::{Target, post},
     reconcile::reconcile,
+    said::{Said, is_there},
     upload,
 };
 use crate::{
@@ -31,7 +32,7 @@ use crate::{
 const ASK_AGAIN_WITHIN: i64 = 60;
 
 /// The number, among a delivery's messages, of the one that says that its file could not be shown: beyond all parts of an answer.
-const FILE_NOTE_PART: u32 = 1_000;
+pub(super) const FILE_NOTE_PART: u32 = 1_000;
 
 /// A delivery's place in its conversation's lane, and what it needs there.
 struct Place<'a> {
@@ -42,6 +43,26 @@ struct Place<'a> {
     checked: Option<SlackChannelCheck>,
     /// What of it is in Slack already.
     posts: Vec<SlackPost>,
+    /// What it said there; none where its first message is not there.
+    said: Option<SlackSaid>,
+}
+
+/// Whether a delivery may go now.
+enum Placed<'a> {
+    /// It has its place.
+    Held(Place<'a>),
+    /// It was put back until its turn.
+    PutOff,
+    /// It is in Slack, and no more of it is to go there.
+    There(Line<'a>, Arrived),
+}
+
+/// What is to be done for a delivery that has its place.
+enum Next {
+    /// Post what is missing of it.
+    Post(Box<Composed>, Said),
+    /// Nothing: what is there is all that goes there.
+    Leave(Arrived),
 }
 
 impl Notifier {
@@ -53,8 +74,9 @@ impl Notifier {
         let leased_at = Instant::now();
         self.store.delivery_heartbeat(scope, lease).await?;
         let place = match self.while_held(delivery, leased_at, Box::pin(self.slack_place(delivery))).await? {
-            Ok(Some(place)) => place,
-            Ok(None) => return Err(Error::PutOff),
+            Ok(Placed::Held(place)) => place,
+            Ok(Placed::PutOff) => return Err(Error::PutOff),
+            Ok(Placed::There(line, arrived)) => return self.slack_arrived(delivery, &line, &arrived).await,
             Err(stop) => return self.slack_not_begun(delivery, stop).await,
         };
         fail_point!("notifier::slack_lane_taken");
@@ -72,37 +94,14 @@ impl Notifier {
         drop(room);
         fail_point!("notifier::slack_sent");
         self.store.slack_lane_leave(scope, lease, &place.lane).await?;
-        let outcome = match result {
-            Ok(provider_id) => DeliveryOutcome::Sent { provider_id },
-            Err(stop) => judge(stop, attempt, &mut *self.random())?,
+        let stop = match result {
+            Ok(arrived) => return self.slack_arrived(delivery, &place.line, &arrived).await,
+            Err(stop) => stop,
         };
+        let outcome = judge(stop, attempt, &mut *self.random())?;
         let state = self.record(delivery, &outcome).await?;
         fail_point!("notifier::outcome_recorded");
-        if let DeliveryOutcome::Sent { provider_id } = &outcome {
-            self.slack_note_permalink(delivery, &place.line, provider_id).await;
-        }
         Ok(state)
-    }
-
-    /// Asks Slack where a message stands, once, and notes it. It is there all the same where Slack does not say.
-    async fn slack_note_permalink(&self, delivery: &ClaimedDelivery, line: &Line<'_>, provider_id: &str) {
-        let Some((channel, ts)) = provider_id.split_once(' ') else { return };
-        let asked = line
-            .call(Method::PERMALINK, |client, token| async move {
-                client.chat_get_permalink(&token, channel, ts).await
-            })
-            .await;
-        let noted = match asked {
-            Ok(permalink) if permalink.starts_with("https://") => {
-                let id = delivery.lease.delivery_id;
-                self.store.slack_permalink_note(&delivery.scope, id, &permalink).await.map_err(Stop::from)
-            }
-            Ok(_) => Ok(()),
-            Err(stop) => Err(stop),
-        };
-        if let Err(error) = noted {
-            tracing::debug!(%error, "where a message stands in Slack is not known");
-        }
     }
 
     /// What becomes of a delivery of which nothing was sent now: it is put back, as it was, or ends.
@@ -131,13 +130,36 @@ impl Notifier {
         self.record(delivery, &outcome).await
     }
 
-    /// Looks whether a delivery may go now: whether its recipient wants it, whether it is in Slack already, and whether it is
-    /// its turn. Sends nothing. `None` where it was put back until its turn.
-    async fn slack_place<'a>(&'a self, delivery: &'a ClaimedDelivery) -> Result<Option<Place<'a>>, Stop> {
+    /// Looks whether a delivery may go now: whether it is in Slack already, whether its recipient wants it, and whether it is its
+    /// turn. Sends nothing.
+    async fn slack_place<'a>(&'a self, delivery: &'a ClaimedDelivery) -> Result<Placed<'a>, Stop> {
         let (scope, lease) = (&delivery.scope, &delivery.lease);
-        self.slack_refuse(delivery).await?;
+        let mut posts = self.store.slack_post_list(scope, lease.delivery_id).await?;
+        let may_be_there = !posts.is_empty();
+        if !may_be_there {
+            self.slack_refuse(delivery).await?;
+        }
         let slack = self.slack.as_ref().ok_or(Stop::Disconnected)?;
         let line = Line::open(&self.store, slack, scope).await?;
+        if posts.iter().any(|post| post.ts.is_none()) {
+            let root = root(delivery, &posts);
+            reconcile(&line, lease, &posts, root.as_deref()).await?;
+            fail_point!("notifier::slack_reconciled");
+            posts = self.store.slack_post_list(scope, lease.delivery_id).await?;
+        }
+        let said = if is_there(&posts, 0) {
+            let said = self.store.slack_said(scope, lease.delivery_id).await?;
+            if let Some(why) = self.slack_end_of(delivery, &said).await? {
+                let arrived = self.slack_leave_as_is(delivery, &line, &posts, &said, why).await?;
+                return Ok(Placed::There(line, arrived));
+            }
+            Some(said)
+        } else {
+            if may_be_there {
+                self.slack_refuse(delivery).await?;
+            }
+            None
+        };
         let person = match &delivery.user {
             Some(user) if delivery.channel == Channel::SlackDm => {
                 self.store.slack_user_get(scope, user.id).await?.map(|linked| linked.slack_user_id)
@@ -149,58 +171,81 @@ impl Notifier {
             (None, Some(channel)) => format!("channel {channel}"),
             (None, None) => return Err(Stop::Destination("not_linked")),
         };
-        let mut posts = self.store.slack_post_list(scope, lease.delivery_id).await?;
-        if posts.iter().any(|post| post.ts.is_none()) {
-            let root = root(delivery, &posts);
-            reconcile(&line, lease, &posts, root.as_deref()).await?;
-            fail_point!("notifier::slack_reconciled");
-            posts = self.store.slack_post_list(scope, lease.delivery_id).await?;
-        }
         Ok(match self.store.slack_lane_take(scope, lease, &lane).await? {
-            SlackLaneTake::Held { checked } => Some(Place { line, lane, person, checked, posts }),
-            SlackLaneTake::PutOff => None,
+            SlackLaneTake::Held { checked } => Placed::Held(Place { line, lane, person, checked, posts, said }),
+            SlackLaneTake::PutOff => Placed::PutOff,
         })
     }
 
-    /// Ends what is not to be sent: to someone who was deactivated, or wants no more of it.
-    async fn slack_refuse(&self, delivery: &ClaimedDelivery) -> Result<(), Stop> {
+    /// How a delivery ends that is not to be sent: to someone who was deactivated, or wants no more of it.
+    async fn slack_refusal(&self, delivery: &ClaimedDelivery) -> Result<Option<DeliveryOutcome>, Stop> {
         if delivery.channel != Channel::SlackDm {
-            return Ok(());
+            return Ok(None);
         }
         let Some(user) = &delivery.user else {
-            return Err(Stop::End(failed("no_recipient", "The recipient is gone.")));
+            return Ok(Some(failed("no_recipient", "The recipient is gone.")));
         };
         if user.is_deactivated {
-            audience::note_withheld(&self.store, delivery, "The recipient is deactivated.").await?;
-            return Err(Stop::End(DeliveryOutcome::Withheld { reason: "recipient_deactivated".to_owned() }));
+            return Ok(Some(DeliveryOutcome::Withheld { reason: "recipient_deactivated".to_owned() }));
         }
         if let Some(unwanted) = self.unwanted(delivery).await? {
-            return Err(Stop::End(DeliveryOutcome::Suppressed { reason: unwanted.as_str().to_owned() }));
+            return Ok(Some(DeliveryOutcome::Suppressed { reason: unwanted.as_str().to_owned() }));
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// Sends what is missing of a delivery that holds its lane. Answers Slack's name for its first message.
+    /// Ends what is not to be sent, and is not there.
+    async fn slack_refuse(&self, delivery: &ClaimedDelivery) -> Result<(), Stop> {
+        let Some(outcome) = self.slack_refusal(delivery).await? else { return Ok(()) };
+        if matches!(outcome, DeliveryOutcome::Withheld { .. }) {
+            audience::note_withheld(&self.store, delivery, "The recipient is deactivated.").await?;
+        }
+        Err(Stop::End(outcome))
+    }
+
+    /// Why no more is to be sent of a delivery whose first message is there, in a sentence.
+    async fn slack_end_of(
+        &self,
+        delivery: &ClaimedDelivery,
+        said: &SlackSaid,
+    ) -> Result<Option<&'static str>, Stop> {
+        Ok(match self.slack_refusal(delivery).await? {
+            Some(DeliveryOutcome::Suppressed { .. }) => Some("The recipient wants no more of the task's messages."),
+            Some(DeliveryOutcome::Withheld { .. }) => Some("The recipient is deactivated."),
+            Some(_) => Some("The recipient is gone."),
+            None if said.is_task_deleted => Some("The task was deleted."),
+            None if said.is_author_deactivated => Some("Its author is deactivated."),
+            None => None,
+        })
+    }
+
+    /// Sends what is missing of a delivery that holds its lane.
     async fn slack_send(
         &self,
         delivery: &ClaimedDelivery,
         place: &Place<'_>,
         room: Option<&mut room::Place>,
-    ) -> Result<String, Stop> {
+    ) -> Result<Arrived, Stop> {
         let channel = self.slack_channel(delivery, place).await?;
         let check = self.slack_check(delivery, place, &channel).await?;
-        let composed = self.slack_compose(delivery, place, &channel, check).await?;
+        let (composed, mut said) = match self.slack_compose(delivery, place, &channel, check).await? {
+            Next::Post(composed, said) => (composed, said),
+            Next::Leave(arrived) => return Ok(arrived),
+        };
         if let Some(room) = room {
             // The file that all of its answer's messages share, and its copy on the way out.
             room.shrink_to(composed.attachment.as_ref().map_or(0, |file| 2 * file.bytes.len()));
         }
         let target = Target { lease: &delivery.lease, lane: &place.lane, channel: &channel };
-        let root = self.slack_post_parts(delivery, place, &target, &composed.message).await?;
+        let root = self.slack_post_parts(delivery, place, &target, &composed.message, &mut said).await?;
         if let Some(file) = &composed.attachment {
             let below = delivery.slack_thread_ts.as_deref().unwrap_or(&root);
-            attach(place, &target, file, &composed.message, below).await?;
+            let note = layout::file_left_out(&composed.message);
+            if attach(place, &target, file, &note, below).await? {
+                said.put(&place.line, &delivery.lease, FILE_NOTE_PART, &note).await?;
+            }
         }
-        Ok(format!("{channel} {root}"))
+        Ok(Arrived { channel, ts: root, left_out: None })
     }
 
     /// The conversation that a delivery goes to.
@@ -253,14 +298,15 @@ impl Notifier {
         Ok(check)
     }
 
-    /// What a delivery says, and to whom; noted with the delivery.
+    /// What a delivery says, and to whom; noted with the delivery. Of one whose first message is there that decision stands by
+    /// which it was posted: where another one is made now, nothing more of it goes there.
     async fn slack_compose(
         &self,
         delivery: &ClaimedDelivery,
         place: &Place<'_>,
         channel: &str,
         check: SlackChannelCheck,
-    ) -> Result<Composed, Stop> {
+    ) -> Result<Next, Stop> {
         let there;
         let reader = match &delivery.user {
             Some(user) if delivery.channel == Channel::SlackDm => Reader::Person(user),
@@ -270,20 +316,25 @@ impl Notifier {
             }
         };
         let shared = self.answers.of(delivery);
-        let composed = match self.composer(delivery, &shared).compose(reader).await {
-            Ok(composed) => composed,
-            Err(compose::Error::Gone(what)) => return Err(Stop::End(failed("gone", what))),
-            Err(compose::Error::Store(error)) => return Err(error.into()),
-            Err(compose::Error::Gathered(error)) => return Err(error.into()),
-        };
+        let composed = self.composer(delivery, &shared).compose(reader).await.map_err(stop_of)?;
         let decision = composed.decision.as_ref();
-        let is_withheld = decision.is_some_and(|decision| decision.audience == Audience::Withheld);
-        let content = (!is_withheld).then(|| content_mark(delivery, &composed.message));
-        audience::note(&self.store, delivery, decision, content).await?;
-        if is_withheld {
+        let allowed = decision.map_or(Audience::Full, |decision| decision.audience);
+        if let Some(said) = place.said.as_ref().filter(|said| said.audience != Some(allowed)) {
+            let decided = audience::noted(decision, None);
+            self.store.delivery_decide_rest(&delivery.scope, &delivery.lease, &decided).await?;
+            let left = self.slack_leave_as_is(delivery, &place.line, &place.posts, said, &decided.reason).await?;
+            return Ok(Next::Leave(left));
+        }
+        if allowed == Audience::Withheld {
+            audience::note(&self.store, delivery, decision, None).await?;
             return Err(Stop::End(DeliveryOutcome::Withheld { reason: "not_allowed".to_owned() }));
         }
-        Ok(composed)
+        let message = &composed.message;
+        let parts = layout::parts(message, form(delivery), buttons(delivery, message), &[]);
+        let kept = place.said.as_ref().map_or(&[][..], |said| said.messages.as_slice());
+        let said = Said::of(&parts, kept, &place.posts);
+        audience::note(&self.store, delivery, decision, Some(said.mark())).await?;
+        Ok(Next::Post(Box::new(composed), said))
     }
 
     /// Who is in a channel now. What Slack will not tell us is not known, and counts as if there were people from outside; what
@@ -311,11 +362,12 @@ impl Notifier {
         place: &Place<'_>,
         target: &Target<'_>,
         message: &Message,
+        said: &mut Said,
     ) -> Result<String, Stop> {
         let line = &place.line;
         let form = form(delivery);
         let buttons = buttons(delivery, message);
-        let opens_thread = delivery.kind == DeliveryKind::Answer && delivery.thread_id.is_some();
+        let opens_thread = opens_thread(delivery);
         let posted_ts =
             |part: u32| place.posts.iter().find(|post| post.part == part).and_then(|post| post.ts.clone());
         let parts = layout::parts(message, form, buttons, &[]);
@@ -335,47 +387,47 @@ impl Notifier {
                 ts
             } else {
                 let tries = vec![layout::plain_text(message), parts[0].clone()];
-                post_or_plainer(line, target, 0, tries, below, opens_thread).await?
+                post_or_plainer(line, target, 0, tries, below, opens_thread, said).await?
             }
         };
         let below = delivery.slack_thread_ts.as_deref().unwrap_or(&root);
         for (number, part) in (1..).zip(parts.into_iter().skip(1)) {
             if posted_ts(number).is_none() {
                 let tries = vec![words_alone(&part), part];
-                post_or_plainer(line, target, number, tries, Some(below), false).await?;
+                post_or_plainer(line, target, number, tries, Some(below), false, said).await?;
             }
         }
         Ok(root)
     }
 }
 
-/// Shows a file below its message, or says there that it could not be shown: the message has arrived, whatever Slack makes of its
-/// file.
+/// Shows a file below its message, or says there by `note` that it could not be shown: the message has arrived, whatever Slack
+/// makes of its file. Answers whether the note is there.
 async fn attach(
     place: &Place<'_>,
     target: &Target<'_>,
     file: &CsvFile,
-    message: &Message,
+    note: &Part,
     below: &str,
-) -> Result<(), Stop> {
+) -> Result<bool, Stop> {
     let line = &place.line;
-    if place.posts.iter().any(|post| post.part == FILE_NOTE_PART && post.ts.is_some()) {
-        return Ok(());
+    if is_there(&place.posts, FILE_NOTE_PART as usize) {
+        return Ok(true);
     }
     // It is a message, too, and the conversation is ours to rest in.
     line.store.wait(store::SLACK_CHANNEL_REST).await;
     let refusal = match upload::csv(line, target.lease.delivery_id, file, target.channel, below).await {
+        Ok(()) => return Ok(false),
         Err(Stop::Slack(error)) if is_refusal(&error) => error,
-        other => return other,
+        Err(stop) => return Err(stop),
     };
     metrics::counter!("tidings_slack_refusals_total", "what" => "file").increment(1);
     tracing::error!(error = %refusal, detail = detail(&refusal), "Slack does not take a CSV file");
-    let note = layout::file_left_out(message);
-    match post(line, target, FILE_NOTE_PART, &note, Some(below), false).await {
-        Ok(_) => Ok(()),
+    match post(line, target, FILE_NOTE_PART, note, Some(below), false).await {
+        Ok(_) => Ok(true),
         Err(Stop::Slack(error)) if is_refusal(&error) => {
             tracing::warn!(%error, "that a file is missing could not be said");
-            Ok(())
+            Ok(false)
         }
         Err(stop) => Err(stop),
     }
@@ -426,7 +478,7 @@ async fn post_with_pictures(
 }
 
 /// Posts the last of `tries`; where Slack refuses its form, the one before it, and so on: a reader had rather have the words
-/// alone than nothing.
+/// alone than nothing. A plainer one is noted in `said` before it is posted: whether it was may never be known.
 async fn post_or_plainer(
     line: &Line<'_>,
     target: &Target<'_>,
@@ -434,6 +486,7 @@ async fn post_or_plainer(
     mut tries: Vec<Part>,
     thread_ts: Option<&str>,
     opens_thread: bool,
+    said: &mut Said,
 ) -> Result<String, Stop> {
     let Some(mut part) = tries.pop() else {
         return Err(Stop::End(failed("internal", "There is nothing to post.")));
@@ -448,6 +501,7 @@ async fn post_or_plainer(
             Some(plainer) => part = plainer,
             None => return Err(Stop::Slack(refusal)),
         }
+        said.put(line, target.lease, number, &part).await?;
     }
 }
 
@@ -476,13 +530,18 @@ const fn form(delivery: &ClaimedDelivery) -> Form {
     if matches!(delivery.kind, DeliveryKind::Reply) { Form::Reply } else { Form::Message }
 }
 
-/// Names what is posted by its hash, and keeps it: the words and blocks of each message. Pictures are left out: a block names
-/// its file only once Slack has it.
-fn content_mark(delivery: &ClaimedDelivery, message: &Message) -> ContentMark {
-    let parts = layout::parts(message, form(delivery), buttons(delivery, message), &[]);
-    let posted = parts.iter().map(|part| json!({ "text": part.text, "blocks": part.blocks })).collect();
-    let posted = Value::Array(posted);
-    audience::mark(posted.to_string().as_bytes(), Some(posted))
+/// Whether what is said below a delivery's message carries its thread on.
+pub(super) const fn opens_thread(delivery: &ClaimedDelivery) -> bool {
+    matches!(delivery.kind, DeliveryKind::Answer | DeliveryKind::NoNews) && delivery.thread_id.is_some()
+}
+
+/// What becomes of a delivery that says nothing.
+pub(super) fn stop_of(error: compose::Error) -> Stop {
+    match error {
+        compose::Error::Gone(what) => Stop::End(failed("gone", what)),
+        compose::Error::Store(error) => error.into(),
+        compose::Error::Gathered(error) => error.into(),
+    }
 }
 
 fn buttons(delivery: &ClaimedDelivery, message: &Message) -> Buttons {

@@ -90,7 +90,7 @@ pub(super) async fn csv(
     channel: &str,
     ts: &str,
 ) -> Result<(), Stop> {
-    let (key, name) = (format!("csv {delivery_id}"), file_name(&file.name));
+    let (key, name) = (csv_key(delivery_id), file_name(&file.name));
     let content = Content {
         key: &key,
         name: &name,
@@ -102,6 +102,19 @@ pub(super) async fn csv(
     upload(line, &content).await.map(|_| ())
 }
 
+/// Whether the CSV file of a delivery lies below its message.
+pub(super) async fn has_csv(line: &Line<'_>, delivery_id: domain::DeliveryId) -> Result<bool, Stop> {
+    let key = csv_key(delivery_id);
+    let Some(known) = line.store.slack_upload_get(line.scope, &line.team_id, &key).await? else {
+        return Ok(false);
+    };
+    Ok(known.is_complete || is_there(line, &key, false, &known).await?)
+}
+
+fn csv_key(delivery_id: domain::DeliveryId) -> String {
+    format!("csv {delivery_id}")
+}
+
 /// The same picture for all messages that show it, whichever chart it was drawn for.
 fn picture_key(picture: &Picture) -> String {
     format!("picture {}", hex::encode(Sha256::digest(&picture.png)))
@@ -111,7 +124,7 @@ fn picture_key(picture: &Picture) -> String {
 async fn upload(line: &Line<'_>, content: &Content<'_>) -> Result<String, Stop> {
     let known = line.store.slack_upload_get(line.scope, &line.team_id, content.key).await?;
     if let Some(known) = known
-        && (known.is_complete || is_there(line, content, &known).await?)
+        && (known.is_complete || is_there(line, content.key, content.below.is_none(), &known).await?)
     {
         return Ok(known.file_id);
     }
@@ -149,7 +162,12 @@ async fn upload(line: &Line<'_>, content: &Content<'_>) -> Result<String, Stop> 
 }
 
 /// Looks whether a file's third step succeeded after all.
-async fn is_there(line: &Line<'_>, content: &Content<'_>, known: &SlackUpload) -> Result<bool, Stop> {
+async fn is_there(
+    line: &Line<'_>,
+    key: &str,
+    is_picture: bool,
+    known: &SlackUpload,
+) -> Result<bool, Stop> {
     let found =
         line.call(Method::FILE_INFO, |client, token| async move {
             client.files_info(&token, &known.file_id).await
@@ -157,10 +175,10 @@ async fn is_there(line: &Line<'_>, content: &Content<'_>, known: &SlackUpload) -
         .await;
     match found {
         Ok(file) => {
-            if content.below.is_none() {
+            if is_picture {
                 wait_until_looked_at(line, file).await?;
             }
-            line.store.slack_upload_complete(line.scope, content.key, &known.file_id).await?;
+            line.store.slack_upload_complete(line.scope, key, &known.file_id).await?;
             Ok(true)
         }
         Err(Stop::Slack(Error::Refused { code, .. }))

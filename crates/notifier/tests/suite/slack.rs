@@ -12,7 +12,7 @@ use domain::{
 use notifier::{Notifier, Slack};
 use serde_json::Value;
 use slack::{App, Client};
-use store::{Delivery, NewSlackInstallation, NotificationPreference, SlackTokenPair};
+use store::{Delivery, DeliveryProof, NewSlackInstallation, NotificationPreference, SlackTokenPair};
 use testkit::{
     slack::{Call, FakeSlack, Fault, Message, Options},
     world::claim_deliveries,
@@ -108,8 +108,13 @@ impl Scene {
 
     /// Where a delivery's message stands in Slack, as it is proven.
     async fn permalink(&self, delivery: &Delivery) -> Option<String> {
+        self.proof(delivery).await.slack_permalink
+    }
+
+    /// All that is known of a delivery.
+    pub(crate) async fn proof(&self, delivery: &Delivery) -> DeliveryProof {
         let proof = self.world.store().delivery_proof(&self.world.scope, delivery.id).await.expect("a look");
-        proof.expect("a delivery").slack_permalink
+        proof.expect("a delivery")
     }
 
     /// Has people say so much in the channel within three minutes around the one message that is there.
@@ -246,11 +251,17 @@ async fn a_fault_at_any_step_of_an_upload_costs_time_and_nothing_else() {
     }
 }
 
-/// Fails without reconciliation: dropped answers make two messages.
+/// Fails without reconciliation: dropped answers make two messages; and where a failing status hides what its body says.
 #[tokio::test]
 async fn a_message_of_which_nobody_knows_is_looked_for_before_it_is_sent_again() {
-    for fault in [Fault::AnswerDropped, Fault::RequestDropped, Fault::FatalErrorDone, Fault::FatalErrorUndone]
-    {
+    for fault in [
+        Fault::AnswerDropped,
+        Fault::RequestDropped,
+        Fault::FatalErrorDone,
+        Fault::FatalErrorAtStatus { status: 500 },
+        Fault::FatalErrorUndone,
+        Fault::InternalError,
+    ] {
         let scene = Scene::new().await;
         let run = scene.run().await;
         scene.slack.script("chat.postMessage", [Some(fault)]);

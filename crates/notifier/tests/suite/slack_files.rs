@@ -37,6 +37,9 @@ async fn a_file_that_slack_refuses_is_said_to_be_missing_below_the_message() {
             note.text
         );
         assert!(note.files.is_empty());
+        let said = scene.proof(&delivery).await.content.expect("what it said");
+        let last = said.as_array().and_then(|messages| messages.last()).expect("a message");
+        assert_eq!(last["text"], *note.text, "{of_the_note:?}: the note is proven, too");
     }
 }
 

@@ -4,17 +4,18 @@ use domain::{
     audience::ConnectionAudience,
     delivery::{Audience, Channel, DeliveryState},
     task::{Notification, SlackChannel},
-    thread::ThreadSource,
 };
-use store::{Delivery, NewQuestion, Places, SlackPlace, SlackQuestion};
+use store::Delivery;
 use testkit::slack::Fault;
 
-use crate::slack::{Scene, all_text};
+use crate::{
+    slack::{Scene, all_text},
+    slack_replies::ask,
+};
 
 /// What was decided for a delivery's last attempt, in words.
 async fn reason(scene: &Scene, delivery: &Delivery) -> String {
-    let proof = scene.world.store().delivery_proof(&scene.world.scope, delivery.id).await.expect("a look");
-    let attempt = proof.expect("a delivery").attempts.pop().expect("an attempt");
+    let attempt = scene.proof(delivery).await.attempts.pop().expect("an attempt");
     attempt.decision.expect("a decision").reason
 }
 
@@ -93,25 +94,9 @@ async fn an_answer_that_turns_out_to_rest_on_sensitive_data_is_a_link_in_slack()
     scene.slack.change_channel(&scene.channel, |channel| {
         channel.members.insert(asker.clone());
     });
-    let ts = scene.slack.say(&scene.channel, &asker, "how many?", None);
-    let asked = SlackQuestion {
-        place: SlackPlace { channel_id: scene.channel.clone(), root_ts: ts.clone() },
-        message_ts: ts.clone(),
-        slack_user_id: asker,
-        asker_id: scene.world.creator,
-        is_dm: false,
-        question: NewQuestion {
-            prompt: "how many?".into(),
-            connection_ids: vec![],
-            timezone: "UTC".into(),
-            source: ThreadSource::Slack,
-        },
-    };
-    store.slack_ask(scope, None, &asked).await.expect("a turn");
+    let (ts, run) = ask(&scene, &scene.channel, &asker, false).await;
     let sensitive = ConnectionAudience { is_sensitive: true, ..ConnectionAudience::default() };
     store.connection_audience_put(scope, scene.world.connection, &sensitive).await.expect("a rule");
-    let run =
-        store.run_claim("a worker", &Places::unshared(1)).await.expect("a claim").pop().expect("the run");
     let run = scene.world.answer(&run, 3, 0).await;
     let delivery = scene.deliver_all(run).await;
     assert_eq!((delivery.state, delivery.channel), (DeliveryState::Sent, Channel::SlackChannel));

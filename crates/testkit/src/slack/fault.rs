@@ -22,8 +22,15 @@ pub enum Fault {
     },
     /// A refusal in Slack's words, such as `internal_error`; nothing done.
     InternalError,
+    /// `invalid_blocks`; nothing done.
+    InvalidBlocks,
     /// `fatal_error`, and it is done all the same.
     FatalErrorDone,
+    /// `fatal_error` with this status, and it is done all the same.
+    FatalErrorAtStatus {
+        /// The status.
+        status: u16,
+    },
     /// `fatal_error`, and nothing done.
     FatalErrorUndone,
     /// Done, but the connection ends without an answer.
@@ -41,10 +48,14 @@ impl Fault {
     /// Whether what was asked is done all the same.
     pub const fn is_done(self) -> bool {
         match self {
-            Self::FatalErrorDone | Self::AnswerDropped | Self::Slow { .. } => true,
+            Self::FatalErrorDone
+            | Self::FatalErrorAtStatus { .. }
+            | Self::AnswerDropped
+            | Self::Slow { .. } => true,
             Self::Limited { .. }
             | Self::Html { .. }
             | Self::InternalError
+            | Self::InvalidBlocks
             | Self::FatalErrorUndone
             | Self::RequestDropped => false,
         }

@@ -171,6 +171,11 @@ impl Scene<'_> {
                 Reply { response: json_response(&answer), delay: Duration::from_millis(milliseconds) }
             }
             Some(Fault::FatalErrorDone) => Reply::at_once(json_response(&Err(Refusal::new("fatal_error")))),
+            Some(Fault::FatalErrorAtStatus { status }) => {
+                let mut response = json_response(&Err(Refusal::new("fatal_error")));
+                *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+                Reply::at_once(response)
+            }
             Some(_) => Reply::dropped(),
         }
     }
@@ -209,11 +214,19 @@ impl Scene<'_> {
                 self.record(method, team, "internal_error", Some(fault), None);
                 Reply::at_once(json_response(&Err(Refusal::new("internal_error"))))
             }
+            Fault::InvalidBlocks => {
+                self.record(method, team, "invalid_blocks", Some(fault), None);
+                Reply::at_once(json_response(&Err(Refusal::new("invalid_blocks"))))
+            }
             Fault::FatalErrorUndone => {
                 self.record(method, team, "fatal_error", Some(fault), None);
                 Reply::at_once(json_response(&Err(Refusal::new("fatal_error"))))
             }
-            Fault::RequestDropped | Fault::FatalErrorDone | Fault::AnswerDropped | Fault::Slow { .. } => {
+            Fault::RequestDropped
+            | Fault::FatalErrorDone
+            | Fault::FatalErrorAtStatus { .. }
+            | Fault::AnswerDropped
+            | Fault::Slow { .. } => {
                 self.record(method, team, "dropped", Some(fault), None);
                 Reply::dropped()
             }

@@ -43,7 +43,10 @@ export function DeliveryPage() {
 }
 
 function OneDelivery({ delivery }: { delivery: DeliveryProof }) {
-  const last = delivery.attempts.at(-1);
+  const { attempts, state } = delivery;
+  // What arrived stands as it was decided when it was made, though a later attempt may have left out its rest.
+  const made = state === "sent" ? attempts.filter(({ decision }) => decision?.contentSha256) : [];
+  const decided = made.at(-1) ?? attempts.at(-1);
   return (
     <Page
       title={`To ${delivery.recipient.label}`}
@@ -53,12 +56,12 @@ function OneDelivery({ delivery }: { delivery: DeliveryProof }) {
       <div className="grid gap-x-14 gap-y-8 xl:grid-cols-[minmax(0,1fr)_24rem]">
         <div className="min-w-0 space-y-8">
           <Section title="How much the recipient may see">
-            <Decided attempt={last} />
+            <Decided attempt={decided} />
           </Section>
           <Section title="Attempts">
-            {delivery.attempts.length === 0 ? <p className="py-3 text-ink-2">None yet.</p> : null}
+            {attempts.length === 0 ? <p className="py-3 text-ink-2">None yet.</p> : null}
             <ol>
-              {delivery.attempts.map((attempt) => (
+              {attempts.map((attempt) => (
                 <Attempt key={attempt.attempt} attempt={attempt} />
               ))}
             </ol>

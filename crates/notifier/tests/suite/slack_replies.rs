@@ -1,0 +1,146 @@
+//! What is said below a question that was asked in Slack, and what may be said below a message of ours.
+
+use domain::{
+    audience::AudiencePolicy,
+    delivery::{Audience, DeliveryKind, DeliveryState},
+    run::RunReason,
+    slack::{SlackEventKind, SlackLinkedBy},
+    thread::ThreadSource,
+};
+use serde_json::json;
+use store::{
+    ClaimedRun, Delivery, NewQuestion, NewSlackEvent, Places, SLACK_EVENT_REST, SlackOrder, SlackPlace,
+    SlackQuestion,
+};
+
+use crate::{
+    slack::{SCOPES, Scene, all_text},
+    slack_inbox::inbox,
+};
+
+/// The task's creator asks something in a conversation, and a worker takes it up. Answers the `ts` of what was said, too.
+pub(crate) async fn ask(scene: &Scene, channel: &str, asker: &str, is_dm: bool) -> (String, ClaimedRun) {
+    let (store, scope) = (scene.world.store(), &scene.world.scope);
+    let ts = scene.slack.say(channel, asker, "how many?", None);
+    let asked = SlackQuestion {
+        place: SlackPlace { channel_id: channel.to_owned(), root_ts: ts.clone() },
+        message_ts: ts.clone(),
+        slack_user_id: asker.to_owned(),
+        asker_id: scene.world.creator,
+        is_dm,
+        question: NewQuestion {
+            prompt: "how many?".into(),
+            connection_ids: vec![],
+            timezone: "UTC".into(),
+            source: ThreadSource::Slack,
+        },
+    };
+    store.slack_ask(scope, None, &asked).await.expect("a turn");
+    (ts, claim(scene).await)
+}
+
+async fn claim(scene: &Scene) -> ClaimedRun {
+    let claimed = scene.world.store().run_claim("a worker", &Places::unshared(1)).await;
+    claimed.expect("a claim").pop().expect("the run")
+}
+
+/// Has the inbox work on what Slack tells.
+pub(crate) async fn told(scene: &Scene, kind: SlackEventKind, payload: &str, order: Option<SlackOrder<'_>>) {
+    let store = scene.world.store();
+    let event = NewSlackEvent { team_id: &scene.team, event_id: "Ev1", kind, payload, order };
+    store.slack_event_put(&event).await.expect("a write");
+    scene.world.database.time.step(SLACK_EVENT_REST);
+    inbox(store, &scene.slack).run_once().await;
+}
+
+/// A question fails in a conversation: the reply, and all that is said below the question.
+async fn fails(scene: &Scene, channel: &str, asker: &str, is_dm: bool) -> (Delivery, String) {
+    let (_, run) = ask(scene, channel, asker, is_dm).await;
+    let words = "password authentication failed for the user of payroll";
+    scene.world.fail(&run, RunReason::AccessLost, words).await;
+    let delivery = scene.deliver_all(run.lease.run_id).await;
+    let below: Vec<_> = scene.slack.messages(channel).into_iter().skip(1).collect();
+    let texts: Vec<_> = below.iter().map(|message| message.text.clone()).collect();
+    (delivery, format!("{}{}", all_text(&below), texts.concat()))
+}
+
+/// Fails where a failure is told past the look at who is there, or in the error's words.
+#[tokio::test]
+async fn of_a_question_that_failed_a_channel_reads_no_more_than_it_would_of_an_answer() {
+    let withheld = AudiencePolicy { outsiders: Audience::Withheld, ..AudiencePolicy::default() };
+    for (is_shared, policy, audience) in [
+        (false, AudiencePolicy::default(), Audience::Full),
+        (true, AudiencePolicy::default(), Audience::LinkOnly),
+        (true, withheld, Audience::Withheld),
+    ] {
+        let scene = Scene::new().await;
+        let (store, scope) = (scene.world.store(), &scene.world.scope);
+        let asker = scene.slack.add_user(&scene.team, "creator", "creator@example.com");
+        scene.slack.change_channel(&scene.channel, |channel| {
+            channel.members.insert(asker.clone());
+            channel.is_ext_shared = is_shared;
+        });
+        store.audience_policy_put(scope, &policy).await.expect("a policy");
+        let (delivery, said) = fails(&scene, &scene.channel, &asker, false).await;
+        assert_eq!((delivery.kind, delivery.audience), (DeliveryKind::Reply, Some(audience)));
+        assert!(!said.contains("password") && !said.contains("payroll"), "{said}");
+        assert_eq!(said.contains("You may no longer query"), audience == Audience::Full, "{said}");
+        let attempt = scene.proof(&delivery).await.attempts.pop().expect("an attempt");
+        assert!(attempt.decision.expect("a decision").record.is_some(), "what it rested on is kept");
+        if audience == Audience::Withheld {
+            assert_eq!((delivery.state, said.as_str()), (DeliveryState::Withheld, ""));
+            assert_eq!(delivery.reason.as_deref(), Some("not_allowed"));
+        } else {
+            assert_eq!(delivery.state, DeliveryState::Sent);
+            assert!(said.contains("There is no answer to this") && said.contains("/threads/"), "{said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_asked_in_a_direct_message_reads_there_what_went_wrong() {
+    let scene = Scene::new().await;
+    let asker = scene.slack.add_user(&scene.team, "creator", "creator@example.com");
+    let direct = scene.slack.direct_message(&asker);
+    let (delivery, said) = fails(&scene, &direct, &asker, true).await;
+    assert_eq!(delivery.state, DeliveryState::Sent, "{delivery:?}");
+    assert!(said.contains("password authentication failed"), "{said}");
+}
+
+/// Fails where only an answer opens a thread: the reply is other people's talk, and nobody answers it.
+#[tokio::test]
+async fn a_reply_below_the_weekly_word_of_no_news_is_answered() {
+    let scene = Scene::new().await;
+    let scopes: Vec<_> = SCOPES.into_iter().chain(["app_mentions:read", "reactions:write"]).collect();
+    scene.connect_with(None, &scopes).await;
+    let (world, slack, team) = (&scene.world, &scene.slack, &scene.team);
+    let creator = slack.add_user(team, "creator", "creator@example.com");
+    slack.change_channel(&scene.channel, |channel| {
+        channel.members.insert(creator.clone());
+    });
+    let by = SlackLinkedBy::SignIn;
+    let linked = world.store().slack_user_link(&world.scope, world.creator, team, &creator, by).await;
+    linked.expect("a link");
+    world.quiet_week(world.task(scene.to_channel()).await).await;
+    for _ in 0..20 {
+        scene.deliver().await;
+        world.database.time.step(chrono::TimeDelta::seconds(5));
+    }
+    let roots = scene.roots();
+    let [word] = &roots[..] else { panic!("{roots:?}") };
+    assert!(word.text.contains("No news from"), "{}", word.text);
+
+    let text = "And by month?";
+    let ts = slack.say(&scene.channel, &creator, text, Some(&word.ts));
+    let event = json!({"type": "message", "channel": scene.channel, "channel_type": "channel", "user": creator,
+        "text": text, "ts": ts, "thread_ts": word.ts});
+    let payload = String::from_utf8(slack.event_body(team, &event)).expect("text");
+    let key = format!("{} {}", scene.channel, word.ts);
+    told(&scene, SlackEventKind::Event, &payload, Some(SlackOrder { key: &key, ts: &ts })).await;
+    let run = claim(&scene).await;
+    let run = world.answer(&run, 3, 0).await;
+    let delivery = scene.deliver_all(run).await;
+    assert_eq!((delivery.kind, delivery.state), (DeliveryKind::Reply, DeliveryState::Sent));
+    let reply = slack.messages(&scene.channel).pop().expect("a reply");
+    assert_eq!(reply.thread_ts.as_deref(), Some(&*word.ts));
+}
