@@ -8,8 +8,9 @@ use store::{ClaimedDelivery, DeliveryOutcome, SlackPost, SlackSaid};
 use super::{
     call::{Line, Method},
     outcome::Stop,
+    parts::FILE_NOTE_PART,
     said::is_there,
-    send::{FILE_NOTE_PART, opens_thread, stop_of},
+    send::{opens_thread, stop_of},
     upload,
 };
 use crate::{Notifier, deliver::Error};

@@ -9,6 +9,7 @@ pub(crate) mod call;
 pub mod layout;
 mod mrkdwn;
 mod outcome;
+mod parts;
 mod post;
 mod reconcile;
 mod said;
