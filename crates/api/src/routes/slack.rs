@@ -364,7 +364,8 @@ pub(crate) async fn slack_account_link_by_email(
             caller.email
         ),
     };
-    let user = match client.users_lookup_by_email(&token.bot_token, &caller.email).await {
+    let look = client.users_lookup_by_email(&token.bot_token, &caller.email);
+    let user = match slack::call(&state, &caller.scope, slack::USER_BY_EMAIL, look).await? {
         Ok(user) => user,
         Err(error) if error.class() == ::slack::Class::Destination => return Err(nobody()),
         Err(error) => return Err(slack::refused(&error)),
