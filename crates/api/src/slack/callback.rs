@@ -111,18 +111,9 @@ async fn install(state: &ApiState, options: &SlackOptions, caller: &Caller, code
     }
     let redirect_uri = slack::redirect_uri(state);
     let exchange = options.client.oauth_v2_access(&options.app, code, &redirect_uri);
-    let grant = match slack::call(state, &caller.scope, slack::ACCESS, exchange).await {
-        Ok(Ok(grant)) => grant,
-        Ok(Err(error)) if error.hold().is_some() => return Outcome::Busy,
-        Ok(Err(error)) => return refused(&error),
-        Err(Error::Unavailable(_)) => return Outcome::Busy,
-        Err(error) => {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "Slack could not be asked for its consent"
-            );
-            return Outcome::Failed;
-        }
+    let grant = match asked(state, caller, slack::ACCESS, exchange).await {
+        Ok(grant) => grant,
+        Err(outcome) => return outcome,
     };
     let installation = NewSlackInstallation {
         team_id: grant.team_id.clone(),
@@ -143,13 +134,15 @@ async fn install(state: &ApiState, options: &SlackOptions, caller: &Caller, code
 
 async fn link(state: &ApiState, options: &SlackOptions, caller: &Caller, code: &str) -> Outcome {
     let redirect_uri = slack::redirect_uri(state);
-    let token = match options.client.openid_connect_token(&options.app, code, &redirect_uri).await {
+    let exchange = options.client.openid_connect_token(&options.app, code, &redirect_uri);
+    let token = match asked(state, caller, slack::SIGN_IN, exchange).await {
         Ok(token) => token,
-        Err(error) => return refused(&error),
+        Err(outcome) => return outcome,
     };
-    let user = match options.client.openid_connect_user_info(&token).await {
+    let look = options.client.openid_connect_user_info(&token);
+    let user = match asked(state, caller, slack::SIGNED_IN_USER, look).await {
         Ok(user) => user,
-        Err(error) => return refused(&error),
+        Err(outcome) => return outcome,
     };
     match state.store.slack_installation_get(&caller.scope).await {
         Ok(Some(installation)) if installation.team_id == user.team_id => {}
@@ -162,6 +155,28 @@ async fn link(state: &ApiState, options: &SlackOptions, caller: &Caller, code: &
     match linked.await {
         Ok(()) => Outcome::Done,
         Err(error) => failed(&error),
+    }
+}
+
+/// What Slack answers when it is the turn of a call; or how it went where there is no answer.
+async fn asked<T>(
+    state: &ApiState,
+    caller: &Caller,
+    method: slack::Method,
+    call: impl Future<Output = Result<T, ::slack::Error>>,
+) -> Result<T, Outcome> {
+    match slack::call(state, &caller.scope, method, call).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) if error.hold().is_some() => Err(Outcome::Busy),
+        Ok(Err(error)) => Err(refused(&error)),
+        Err(Error::Unavailable(_)) => Err(Outcome::Busy),
+        Err(error) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "Slack could not be asked for its consent"
+            );
+            Err(Outcome::Failed)
+        }
     }
 }
 

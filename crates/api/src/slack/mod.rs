@@ -78,10 +78,14 @@ pub(crate) type Method = (&'static str, SlackRate);
 
 /// Slack's third tier.
 pub(crate) const CONVERSATION_INFO: Method = ("conversations.info", SlackRate::per_minute(50));
-/// Slack's third tier, too.
-pub(crate) const USER_BY_EMAIL: Method = ("users.lookupByEmail", SlackRate::per_minute(50));
 /// How installations are had, and renewed. Slack publishes no figure; ours are few.
 pub(crate) const ACCESS: Method = (SLACK_ACCESS_METHOD, SlackRate::per_minute(300));
+/// How a sign-in is finished. Slack publishes no figure; ours are few.
+pub(crate) const SIGN_IN: Method = ("openid.connect.token", SlackRate::per_minute(300));
+/// Who signed in: Slack's fourth tier.
+pub(crate) const SIGNED_IN_USER: Method = ("openid.connect.userInfo", SlackRate::per_minute(100));
+/// Slack's third tier.
+pub(crate) const USER_BY_EMAIL: Method = ("users.lookupByEmail", SlackRate::per_minute(50));
 /// How long somebody at the page waits for the turn of a call.
 pub(crate) const CALL_PATIENCE: TimeDelta = TimeDelta::seconds(3);
 

@@ -277,6 +277,34 @@ async fn nobody_is_connected_before_slack_wants_it() {
     assert_eq!(connect().await, "/admin/slack?slack=done");
 }
 
+/// Fails where a call of a sign-in, or the look for an address, leaves no hold or heeds none.
+#[tokio::test]
+async fn nobody_is_linked_before_slack_wants_it() {
+    let mut stage = Stage::new().await;
+    let cookie = stage.connect().await;
+    let sign_in = async || {
+        let url = stage.consent(&cookie, "/me/slack/sign-in").await;
+        let back = stage.fake.allow(&url, &stage.admin);
+        stage.come_back(Some(&cookie), &back).await
+    };
+    let calls = |method: &str| stage.fake.calls().iter().filter(|call| call.method == method).count();
+    for method in ["openid.connect.token", "openid.connect.userInfo"] {
+        let before = calls(method);
+        stage.fake.script(method, [Some(Fault::Limited { retry_after_seconds: 120 })]);
+        assert_eq!(sign_in().await, "/settings?slack=busy", "{method}");
+        assert_eq!(sign_in().await, "/settings?slack=busy", "{method}");
+        assert_eq!(calls(method), before + 1, "{method}: Slack is not asked a second time");
+        stage.api.world.step(TimeDelta::minutes(3));
+        assert_eq!(sign_in().await, "/settings?slack=done", "{method}");
+    }
+    let by_email = async || stage.api.post("/me/slack/link-by-email", json!({})).await.status;
+    stage.fake.script("users.lookupByEmail", [Some(Fault::Limited { retry_after_seconds: 120 })]);
+    assert_eq!((by_email().await.as_u16(), by_email().await.as_u16()), (503, 503));
+    assert_eq!(calls("users.lookupByEmail"), 1, "Slack is not asked a second time");
+    stage.api.world.step(TimeDelta::minutes(3));
+    assert_eq!(by_email().await, 200);
+}
+
 #[tokio::test]
 async fn a_workspace_is_connected_shown_and_disconnected() {
     let mut stage = Stage::new().await;
