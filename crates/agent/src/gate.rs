@@ -24,11 +24,20 @@ use crate::{
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Passage {
     /// Its turn may begin. Where the data is not fresh, what its answer must say.
-    Open { stale: Option<String> },
+    Open { stale: Option<Stale> },
     /// It was put back, to be looked at again.
     Held,
     /// It was skipped.
     Skipped,
+}
+
+/// Data that is not fresh.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Stale {
+    /// What there is to say of it: times that were read from it, or what a database said.
+    pub(crate) text: String,
+    /// Whose data it is.
+    pub(crate) connection_ids: Vec<ConnectionId>,
 }
 
 /// What a look needs.
@@ -44,9 +53,12 @@ pub(crate) struct Gate<'a> {
 impl Gate<'_> {
     /// Looks at the data that `wish` is about, and lets the run through, puts it back, or skips it.
     pub(crate) async fn pass(&self, wish: &FreshnessGate) -> Result<Passage, Failure> {
-        let mut told = Vec::new();
+        let (mut told, mut connection_ids) = (Vec::new(), Vec::new());
         for connection in self.watched(wish).await? {
-            told.extend(self.look(&connection).await?);
+            if let Some(sentence) = self.look(&connection).await? {
+                told.push(sentence);
+                connection_ids.push(connection.id);
+            }
         }
         if self.stop.is_cancelled() {
             self.journal.check().await?;
@@ -55,12 +67,12 @@ impl Gate<'_> {
         if told.is_empty() {
             return Ok(Passage::Open { stale: None });
         }
-        let stale = told.join(" ");
+        let stale = Stale { text: told.join(" "), connection_ids };
         let ClaimedRun { scope, lease, trigger, late, .. } = self.run;
         if *trigger != RunTrigger::Schedule || *late || self.has_begun().await? {
             return Ok(Passage::Open { stale: Some(stale) });
         }
-        match self.store.run_hold(scope, lease, &stale).await? {
+        match self.store.run_hold(scope, lease, &stale.text).await? {
             AfterHold::LookAt(look_at) => {
                 tracing::info!(%look_at, "the run is held for fresh data");
                 return Ok(Passage::Held);
@@ -70,7 +82,7 @@ impl Gate<'_> {
         match wish.policy {
             StalePolicy::SendStale => Ok(Passage::Open { stale: Some(stale) }),
             StalePolicy::Skip => {
-                self.store.run_skip_stale(scope, lease, &stale).await?;
+                self.store.run_skip_stale(scope, lease, &stale.text).await?;
                 Ok(Passage::Skipped)
             }
         }

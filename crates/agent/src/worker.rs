@@ -9,6 +9,7 @@ use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Durati
 use domain::{
     condition::Condition,
     run::{RunReason, RunStatus, Usage},
+    step::StepBody,
 };
 use fail::fail_point;
 use futures::FutureExt as _;
@@ -29,7 +30,7 @@ use crate::{
     condition,
     endings::Endings,
     failure::Failure,
-    gate::{Gate, Passage},
+    gate::{Gate, Passage, Stale},
     journal::{DatabaseJournal, Journal, Opening},
     limits::Limits,
     price::Prices,
@@ -388,11 +389,11 @@ impl Agent {
             Ok((Passage::Skipped, _)) => return Ok("skipped"),
             Ok((Passage::Open { stale }, opening)) => {
                 condition.clone_from(&opening.context.condition);
-                let mut ended = turn::run(&journal, &self.runtime, signals, opening).await;
-                if let (Ok(ended), Some(stale)) = (&mut ended, stale) {
-                    condition::tell_stale(ended, &stale);
+                let ended = turn::run(&journal, &self.runtime, signals, opening).await;
+                match (ended, stale) {
+                    (Ok(ended), Some(stale)) => Box::pin(tell_stale(&journal, ended, &stale)).await,
+                    (ended, _) => ended,
                 }
-                ended
             }
             Err(failure) => Err(failure),
         };
@@ -503,6 +504,17 @@ impl Agent {
             AfterFailure::Ended => Ok("failed"),
         }
     }
+}
+
+/// Has an answer say that its data is not fresh. Where that is known from counts as read, like all else that an answer tells.
+async fn tell_stale(journal: &Journal, mut ended: Ended, stale: &Stale) -> Result<Ended, Failure> {
+    if ended.steps == 0 {
+        // A turn that was cut short before anything was recorded has no thread yet: the first step makes it.
+        journal.append(&StepBody::Notice { text: stale.text.clone() }, Duration::ZERO).await?;
+    }
+    journal.note_read(&stale.connection_ids).await?;
+    condition::tell_stale(&mut ended, &stale.text);
+    Ok(ended)
 }
 
 /// Counts occurrences that this worker turned into runs itself, beside those of the scheduler's ticks.

@@ -26,6 +26,8 @@ const WORD_MAX: usize = 600;
 const TITLE_MAX: usize = 150;
 /// What is said of stale data to whoever may not see a figure.
 const NOT_FRESH: &str = "The data was not fresh.";
+/// The headline of whoever may not see a figure, where nothing tells which words of the answer's own come from data.
+const UNTOLD: &str = "What was found is in the thread.";
 /// What stands for a figure where the reader may not see it.
 const HIDDEN_FIGURE: &str = "…";
 
@@ -160,15 +162,22 @@ impl Message {
     }
 
     /// What a recipient without rights on the data may see of a report: its title, its headline without figures, that its data
-    /// was not fresh, and the link.
+    /// was not fresh, and the link. Of an answer that rests on no result, as one from samples of a table, not the headline either:
+    /// its words may be the data.
     pub fn link_only(report: Report) -> Self {
-        let headline = markdown::line(&report.answer, &report.answer.headline);
+        let answer = &report.answer;
+        let rests_on_results = !answer.results.is_empty() || answer.figures.iter().any(|figure| figure.checked);
+        let headline = if rests_on_results {
+            without_figures(&markdown::line(answer, &answer.headline))
+        } else {
+            UNTOLD.to_owned()
+        };
         Self {
             title: title(&report.title),
             date: date(report.asked_at, report.zone),
             // How old it was would be a figure.
             banner: report.answer.stale.as_ref().map(|_| vec![Inline::Text(NOT_FRESH.to_owned())]),
-            headline: vec![Inline::Text(without_figures(&headline))],
+            headline: vec![Inline::Text(headline)],
             body: Vec::new(),
             pictures: Vec::new(),
             pictures_left_out: 0,
@@ -299,7 +308,7 @@ fn append_without_digits(words: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use domain::answer::Figure;
+    use domain::answer::{Figure, ShownResult};
 
     use super::*;
 
@@ -349,6 +358,19 @@ mod tests {
         assert_eq!(message.provenance.len(), 1);
         assert!(!message.has_unchecked_figures());
         assert_eq!(message.banner, None);
+    }
+
+    /// With the headline shown, whoever may not see the data reads which departments there are.
+    #[test]
+    fn a_link_only_message_has_no_headline_that_may_be_the_data() {
+        let mut report = report("Sales and Support are in it, {{f2}} in all");
+        report.answer.figures = vec![figure("f2", "two", false)];
+        let message = Message::link_only(report.clone());
+        assert_eq!(markdown::words(&message.headline), "What was found is in the thread.");
+        let id = "0190a000-0000-7000-8000-000000000001".parse().expect("an id");
+        report.answer.results = vec![ShownResult { id, handle: "r1".into() }];
+        let message = Message::link_only(report);
+        assert_eq!(markdown::words(&message.headline), "Sales and Support are in it, … in all");
     }
 
     /// Fails where a link-only message has no banner, or the one that names how old the data is.

@@ -52,7 +52,7 @@ struct Standee {
 }
 
 impl Store {
-    /// What decides how much each of `readers` sees, in their order: the connections that the thread's queries ran on, what
+    /// What decides how much each of `readers` sees, in their order: the connections that the thread used, what
     /// these and the workspace take away, and the reader's rights, all of it as it is now. The same as `audience_facts` says of
     /// each alone.
     pub async fn audience_of_readers(&self, readers: &[MessageReader]) -> Result<Vec<ReaderFacts>> {
@@ -101,8 +101,9 @@ async fn data_behind(tx: &mut Tx, readers: &[MessageReader]) -> Result<HashMap<K
            FROM unnest($1::uuid[], $2::uuid[]) AS wanted (workspace_id, thread_id)
            JOIN workspace ON workspace.id = wanted.workspace_id
            LEFT JOIN LATERAL (
-               SELECT DISTINCT result.connection_id FROM result
-               WHERE result.workspace_id = wanted.workspace_id AND result.thread_id = wanted.thread_id
+               SELECT DISTINCT connection_used.connection_id FROM connection_used
+               WHERE connection_used.workspace_id = wanted.workspace_id
+                 AND connection_used.thread_id = wanted.thread_id
            ) AS used ON true
            LEFT JOIN connection ON connection.workspace_id = wanted.workspace_id AND connection.id = used.connection_id
            ORDER BY wanted.workspace_id, wanted.thread_id, lower(connection.name), connection.id"#,

@@ -152,17 +152,18 @@ impl Store {
         let rows = sqlx::query!(
             r#"WITH listed AS (
                    SELECT feedback.*, thread.creator_id, EXISTS (
-                           SELECT FROM result WHERE result.workspace_id = $1 AND result.thread_id = feedback.thread_id) AS has_data,
+                           SELECT FROM connection_used AS used
+                           WHERE used.workspace_id = $1 AND used.thread_id = feedback.thread_id) AS has_data,
                        thread.creator_id = $2 OR EXISTS (SELECT FROM thread_reader AS reader
                            WHERE reader.workspace_id = $1 AND reader.thread_id = feedback.thread_id
                              AND reader.user_id = $2) AS may_open
                    FROM answer_feedback AS feedback
                    JOIN thread ON thread.workspace_id = $1 AND thread.id = feedback.thread_id
                    WHERE feedback.workspace_id = $1 AND ($4::uuid IS NULL OR feedback.id < $4)
-                     AND NOT EXISTS (SELECT FROM result
-                         WHERE result.workspace_id = $1 AND result.thread_id = feedback.thread_id
+                     AND NOT EXISTS (SELECT FROM connection_used AS used
+                         WHERE used.workspace_id = $1 AND used.thread_id = feedback.thread_id
                            AND NOT EXISTS (SELECT FROM connection_access AS access
-                               WHERE access.workspace_id = $1 AND access.connection_id = result.connection_id
+                               WHERE access.workspace_id = $1 AND access.connection_id = used.connection_id
                                  AND access.user_id = $2 AND access.access = 'manage'))
                )
                SELECT listed.id, listed.thread_id, listed.turn_no, listed.rating, listed.reason, listed.updated_at, may_open AS "may_open!",

@@ -11,6 +11,7 @@ mod audit;
 mod backtest;
 mod chart;
 mod connection;
+mod connection_read;
 mod connection_slot;
 mod credit;
 mod credit_cap;

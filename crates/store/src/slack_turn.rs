@@ -157,14 +157,14 @@ impl Store {
         row.map(SlackTurn::try_from).transpose()
     }
 
-    /// Whether a thread's queries ran on a sensitive connection, or it names one: then nothing of it goes into Slack.
+    /// Whether a thread used a sensitive connection, or names one: then nothing of it goes into Slack.
     pub async fn thread_is_sensitive(&self, scope: &Scope, thread_id: ThreadId) -> Result<bool> {
         let mut tx = self.begin(scope).await?;
         let found = sqlx::query_scalar!(
             r#"SELECT EXISTS (
                    SELECT FROM connection WHERE workspace_id = $1 AND sensitive AND (
-                       EXISTS (SELECT FROM result WHERE result.workspace_id = $1 AND result.thread_id = $2
-                         AND result.connection_id = connection.id)
+                       EXISTS (SELECT FROM connection_used AS used WHERE used.workspace_id = $1 AND used.thread_id = $2
+                         AND used.connection_id = connection.id)
                        OR EXISTS (SELECT FROM thread WHERE thread.workspace_id = $1 AND thread.id = $2
                          AND connection.id = ANY (thread.connection_ids)))) AS "found!""#,
             tx.workspace_id(),

@@ -225,11 +225,11 @@ impl Store {
                  AND ($7::uuid IS NULL OR thread.creator_id = $7 OR (
                      EXISTS (SELECT FROM thread_reader AS reader WHERE reader.workspace_id = thread.workspace_id
                        AND reader.thread_id = thread.id AND reader.user_id = $7)
-                     AND NOT EXISTS (SELECT FROM result
-                       WHERE result.workspace_id = thread.workspace_id AND result.thread_id = thread.id
+                     AND NOT EXISTS (SELECT FROM connection_used AS used
+                       WHERE used.workspace_id = thread.workspace_id AND used.thread_id = thread.id
                          AND NOT EXISTS (SELECT FROM connection_access AS access
-                           WHERE access.workspace_id = result.workspace_id
-                             AND access.connection_id = result.connection_id AND access.user_id = $7))))
+                           WHERE access.workspace_id = used.workspace_id
+                             AND access.connection_id = used.connection_id AND access.user_id = $7))))
                ORDER BY thread.id DESC LIMIT $6"#,
             tx.workspace_id(),
             filter.creator_id.map(UserId::as_uuid),
@@ -278,11 +278,13 @@ impl Store {
         Ok(if denied.is_empty() { ThreadRights::Reader } else { ThreadRights::None })
     }
 
-    /// The connections that a thread's queries ran on.
+    /// The connections that a thread used: those that its queries ran on, and those whose data it was given without a query of
+    /// its own ([`Store::connection_read_put`]).
     pub async fn thread_connections_used(&self, scope: &Scope, id: ThreadId) -> Result<Vec<ConnectionId>> {
         let mut tx = self.begin(scope).await?;
         let ids = sqlx::query_scalar!(
-            "SELECT DISTINCT connection_id FROM result WHERE workspace_id = $1 AND thread_id = $2 ORDER BY connection_id",
+            r#"SELECT DISTINCT connection_id AS "connection_id!" FROM connection_used
+               WHERE workspace_id = $1 AND thread_id = $2 ORDER BY 1"#,
             tx.workspace_id(),
             id.as_uuid()
         )

@@ -301,38 +301,58 @@ impl DatabaseJournal {
         }
     }
 
+    pub(super) async fn note_read(&self, connection_ids: &[ConnectionId]) -> Result<(), Failure> {
+        let ClaimedRun { scope, lease, thread_id, .. } = &*self.run;
+        Ok(self.store.connection_read_put(scope, lease, *thread_id, connection_ids).await?)
+    }
+
     pub(super) async fn previous_threads(&self, limit: usize) -> Result<Vec<PreviousThread>, Failure> {
+        let readable = self.readable_threads(limit).await?;
+        let used: Vec<ConnectionId> = readable.iter().flat_map(|(_, used)| used.iter().copied()).collect();
+        self.note_read(&used).await?;
+        Ok(readable.into_iter().map(|(thread, _)| previous_thread(thread)).collect())
+    }
+
+    /// Earlier threads of the task of which the turn's creator may see all that they used, each with that: an answer may tell of
+    /// more than the results that it shows.
+    async fn readable_threads(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<(store::PreviousThread, Vec<ConnectionId>)>, Failure> {
         let ClaimedRun { scope, task_id, thread_id, creator_id, .. } = &*self.run;
         let Some(task_id) = task_id else { return Ok(Vec::new()) };
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let threads =
             self.store.task_previous_threads(scope, *task_id, *thread_id, limit, PREVIOUS_ROWS).await?;
-        let mut told = Vec::with_capacity(threads.len());
+        let mut readable = Vec::with_capacity(threads.len());
         for thread in threads {
-            let used: Vec<ConnectionId> = thread.results.iter().map(|result| result.connection_id).collect();
+            let used = self.store.thread_connections_used(scope, thread.thread_id).await?;
             let denied = self
                 .store
                 .connections_denied(scope, *creator_id, &used, ConnectionAccess::ViewResults)
                 .await?;
             if denied.is_empty() {
-                told.push(previous_thread(thread));
+                readable.push((thread, used));
             }
         }
-        Ok(told)
+        Ok(readable)
     }
 
     pub(super) async fn previous_result(&self, id: ResultId) -> Result<Option<KnownResult>, Failure> {
-        let threads = self.previous_threads(tools::THREADS_MAX).await?;
-        if !threads.iter().any(|thread| thread.results.iter().any(|result| result.result == id)) {
+        let readable = self.readable_threads(tools::THREADS_MAX).await?;
+        if !readable.iter().any(|(thread, _)| thread.results.iter().any(|result| result.id == id)) {
             return Ok(None);
         }
-        Ok(self.store.result_get(&self.run.scope, id).await?.map(known_result))
+        let Some(result) = self.store.result_get(&self.run.scope, id).await? else { return Ok(None) };
+        self.note_read(&[result.connection_id]).await?;
+        Ok(Some(known_result(result)))
     }
 
     pub(super) async fn past_answers(&self, text: &str) -> Result<Vec<PastAnswer>, Failure> {
         let ClaimedRun { scope, creator_id, thread_id, .. } = &*self.run;
         let found = self.store.past_answers(scope, *creator_id, text, PAST_ANSWERS).await?;
         let mut told = Vec::with_capacity(found.len());
+        let mut used_by_told = Vec::new();
         for past in found.into_iter().filter(|past| past.thread_id != *thread_id) {
             let used = self.store.thread_connections_used(scope, past.thread_id).await?;
             let denied = self
@@ -342,8 +362,10 @@ impl DatabaseJournal {
             if denied.is_empty() {
                 let store::PastAnswer { thread_id, question, headline, sql } = past;
                 told.push(PastAnswer { thread_id, question, headline, sql });
+                used_by_told.extend(used);
             }
         }
+        self.note_read(&used_by_told).await?;
         Ok(told)
     }
 

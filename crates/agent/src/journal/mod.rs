@@ -242,7 +242,16 @@ impl Journal {
         }
     }
 
-    /// Earlier threads of the same task, newest first.
+    /// Keeps that the thread is given data of these connections, of which it has no result: called before anything of it is
+    /// handed over, for who may see the answer is decided by all connections that its thread used.
+    pub(crate) async fn note_read(&self, connection_ids: &[ConnectionId]) -> Result<(), Failure> {
+        match self {
+            Self::Database(journal) => journal.note_read(connection_ids).await,
+            Self::Memory(_) => Ok(()),
+        }
+    }
+
+    /// Earlier threads of the same task, newest first. What they used counts as read.
     pub(crate) async fn previous_threads(&self, limit: usize) -> Result<Vec<PreviousThread>, Failure> {
         match self {
             Self::Database(journal) => journal.previous_threads(limit).await,
@@ -250,7 +259,7 @@ impl Journal {
         }
     }
 
-    /// A result that an earlier thread of the same task showed, if its creator may see it.
+    /// A result that an earlier thread of the same task showed, if its creator may see it. Its connection counts as read.
     pub(crate) async fn previous_result(&self, id: ResultId) -> Result<Option<KnownResult>, Failure> {
         match self {
             Self::Database(journal) => journal.previous_result(id).await,
@@ -258,7 +267,7 @@ impl Journal {
         }
     }
 
-    /// The creator's own earlier answers that share words with `text`.
+    /// The creator's own earlier answers that share words with `text`. What their threads used counts as read.
     pub(crate) async fn past_answers(&self, text: &str) -> Result<Vec<PastAnswer>, Failure> {
         match self {
             Self::Database(journal) => journal.past_answers(text).await,

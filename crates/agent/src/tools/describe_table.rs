@@ -32,6 +32,12 @@ pub(super) async fn call(desk: &Desk<'_>, call: &ToolCall) -> Result<Outcome, Tr
     let Arguments { connection_id, table } = arguments(call)?;
     let reachable = desk.connection(&connection_id).await?;
     let admission = desk.admit(&reachable).await?;
-    let description = admission.run(Box::pin(desk.warehouse.describe(&reachable.spec, &table))).await??;
+    let described = admission.run(Box::pin(desk.warehouse.describe(&reachable.spec, &table))).await?;
+    let description = match described {
+        Ok(description) => description,
+        Err(error) => return Err(desk.source_failed(&reachable, error).await),
+    };
+    // Its samples are data, and there is no result that would tell where they are from.
+    desk.journal.note_read(&[reachable.id]).await?;
     Ok(Outcome::told(json!(Described { connection_id: reachable.id, description: &description })))
 }

@@ -98,6 +98,17 @@ impl Desk<'_> {
         Admission::of(self.journal, reachable, self.time_left, self.cancel).await
     }
 
+    /// What a data source's failure comes to. What an engine says of a statement may quote rows that it met, and a failed
+    /// statement leaves no result that would tell where they are from.
+    async fn source_failed(&self, reachable: &Reachable, error: warehouse::Error) -> Trouble {
+        if matches!(error, warehouse::Error::Sql { .. })
+            && let Err(failure) = self.journal.note_read(&[reachable.id]).await
+        {
+            return failure.into();
+        }
+        error.into()
+    }
+
     /// A result by its handle.
     pub(crate) fn known_result(&self, handle: &str) -> Option<&KnownResult> {
         self.results.iter().find(|result| result.handle == handle)

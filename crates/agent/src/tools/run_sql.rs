@@ -77,7 +77,11 @@ async fn query(
     let admission = desk.admit(&reachable).await?;
     limits.timeout = limits.timeout.min(admission.time_left).max(Duration::from_secs(1));
     let answered =
-        admission.run(Box::pin(desk.warehouse.query(&reachable.spec, &sql, limits, desk.cancel))).await??;
+        admission.run(Box::pin(desk.warehouse.query(&reachable.spec, &sql, limits, desk.cancel))).await?;
+    let answered = match answered {
+        Ok(answered) => answered,
+        Err(error) => return Err(desk.source_failed(&reachable, error).await),
+    };
     fail_point!("agent::query_answered");
     let table = Arc::new(answered.table);
     let new =

@@ -45,6 +45,8 @@ pub(crate) struct PastAnswer {
     pub(crate) sql: Vec<String>,
 }
 
+/// What people called and wrote about a table, and nothing that was read from it, not even how many rows it has: a search tells
+/// of every connection, and none counts as read for that.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct FoundTable {
@@ -54,8 +56,6 @@ struct FoundTable {
     table: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     comment: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    row_estimate: Option<u64>,
     columns: Vec<String>,
 }
 
@@ -77,7 +77,14 @@ pub(super) async fn call(desk: &Desk<'_>, call: &ToolCall) -> Result<Outcome, Tr
             },
         };
         add_tables(&mut scored, offered, &catalog, &words);
-        problems.extend(catalog.problems.iter().map(|problem| format!("{}: {problem}", offered.name)));
+        if !catalog.problems.is_empty() {
+            // Not what they are: an engine that cannot read a file may quote a row of it.
+            problems.push(format!(
+                "{}: {} problems, which its page tells of",
+                offered.name,
+                catalog.problems.len()
+            ));
+        }
     }
     let total = scored.len();
     // Stable, so that equally good tables keep the catalog's order.
@@ -149,7 +156,6 @@ fn add_tables(
                 dialect: offered.dialect.clone(),
                 table: table.table.clone(),
                 comment: table.comment.clone(),
-                row_estimate: table.row_estimate,
                 columns: table
                     .columns
                     .iter()

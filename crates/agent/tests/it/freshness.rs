@@ -363,3 +363,20 @@ async fn a_turn_that_has_begun_goes_on_past_the_gate() {
     assert_eq!(run.status, RunStatus::Succeeded, "{:?}", run.message);
     assert!(answer(&bench, &run).await.stale.expect("a banner").contains("could not be found out"));
 }
+
+/// Without the note of what is stale, the answer tells when a connection was last loaded and counts as one of no data.
+#[tokio::test]
+async fn what_is_said_of_stale_data_comes_from_its_connection() {
+    let bench = bench().await;
+    let task = task(&bench, StalePolicy::SendStale).await;
+    let (store, scope) = (bench.world.store(), &bench.world.scope);
+    for (loaded, is_stale) in [("2026-03-01T08:30:00Z", true), ("2026-03-02T07:59:00Z", false)] {
+        load(&bench, loaded);
+        let started = store.task_run(scope, task.id, None).await.expect("a run");
+        let model = Scripted::new(one_by_one(vec![("answer", json!({ "headline": "They are airlines." }))]));
+        bench.agent(Arc::new(model)).run_once().await.expect("a run");
+        assert_eq!(bench.answer(&started).await.stale.is_some(), is_stale);
+        let used = store.thread_connections_used(scope, started.thread_id).await.expect("ids");
+        assert_eq!(used == [bench.world.connection], is_stale, "{used:?}");
+    }
+}

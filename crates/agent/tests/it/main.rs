@@ -7,6 +7,7 @@ mod backtests;
 mod caps;
 mod comparisons;
 mod conditions;
+mod connections_used;
 mod credits;
 mod drafts;
 mod fallback;

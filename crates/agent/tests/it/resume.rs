@@ -90,3 +90,43 @@ async fn a_turn_killed_anywhere_goes_on_from_its_last_step() {
     // How often a turn is polled varies with the machine's load, and so between which of its eight steps the kills fall.
     assert!(kept_steps_seen.len() > replies, "killed at {kept_steps_seen:?} recorded steps");
 }
+
+/// With the note after the step, or in memory alone, a worker that dies in between leaves a thread that counts as one of no data.
+#[tokio::test]
+async fn what_a_killed_turn_was_given_stays_known() {
+    let bench = Bench::new().await;
+    let connection = bench.world.connection;
+    let (store, scope) = (bench.world.store(), &bench.world.scope);
+    let transcript = one_by_one(vec![
+        ("describe_table", json!({ "connectionId": connection, "table": "airlines" })),
+        ("answer", json!({ "headline": "They are airlines." })),
+    ]);
+    let mut was_killed_after_reading = false;
+    for polls in (1..).step_by(2) {
+        let started = bench.ask_as(bench.world.user, "Which airlines are there?", false).await;
+        let first = Arc::new(Scripted::new(transcript.clone()));
+        let finished = killed_after(polls, bench.agent(first).run_once()).await;
+        let has_read = bench
+            .steps(&started)
+            .await
+            .iter()
+            .any(|step| matches!(step, StepBody::Tool { name, .. } if name == "describe_table"));
+        let used = store.thread_connections_used(scope, started.thread_id).await.expect("ids");
+        assert!(!has_read || used == [connection], "killed after {polls} polls: {used:?}");
+        if let Some(finished) = finished {
+            finished.expect("a run");
+            assert_eq!(used, [connection]);
+            break;
+        }
+        was_killed_after_reading |= has_read;
+        bench.world.step(TimeDelta::seconds(61));
+        let agent = bench.agent(Arc::new(Scripted::new(transcript.clone())));
+        while !bench.run(&started).await.status.is_final() {
+            store.run_rescue(100).await.expect("a rescue");
+            agent.run_once().await.expect("a run");
+        }
+        let used = store.thread_connections_used(scope, started.thread_id).await.expect("ids");
+        assert_eq!(used, [connection], "killed after {polls} polls");
+    }
+    assert!(was_killed_after_reading);
+}

@@ -2,8 +2,10 @@
 
 use chrono::TimeDelta;
 use domain::{
+    answer::Answer,
     audience::{AudiencePolicy, ConnectionAudience, Standing},
     delivery::{Audience, DeliveryState},
+    run::Usage,
 };
 use sha2::{Digest as _, Sha256};
 use store::DeliveryProof;
@@ -88,4 +90,31 @@ async fn what_is_sent_again_goes_the_same_way_and_past_the_same_look() {
         world.store().delivery_send_again(&world.scope, first.id, world.creator).await.expect("queued");
     let refused = world.store().delivery_send_again(&world.scope, unfinished, world.creator).await;
     assert!(matches!(refused, Err(store::Error::Conflict(store::Conflict::DeliveryUnfinished))));
+}
+
+/// With the queries alone looked at, the thread has no data, and all of it goes to everybody.
+#[tokio::test]
+async fn an_answer_without_a_result_is_held_to_what_its_thread_was_given() {
+    let world = World::new().await;
+    let task = world.task(world.members(&["grey@example.com"]).await).await;
+    let notifier = world.outbox();
+    for most in [Audience::LinkOnly, Audience::Withheld] {
+        let rule = ConnectionAudience { members: Some(most), ..ConnectionAudience::default() };
+        world.store().connection_audience_put(&world.scope, world.connection, &rule).await.expect("a rule");
+        let run = world.claim(task, None).await;
+        let read = [world.connection];
+        world.store().connection_read_put(&run.scope, &run.lease, run.thread_id, &read).await.expect("kept");
+        let answer = Answer { headline: "The last pay run was in May.".into(), ..Answer::default() };
+        world.store().run_succeed(&run.scope, &run.lease, &answer, &Usage::default()).await.expect("an end");
+        notifier.run_once().await;
+        let delivery = world.delivery_to(run.lease.run_id, "grey@example.com").await;
+        assert_eq!(delivery.audience, Some(most));
+        let proof = proof(&world, &delivery).await;
+        let decision = proof.attempts[0].decision.as_ref().expect("a decision");
+        assert!(decision.reason.contains("Flights"), "{}", decision.reason);
+        let record = decision.record.as_ref().expect("a record");
+        let [used] = &record.connections[..] else { panic!("{record:?}") };
+        assert_eq!((used.id, used.name.as_str()), (world.connection, "Flights"));
+        world.database.time.step(TimeDelta::days(1));
+    }
 }

@@ -1,11 +1,14 @@
 //! Who is in a channel when a message is due there, and what is shown to them.
 
 use domain::{
+    RunId,
+    answer::{Answer, Figure},
     audience::ConnectionAudience,
     delivery::{Audience, Channel, DeliveryState},
+    run::Usage,
     task::{Notification, SlackChannel},
 };
-use store::Delivery;
+use store::{ClaimedRun, Delivery};
 use testkit::slack::Fault;
 
 use crate::{
@@ -85,30 +88,67 @@ async fn nobody_calls_the_method_that_slack_limited_whatever_it_was_called_for()
     assert!(early.is_empty(), "{early:?}");
 }
 
-/// Fails where only the question is looked at: what its answer rests on is known once it was answered.
-#[tokio::test]
-async fn an_answer_that_turns_out_to_rest_on_sensitive_data_is_a_link_in_slack() {
-    let scene = Scene::new().await;
+/// Asks a question in the channel that names no connection, and claims its run; the one connection is sensitive. Answers the
+/// run, and the `ts` of the message that asked.
+async fn asked_over_sensitive_data(scene: &Scene) -> (ClaimedRun, String) {
     let (store, scope) = (scene.world.store(), &scene.world.scope);
     let asker = scene.slack.add_user(&scene.team, "creator", "creator@example.com");
     scene.slack.change_channel(&scene.channel, |channel| {
         channel.members.insert(asker.clone());
     });
-    let (ts, run) = ask(&scene, &scene.channel, &asker, false).await;
+    let (ts, run) = ask(scene, &scene.channel, &asker, false).await;
     let sensitive = ConnectionAudience { is_sensitive: true, ..ConnectionAudience::default() };
     store.connection_audience_put(scope, scene.world.connection, &sensitive).await.expect("a rule");
-    let run = scene.world.answer(&run, 3, 0).await;
+    (run, ts)
+}
+
+/// Delivers the answer to a question in the channel, which is to be a link that hides these words.
+async fn replies_with_a_link_alone(scene: &Scene, run: RunId, ts: &str, hidden: &[&str]) {
     let delivery = scene.deliver_all(run).await;
     assert_eq!((delivery.state, delivery.channel), (DeliveryState::Sent, Channel::SlackChannel));
     assert_eq!(delivery.audience, Some(Audience::LinkOnly));
     let messages = scene.slack.messages(&scene.channel);
     let reply = messages.last().expect("a reply");
-    assert_eq!(reply.thread_ts.as_deref(), Some(&*ts));
+    assert_eq!(reply.thread_ts.as_deref(), Some(ts));
     let text = format!("{}{}", all_text(std::slice::from_ref(reply)), reply.text);
     assert!(text.contains("/threads/"), "{text}");
-    for hidden in ["United", "58,665", "Airline"] {
+    for hidden in hidden {
         assert!(!text.contains(hidden), "{hidden} is shown: {text}");
     }
+}
+
+/// Fails where only the question is looked at: what its answer rests on is known once it was answered.
+#[tokio::test]
+async fn an_answer_that_turns_out_to_rest_on_sensitive_data_is_a_link_in_slack() {
+    let scene = Scene::new().await;
+    let (run, ts) = asked_over_sensitive_data(&scene).await;
+    let run = scene.world.answer(&run, 3, 0).await;
+    replies_with_a_link_alone(&scene, run, &ts, &["United", "58,665", "Airline"]).await;
+}
+
+/// Fails where only the results are looked at: a table's samples, or an earlier answer, leave none.
+#[tokio::test]
+async fn an_answer_from_sensitive_data_that_left_no_result_is_a_link_in_slack() {
+    let scene = Scene::new().await;
+    let store = scene.world.store();
+    let (run, ts) = asked_over_sensitive_data(&scene).await;
+    let read = [scene.world.connection];
+    store.connection_read_put(&run.scope, &run.lease, run.thread_id, &read).await.expect("kept");
+    let figure = Figure {
+        id: "f1".into(),
+        text: "24 May".into(),
+        checked: false,
+        expression: None,
+        cells: vec![],
+    };
+    let answer = Answer {
+        headline: "Sales and Support are in it, paid on {{f1}}.".into(),
+        body: "The last pay run was that of May.".into(),
+        figures: vec![figure],
+        ..Answer::default()
+    };
+    store.run_succeed(&run.scope, &run.lease, &answer, &Usage::default()).await.expect("an end");
+    replies_with_a_link_alone(&scene, run.lease.run_id, &ts, &["24 May", "Sales", "pay run"]).await;
 }
 
 #[tokio::test]

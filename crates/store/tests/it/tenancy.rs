@@ -94,6 +94,7 @@ async fn no_table_shows_a_row_of_another_workspace() {
          INSERT INTO result (workspace_id, id, thread_id, turn_no, number, call_id, connection_id, sql, columns, row_count,
              elapsed_ms, ran_at) VALUES ('{ws}', '{ws}', '{ws}', 1, 1, 'c', '{ws}', 's', '[]', 0, 0, now());
          INSERT INTO result_chunk VALUES ('{ws}', '{ws}', 0, '[]');
+         INSERT INTO connection_read VALUES ('{ws}', '{ws}', '{ws}');
          INSERT INTO chart VALUES ('{ws}', '{ws}', '{ws}', 1, 1, 'c', '{ws}', 't', 'a', '{{}}', '{{}}', 's', 'p', 1, 1, now());
          INSERT INTO delivery (workspace_id, id, kind, channel, label, state, available_at, created_at)
              VALUES ('{ws}', '{ws}', 'answer', 'email', 'l', 'pending', now(), now());

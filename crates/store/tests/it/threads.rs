@@ -5,6 +5,7 @@ use domain::{
     ResultId, ThreadId,
     access::{ConnectionAccess, Role},
     answer::{Answer, Figure, ShownResult},
+    audience::ConnectionAudience,
     run::{RunReason, RunStatus, Usage},
     step::StepBody,
     table::{Cell, Column, ColumnType, Table, Truncation},
@@ -12,10 +13,10 @@ use domain::{
 };
 use serde_json::json;
 use store::{
-    AfterFailure, ClaimedRun, Conflict, Error, Grant, NewChart, NewQuestion, NewResult, Page, StoredResult,
-    Subject, ThreadFilter, ThreadRights,
+    AfterFailure, ClaimedRun, Conflict, Error, Grant, MessageReader, NewChart, NewQuestion, NewResult, Page,
+    StoredResult, Subject, ThreadFilter, ThreadRights,
 };
-use testkit::World;
+use testkit::{World, world};
 
 fn question(prompt: &str) -> NewQuestion {
     NewQuestion {
@@ -360,4 +361,62 @@ async fn a_thread_is_its_creators_and_the_recipients_who_may_see_its_data() {
     assert_eq!(rights(finn).await, ThreadRights::None, "granted, but not told");
     let nowhere = ThreadId::new(world.database.time.now());
     assert_eq!(store.thread_rights(&world.scope, nowhere, erin).await.expect("rights"), ThreadRights::None);
+}
+
+/// With `connection_read` taken out of the view `connection_used`, all of this is as if nothing had been read.
+#[tokio::test]
+async fn what_a_thread_was_given_without_a_result_counts_as_used() {
+    let world = World::new().await;
+    let store = world.store();
+    let erin = world.member("erin", Role::Member).await;
+    let payroll = world::connection(store, &world.scope, world.user, "Payroll").await;
+    let everyone =
+        Grant { subject: Subject::Workspace, label: String::new(), access: ConnectionAccess::ViewResults };
+    store.grant_put(&world.scope, world.connection, &[everyone]).await.expect("granted");
+    let rule = ConnectionAudience { is_sensitive: true, ..ConnectionAudience::default() };
+    store.connection_audience_put(&world.scope, payroll, &rule).await.expect("a rule");
+    store.thread_ask(&world.scope, world.user, &question("Why?")).await.expect("asked");
+    let run = world.claim_one().await;
+    let thread_id = run.thread_id;
+    store_result(&world, &run, "call-1", &table(1)).await;
+    store.thread_share_put(&world.scope, thread_id, &[Subject::User(erin)]).await.expect("shared");
+
+    let reader = MessageReader { scope: world.scope, thread_id, creator_id: world.user, user_id: erin };
+    let behind = async || {
+        let used = store.thread_connections_used(&world.scope, thread_id).await.expect("ids");
+        let facts = store.audience_of_readers(&[reader]).await.expect("facts");
+        let names: Vec<_> = facts[0].data.connections.iter().map(|used| used.name.clone()).collect();
+        assert_eq!(used.len(), names.len(), "the two look-ups agree");
+        names
+    };
+    let seen_by_erin = async || {
+        let filter = ThreadFilter { readable_by: Some(erin), ..ThreadFilter::default() };
+        let listed = store.thread_list(&world.scope, &filter, &Page::first(10)).await.expect("threads");
+        let rights = store.thread_rights(&world.scope, thread_id, erin).await.expect("rights");
+        (listed.values.len(), rights)
+    };
+    let is_sensitive = async || store.thread_is_sensitive(&world.scope, thread_id).await.expect("a look");
+    assert_eq!(behind().await, ["Flights"]);
+    assert_eq!(seen_by_erin().await, (1, ThreadRights::Reader));
+    assert!(!is_sensitive().await);
+
+    // A call that is taken up again keeps them again.
+    for _ in 0..2 {
+        store
+            .connection_read_put(&run.scope, &run.lease, thread_id, &[payroll, world.connection, payroll])
+            .await
+            .expect("kept");
+    }
+    assert_eq!(behind().await, ["Flights", "Payroll"]);
+    assert_eq!(seen_by_erin().await, (0, ThreadRights::None));
+    assert!(is_sensitive().await);
+
+    // Who lost the lease writes nothing more, and what was kept stays.
+    world.step(TimeDelta::seconds(60));
+    store.run_rescue(10).await.expect("a rescue");
+    world.claim_one().await;
+    let late = world::connection(store, &world.scope, world.user, "Late").await;
+    let kept = store.connection_read_put(&run.scope, &run.lease, thread_id, &[late]).await;
+    assert!(matches!(kept, Err(Error::LeaseLost)), "{kept:?}");
+    assert_eq!(behind().await, ["Flights", "Payroll"]);
 }
