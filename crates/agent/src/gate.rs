@@ -77,6 +77,7 @@ impl Gate<'_> {
                 tracing::info!(%look_at, "the run is held for fresh data");
                 return Ok(Passage::Held);
             }
+            AfterHold::Skipped => return Ok(Passage::Skipped),
             AfterHold::TimeIsUp => {}
         }
         match wish.policy {

@@ -37,7 +37,7 @@ words! {
         NoNews = "no_news",
         /// No answer; the reason says why.
         Failed = "failed",
-        /// Never started, on purpose: `paused`, `still_running`.
+        /// Never started, on purpose: `paused`, `rescheduled`, `still_running`, `stale_data`.
         Skipped = "skipped",
         /// Its window passed while no scheduler was there.
         Missed = "missed",
@@ -82,6 +82,8 @@ words! {
         StillRunning = "still_running",
         /// The task was paused.
         Paused = "paused",
+        /// The task's schedule was changed inside the window, before the task's own time in it.
+        Rescheduled = "rescheduled",
         /// The task had expired.
         Expired = "expired",
         /// The creator was deactivated.
@@ -120,6 +122,7 @@ impl RunReason {
             Self::Deadline => "The delivery window closed before the run succeeded.",
             Self::StillRunning => "The previous run of the task was still under way.",
             Self::Paused => "The task was paused.",
+            Self::Rescheduled => "The task's schedule was changed before it started.",
             Self::Expired => "The task had expired.",
             Self::CreatorDeactivated => "The task's creator was deactivated.",
             Self::Downtime => "Tidings was not running while the window was open.",
@@ -150,7 +153,9 @@ impl RunReason {
             Self::ModelUnavailable | Self::Downtime | Self::StaleData | Self::Internal => {
                 "There is nothing to do unless this goes on."
             }
-            Self::Deadline | Self::StillRunning | Self::Superseded => "It runs again as planned.",
+            Self::Deadline | Self::StillRunning | Self::Rescheduled | Self::Superseded => {
+                "It runs again as planned."
+            }
             Self::Paused
             | Self::Expired
             | Self::CreatorDeactivated

@@ -127,6 +127,11 @@ impl Schedule {
         &self.spec
     }
 
+    /// Whether another schedule is the same one, however each was written.
+    pub fn is_as(&self, other: &Self) -> bool {
+        (&self.cadence, self.window_start, self.zone) == (&other.cadence, other.window_start, other.zone)
+    }
+
     /// Its time zone.
     pub const fn zone(&self) -> Tz {
         self.zone

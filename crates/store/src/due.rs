@@ -1,10 +1,10 @@
 //! The next occurrence of each task, and its turning into a run.
 //!
 //! Occurrences are derived from the schedule, never from the previous run. The claim that turns one into a run names the next
-//! one in the same transaction, and every occurrence leaves a `run` row with its fate. Locks are taken in one order everywhere:
-//! `task_due`, `run_queue`, `run`, `thread`, `task`.
+//! one in the same transaction, and every occurrence leaves a `run` row with its fate. What people do to a task's next occurrence:
+//! `due_change.rs`. Locks are taken in one order everywhere: `task_due`, `run_queue`, `run`, `thread`, `task`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{
@@ -23,8 +23,8 @@ use crate::{
     notice,
     occurrence::{self, Due},
     run_claim::SWEEP_EVERY,
-    run_queue::RESCUES_MAX,
-    webhook_event,
+    run_end::{self, Ending},
+    unfinished,
 };
 
 /// What one claim of due tasks did.
@@ -57,35 +57,6 @@ struct DueRow {
     occurrence_date: NaiveDate,
     opens_at: DateTime<Utc>,
     closes_at: DateTime<Utc>,
-}
-
-/// A run of a task that is not finished.
-struct Unfinished {
-    run_id: Uuid,
-    has_started: bool,
-    /// Whether it waits for another attempt or for credits, so that the close of its window is its end. One that is held for
-    /// fresh data has not started, and may still run late.
-    waits_to_go_on: bool,
-    is_to_stop: bool,
-    rescues: i32,
-    /// Until when a worker holds it, if one does.
-    lease_until: Option<DateTime<Utc>>,
-    deadline_at: Option<DateTime<Utc>>,
-    closes_at: Option<DateTime<Utc>>,
-}
-
-impl Unfinished {
-    /// Whether nobody holds it and nobody will: rescue or the overdue step is about to end it. It may be in the middle of that
-    /// in another scheduler's tick, and so must not decide what becomes of the next occurrence.
-    fn is_left_behind(&self, grace: TimeDelta, now: DateTime<Utc>) -> bool {
-        if self.lease_until.is_some_and(|until| until > now) {
-            return false;
-        }
-        let is_given_up = self.lease_until.is_some() && self.rescues + 1 >= RESCUES_MAX;
-        let is_past_retry = self.waits_to_go_on && self.deadline_at.is_some_and(|deadline| deadline <= now);
-        let is_past_grace = self.closes_at.is_some_and(|closes_at| closes_at + grace <= now);
-        self.is_to_stop || is_given_up || is_past_retry || is_past_grace
-    }
 }
 
 impl Store {
@@ -217,19 +188,20 @@ async fn is_alone(tx: &mut Tx) -> Result<bool> {
     Ok(is_alone.fetch_one(tx.db()).await?)
 }
 
-/// Turns what of a task is due already into runs, as a tick at this very moment would: before a change that takes effect from
-/// this moment, so that it never depends on how far behind the schedulers are.
-pub(crate) async fn settle(tx: &mut Tx, spread: TimeDelta, task_id: TaskId) -> Result<()> {
-    let due = sqlx::query_as!(
+/// Turns what of these tasks is due already into runs, as a tick at this very moment would: before a change that takes effect from
+/// this moment, so that it never depends on how far behind the schedulers are. No tick comes to their next occurrences until
+/// the transaction ends.
+pub(crate) async fn settle(tx: &mut Tx, spread: TimeDelta, task_ids: &[Uuid]) -> Result<()> {
+    let mut due = sqlx::query_as!(
         DueRow,
         "SELECT workspace_id, task_id, due_at, occurrence_date, opens_at, closes_at FROM task_due
-         WHERE workspace_id = $1 AND task_id = $2 AND due_at <= $3 FOR UPDATE",
+         WHERE workspace_id = $1 AND task_id = ANY ($2) ORDER BY task_id FOR UPDATE",
         tx.workspace_id(),
-        task_id.as_uuid(),
-        tx.now
+        task_ids
     )
     .fetch_all(tx.db())
     .await?;
+    due.retain(|row| row.due_at <= tx.now);
     decide_rows(tx, spread, &due, None).await?;
     Ok(())
 }
@@ -255,7 +227,7 @@ async fn decide_rows(
         })
         .collect();
     let tasks = due_runs::tasks_of(tx, &windows, desk.is_some()).await?;
-    let unfinished = unfinished_of(tx, &windows).await?;
+    let unfinished = unfinished::unfinished_of(tx, &windows).await?;
 
     let now = tx.now;
     let earlier = |task: &DueTask| {
@@ -276,26 +248,36 @@ async fn decide_rows(
         occurrence::decide(&due, now)
     };
     let mut decided = Vec::with_capacity(tasks.len());
-    let mut superseded = Vec::new();
+    let mut giving_way = Vec::new();
     for task in &tasks {
-        let (of_task, next) = decide(task, earlier(task).any(|run| run.has_started));
+        let (of_task, next) = decide(task, earlier(task).any(|run| run.stands_in_the_way(now)));
         if of_task.iter().any(|fate| fate.status == RunStatus::Queued) {
-            superseded.extend(earlier(task).map(|run| (task.workspace_id, run.run_id)));
+            giving_way.extend(earlier(task).map(|run| (task.workspace_id, run.run_id)));
         }
         decided.push((task, of_task, next));
     }
-    let gone = supersede(tx, &superseded).await?;
+    let is_held = unfinished::lock(tx, &giving_way).await?;
     let mut next_rows = NextRows::default();
     let mut fates = Vec::new();
+    let mut gone = Vec::new();
     for (task, mut of_task, mut next) in decided {
-        let was_to_give_way = of_task.iter().any(|fate| fate.status == RunStatus::Queued);
-        if was_to_give_way && earlier(task).any(|run| !gone.contains(&run.run_id)) {
-            // A worker took the earlier one up after it was read: so that one goes on.
-            (of_task, next) = decide(task, true);
+        if of_task.iter().any(|fate| fate.status == RunStatus::Queued) {
+            if earlier(task).any(|run| is_held.get(&run.run_id) == Some(&true)) {
+                // A worker took the earlier one up after it was read: so that one goes on.
+                (of_task, next) = decide(task, true);
+            } else {
+                let still_there = earlier(task).filter(|run| is_held.contains_key(&run.run_id));
+                gone.extend(still_there.map(|run| Ending {
+                    workspace_id: task.workspace_id,
+                    run_id: run.run_id,
+                    end: run.end(),
+                }));
+            }
         }
         fates.extend(of_task.into_iter().map(|fate| (task, fate)));
         next_rows.push(task.workspace_id, task.task_id, next, start_offset(task.task_id.into(), spread));
     }
+    run_end::close(tx, &gone).await?;
     for (_, fate) in &fates {
         match fate.status {
             RunStatus::Queued => {
@@ -321,64 +303,8 @@ async fn decide_rows(
     Ok((claim, started))
 }
 
-/// Moves the expiration of a task that fires, from `tx.now` on: what is due already gets its fate by the old one. Answers whether
-/// the task had no occurrence left and begins anew, with the first that opens after this moment.
-pub(crate) async fn change_expiration(
-    tx: &mut Tx,
-    spread: TimeDelta,
-    task_id: TaskId,
-    schedule: &Schedule,
-    expires_at: Option<DateTime<Utc>>,
-) -> Result<bool> {
-    settle(tx, spread, task_id).await?;
-    let has_next = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM task_due WHERE workspace_id = $1 AND task_id = $2) AS "has_next!""#,
-        tx.workspace_id(),
-        task_id.as_uuid()
-    )
-    .fetch_one(tx.db())
-    .await?;
-    if has_next {
-        clip(tx, task_id, expires_at).await?;
-    } else {
-        restart(tx, spread, task_id, schedule, expires_at).await?;
-    }
-    Ok(!has_next)
-}
-
-/// Makes a task's next occurrence the first one whose window opens after this moment and whose date has no run yet.
-pub(crate) async fn restart(
-    tx: &mut Tx,
-    spread: TimeDelta,
-    task_id: TaskId,
-    schedule: &Schedule,
-    expires_at: Option<DateTime<Utc>>,
-) -> Result<()> {
-    let (workspace_id, now) = (tx.workspace_id(), tx.now);
-    let taken = taken(tx, workspace_id, task_id.as_uuid(), now).await?;
-    let window = first_free(schedule, now, &taken, expires_at);
-    let Some(window) = window else {
-        return remove_row(tx, workspace_id, task_id.as_uuid()).await;
-    };
-    sqlx::query!(
-        "INSERT INTO task_due (workspace_id, task_id, due_at, occurrence_date, opens_at, closes_at)
-         VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT ON CONSTRAINT task_due_pk DO UPDATE
-         SET due_at = $3, occurrence_date = $4, opens_at = $5, closes_at = $6",
-        workspace_id,
-        task_id.as_uuid(),
-        window.opens_at + start_offset(task_id, spread),
-        window.date,
-        window.opens_at,
-        window.closes_at
-    )
-    .execute(tx.db())
-    .await?;
-    Ok(())
-}
-
 /// The dates that have their run already, of windows that might open after an instant.
-async fn taken(
+pub(crate) async fn taken(
     tx: &mut Tx,
     workspace_id: Uuid,
     task_id: Uuid,
@@ -397,7 +323,7 @@ async fn taken(
 }
 
 /// The first window that opens after an instant and whose date has no run yet.
-fn first_free(
+pub(crate) fn first_free(
     schedule: &Schedule,
     after: DateTime<Utc>,
     taken: &[NaiveDate],
@@ -407,33 +333,6 @@ fn first_free(
     windows
         .find(|window| !taken.contains(&window.date))
         .filter(|window| occurrence::exists(*window, expires_at))
-}
-
-/// Removes a task's next occurrence if it opens at or after a changed expiration.
-async fn clip(tx: &mut Tx, task_id: TaskId, expires_at: Option<DateTime<Utc>>) -> Result<()> {
-    sqlx::query!(
-        "DELETE FROM task_due WHERE workspace_id = $1 AND task_id = $2 AND opens_at >= $3",
-        tx.workspace_id(),
-        task_id.as_uuid(),
-        expires_at
-    )
-    .execute(tx.db())
-    .await?;
-    Ok(())
-}
-
-/// Removes a task's next occurrence if it opens at or after the task's expiration.
-pub(crate) async fn clip_expired(tx: &mut Tx, workspace_id: Uuid, task_id: Uuid) -> Result<()> {
-    sqlx::query!(
-        "DELETE FROM task_due USING task
-         WHERE task_due.workspace_id = $1 AND task_due.task_id = $2 AND task.workspace_id = $1 AND task.id = $2
-           AND task_due.opens_at >= task.expires_at",
-        workspace_id,
-        task_id
-    )
-    .execute(tx.db())
-    .await?;
-    Ok(())
 }
 
 /// Stops a task from firing.
@@ -456,71 +355,6 @@ pub(crate) fn read_schedule(task_id: Uuid, stored: Value) -> Result<Schedule> {
 
 pub(crate) fn keys(windows: &HashMap<(Uuid, Uuid), Window>) -> (Vec<Uuid>, Vec<Uuid>) {
     windows.keys().copied().unzip()
-}
-
-/// The unfinished runs of a batch's tasks, tests left out: they stand in nobody's way.
-async fn unfinished_of(
-    tx: &mut Tx,
-    windows: &HashMap<(Uuid, Uuid), Window>,
-) -> Result<HashMap<(Uuid, Uuid), Vec<Unfinished>>> {
-    let (workspace_ids, task_ids) = keys(windows);
-    let rows = sqlx::query!(
-        r#"SELECT run_queue.workspace_id, run_queue.task_id AS "task_id!", run_queue.run_id, run_queue.rescues,
-               run_queue.lease_until, run_queue.deadline_at, run.closes_at,
-               (run.started_at IS NOT NULL OR run.trigger <> 'schedule') AS "has_started!",
-               run.status = 'waiting' AS "is_waiting!", run_queue.stop_reason IS NOT NULL AS "is_to_stop!",
-               coalesce(run.reason = 'blocked_by_credits', false) AS "lacks_credits!"
-           FROM unnest($1::uuid[], $2::uuid[]) AS due (workspace_id, task_id)
-           JOIN run_queue ON run_queue.workspace_id = due.workspace_id AND run_queue.task_id = due.task_id
-           JOIN run ON run.workspace_id = run_queue.workspace_id AND run.id = run_queue.run_id
-           WHERE NOT run_queue.test"#,
-        &workspace_ids,
-        &task_ids
-    )
-    .fetch_all(tx.db())
-    .await?;
-    let mut unfinished: HashMap<_, Vec<_>> = HashMap::new();
-    for row in rows {
-        let run = Unfinished {
-            run_id: row.run_id,
-            has_started: row.has_started,
-            waits_to_go_on: row.is_waiting && (row.has_started || row.lacks_credits),
-            is_to_stop: row.is_to_stop,
-            rescues: row.rescues,
-            lease_until: row.lease_until,
-            deadline_at: row.deadline_at,
-            closes_at: row.closes_at,
-        };
-        unfinished.entry((row.workspace_id, row.task_id)).or_default().push(run);
-    }
-    Ok(unfinished)
-}
-
-/// Gives up older occurrences that were queued and never started, now that a newer one is due. Answers which: one that a worker
-/// has taken up meanwhile is left to it.
-async fn supersede(tx: &mut Tx, runs: &[(Uuid, Uuid)]) -> Result<HashSet<Uuid>> {
-    if runs.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let (workspace_ids, run_ids): (Vec<_>, Vec<_>) = runs.iter().copied().unzip();
-    let missed = sqlx::query!(
-        "WITH gone AS (
-             DELETE FROM run_queue USING unnest($1::uuid[], $2::uuid[]) AS old (workspace_id, run_id)
-             WHERE run_queue.workspace_id = old.workspace_id AND run_queue.run_id = old.run_id
-               AND run_queue.lease_token IS NULL
-             RETURNING run_queue.workspace_id, run_queue.run_id)
-         UPDATE run SET status = 'missed', reason = 'superseded', late = false, finished_at = $3 FROM gone
-         WHERE run.workspace_id = gone.workspace_id AND run.id = gone.run_id
-         RETURNING run.workspace_id, run.id",
-        &workspace_ids,
-        &run_ids,
-        tx.now
-    )
-    .fetch_all(tx.db())
-    .await?;
-    let missed: Vec<_> = missed.into_iter().map(|run| (run.workspace_id, run.id)).collect();
-    webhook_event::runs_ended(tx, &missed).await?;
-    Ok(missed.into_iter().map(|(_, run_id)| run_id).collect())
 }
 
 /// The next occurrence of each task of a batch.

@@ -19,7 +19,7 @@ pub(crate) struct Due<'a> {
     pub(crate) expires_at: Option<DateTime<Utc>>,
     /// How long after its close a window is still run, late.
     pub(crate) grace: TimeDelta,
-    /// Whether an earlier run of the task has started and is not finished.
+    /// Whether an earlier run of the task, unfinished, stands in its way.
     pub(crate) is_running: bool,
 }
 

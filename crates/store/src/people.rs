@@ -301,6 +301,15 @@ impl Store {
     /// cancelled, and their running ones stop before the next step and send nothing.
     pub async fn member_deactivate(&self, scope: &Scope, user_id: UserId) -> Result<()> {
         let mut tx = self.begin(scope).await?;
+        // Whoever would start something for them waits from here on.
+        let member = sqlx::query_scalar!(
+            "SELECT user_id FROM member WHERE workspace_id = $1 AND user_id = $2 FOR NO KEY UPDATE",
+            tx.workspace_id(),
+            user_id.as_uuid()
+        );
+        member.fetch_optional(tx.db()).await?.ok_or(Error::NotFound)?;
+        // While they are active still: what of their tasks is due gets its fate first.
+        crate::task_state::cancel_all_of(&mut tx, self.spread, user_id).await?;
         let done = sqlx::query!(
             "UPDATE member SET deactivated_at = coalesce(deactivated_at, $3) WHERE workspace_id = $1 AND user_id = $2",
             tx.workspace_id(),
@@ -326,7 +335,6 @@ impl Store {
         )
         .execute(tx.db())
         .await?;
-        crate::task_state::cancel_all_of(&mut tx, user_id).await?;
         audit::record(&mut tx, scope.actor(), "member.deactivate", user_id.as_uuid(), json!({})).await?;
         tx.commit().await
     }

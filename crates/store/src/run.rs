@@ -49,7 +49,8 @@ pub struct Run {
     pub message: Option<String>,
     /// Whether it started after its window had closed.
     pub late: bool,
-    /// How often it was started.
+    /// Which attempt it is at, from 1; 0 before the first. Starts that no failure ended are not counted: what was handed back, was
+    /// lost with its worker, or waits for credits or fresh data.
     pub attempt: u32,
     /// Its thread and turn, once it has started.
     pub thread_id: Option<ThreadId>,

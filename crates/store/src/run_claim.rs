@@ -45,7 +45,7 @@ pub struct ClaimedRun {
     pub occurrence: Option<Window>,
     /// Whether its window has closed.
     pub late: bool,
-    /// How often it was started, this time included.
+    /// Which attempt this is, from 1.
     pub attempt: u32,
     /// Its thread.
     pub thread_id: ThreadId,
@@ -258,7 +258,8 @@ impl Store {
         Ok((claimed, behind))
     }
 
-    /// Leases those of the wanted runs, in this order, for which there are places and their workspaces have room.
+    /// Leases those of the wanted runs, in this order, for which there are places and their workspaces have room. One that was
+    /// taken up and put back since it was found is let be: it may not be wanted before later.
     async fn run_lease_wanted(
         &self,
         tx: &mut Tx,
@@ -294,7 +295,8 @@ impl Store {
                    SELECT run_queue.workspace_id, run_queue.run_id
                    FROM unnest($1::uuid[], $2::uuid[]) AS wanted (workspace_id, run_id)
                    JOIN run_queue ON run_queue.workspace_id = wanted.workspace_id AND run_queue.run_id = wanted.run_id
-                   WHERE run_queue.lease_token IS NULL
+                   WHERE run_queue.lease_token IS NULL AND run_queue.available_at <= $5
+                     AND (run_queue.deadline_at IS NULL OR run_queue.deadline_at > $5)
                    FOR UPDATE OF run_queue SKIP LOCKED
                )
                UPDATE run_queue SET lease_token = gen_random_uuid(), lease_until = $3, worker = $4
@@ -304,7 +306,8 @@ impl Store {
             &workspace_ids,
             &run_ids,
             tx.now + self.run_lease,
-            worker
+            worker,
+            tx.now
         )
         .fetch_all(tx.db())
         .await?;

@@ -69,6 +69,16 @@ impl<'a> RunEnd<'a> {
 }
 
 impl RunEnd<'_> {
+    /// The end of a run that had started when its time was over: a failure with its last error.
+    pub(crate) fn out_of_time(lacks_credits: bool, last_error: Option<&str>) -> Self {
+        if lacks_credits {
+            return Self::without_answer(RunStatus::Failed, RunReason::BlockedByCredits);
+        }
+        let mut end = Self::without_answer(RunStatus::Failed, RunReason::Deadline);
+        end.message = last_error.map(str::to_owned);
+        end
+    }
+
     /// An end without an answer.
     pub(crate) fn without_answer(status: RunStatus, reason: RunReason) -> Self {
         Self { status, reason: Some(reason), message: None, answer: None, usage: Usage::default() }
@@ -241,11 +251,15 @@ impl Store {
         .execute(tx.db())
         .await?;
         sqlx::query!(
-            "UPDATE run SET status = 'waiting', reason = $3, message = $4 WHERE workspace_id = $1 AND id = $2",
+            "UPDATE run SET status = 'waiting', reason = $3, message = $4,
+                 attempt = attempt - CASE WHEN $5 THEN 1 ELSE 0 END
+             WHERE workspace_id = $1 AND id = $2",
             workspace_id,
             lease.run_id.as_uuid(),
             reason.as_str(),
-            without_nul(message)
+            without_nul(message),
+            // Waiting for credits is no failure, and makes the wait after one no longer.
+            reason == RunReason::BlockedByCredits
         )
         .execute(tx.db())
         .await?;

@@ -109,8 +109,8 @@ impl Store {
         Ok(released.len() as u64)
     }
 
-    /// Takes up to `batch` runs from workers that let their lease pass, and queues them again; one that this happened to too
-    /// often fails. Answers how many.
+    /// Takes up to `batch` runs from workers that let their lease pass, and queues them again, the attempt not counted: nothing has
+    /// failed but the worker. One that this happened to too often fails. Answers how many.
     pub async fn run_rescue(&self, batch: u32) -> Result<usize> {
         let mut tx = self.begin_across().await?;
         let expired = sqlx::query!(
@@ -145,7 +145,8 @@ impl Store {
             ended.push(Ending { workspace_id: row.workspace_id, run_id: row.run_id, end });
         }
         sqlx::query!(
-            "UPDATE run SET status = 'queued' FROM unnest($1::uuid[], $2::uuid[]) AS queued (workspace_id, run_id)
+            "UPDATE run SET status = 'queued', attempt = attempt - 1
+             FROM unnest($1::uuid[], $2::uuid[]) AS queued (workspace_id, run_id)
              WHERE run.workspace_id = queued.workspace_id AND run.id = queued.run_id",
             &queued.0,
             &queued.1
@@ -189,13 +190,11 @@ impl Store {
                 run_late(&mut tx, row.workspace_id, row.run_id, until).await?;
                 continue;
             }
-            let mut end = RunEnd::without_answer(RunStatus::Missed, RunReason::Downtime);
-            if lacks_credits {
-                end = RunEnd::without_answer(RunStatus::Failed, RunReason::BlockedByCredits);
-            } else if row.has_started {
-                end = RunEnd::without_answer(RunStatus::Failed, RunReason::Deadline);
-                end.message.clone_from(&row.message);
-            }
+            let end = if lacks_credits || row.has_started {
+                RunEnd::out_of_time(lacks_credits, row.message.as_deref())
+            } else {
+                RunEnd::without_answer(RunStatus::Missed, RunReason::Downtime)
+            };
             ended.push(Ending { workspace_id: row.workspace_id, run_id: row.run_id, end });
         }
         run_end::close(&mut tx, &ended).await?;

@@ -24,6 +24,8 @@ use crate::{
 pub enum AfterHold {
     /// It was put back, and is looked at again then.
     LookAt(DateTime<Utc>),
+    /// Its task was paused meanwhile: it was skipped, as one that waited is.
+    Skipped,
     /// It may wait no longer: nothing was changed, and it is still held by its worker.
     TimeIsUp,
 }
@@ -31,13 +33,14 @@ pub enum AfterHold {
 impl Store {
     /// Puts a run whose turn has not begun back until its data is looked at again, in about two minutes and at the latest 105
     /// minutes after its window opened. Only a scheduled run waits, inside its window: for any other, and after the last
-    /// moment, the answer is `TimeIsUp`. `message` says what it waits for. `LeaseLost`, `RunStopped`.
+    /// moment, the answer is `TimeIsUp`. One whose task was paused while its worker held it is skipped for that. `message` says
+    /// what it waits for. `LeaseLost`, `RunStopped`.
     pub async fn run_hold(&self, scope: &Scope, lease: &RunLease, message: &str) -> Result<AfterHold> {
         let mut tx = self.begin(scope).await?;
         run_queue::hold(&mut tx, lease).await?;
         let run_id = lease.run_id.as_uuid();
         let run = sqlx::query!(
-            "SELECT opens_at, late FROM run WHERE workspace_id = $1 AND id = $2",
+            "SELECT task_id, opens_at, late FROM run WHERE workspace_id = $1 AND id = $2",
             tx.workspace_id(),
             run_id
         )
@@ -59,9 +62,23 @@ impl Store {
         .execute(tx.db())
         .await?;
         unstart(&mut tx, run_id).await?;
+        // A pause writes the task and then looks once more for runs that wait: it comes before this or finds this one.
+        let is_paused = sqlx::query_scalar!(
+            r#"SELECT status = 'paused' AS "is_paused!" FROM task WHERE workspace_id = $1 AND id = $2 FOR SHARE"#,
+            tx.workspace_id(),
+            run.task_id
+        )
+        .fetch_one(tx.db())
+        .await?;
+        if is_paused {
+            let end = RunEnd::without_answer(RunStatus::Skipped, RunReason::Paused);
+            let workspace_id = tx.workspace_id();
+            run_end::close(&mut tx, &[Ending { workspace_id, run_id, end }]).await?;
+            tx.commit().await?;
+            return Ok(AfterHold::Skipped);
+        }
         sqlx::query!(
-            "UPDATE run SET status = 'waiting', reason = $3, message = $4, attempt = attempt - 1
-             WHERE workspace_id = $1 AND id = $2",
+            "UPDATE run SET status = 'waiting', reason = $3, message = $4 WHERE workspace_id = $1 AND id = $2",
             tx.workspace_id(),
             run_id,
             RunReason::StaleData.as_str(),
@@ -116,11 +133,12 @@ pub(crate) async fn end_stale_streak(tx: &mut Tx, workspace_id: Uuid, task_id: U
     Ok(())
 }
 
-/// Takes back the start of a run in which nothing was done: it has no thread yet, and with the next start it is asked what its
-/// task asks then.
+/// Takes back the start of a run in which nothing was done, and its attempt: it has no thread yet, and with the next start it is
+/// asked what its task asks then.
 async fn unstart(tx: &mut Tx, run_id: Uuid) -> Result<()> {
     let done = sqlx::query!(
-        "UPDATE run SET started_at = NULL WHERE workspace_id = $1 AND id = $2 AND thread_id IS NULL",
+        "UPDATE run SET started_at = NULL, attempt = attempt - 1
+         WHERE workspace_id = $1 AND id = $2 AND thread_id IS NULL",
         tx.workspace_id(),
         run_id
     )

@@ -1,4 +1,4 @@
-//! Saved questions. Pausing, resuming, expiring, deleting: `task_state.rs`. What becomes of occurrences: `due.rs`.
+//! Saved questions. Pausing, resuming, expiring, deleting: `task_state.rs`. What becomes of occurrences: `due.rs`, `due_change.rs`.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
@@ -18,7 +18,8 @@ use uuid::Uuid;
 use crate::{
     Conflict, Error, Result, Scope, Store, Tx, audit,
     credit_cap::{self, CapOf},
-    due,
+    due::read_schedule,
+    due_change,
     error::{json, one_row, optional_word, to_json, word},
     page::{Page, Paged},
     people,
@@ -265,7 +266,7 @@ impl Store {
         .await?;
         connections_put(&mut tx, id, &spec.context.connection_ids).await?;
         credit_cap::put(&mut tx, CapOf::Task(id), &spec.caps).await?;
-        due::restart(&mut tx, self.spread, id, schedule, spec.expires_at).await?;
+        due_change::restart(&mut tx, self.spread, id, schedule, spec.expires_at).await?;
         audit::record(&mut tx, scope.actor(), "task.create", id.as_uuid(), json!({ "title": spec.title }))
             .await?;
         let task = find(&mut tx, id).await?.ok_or(Error::NotFound)?;
@@ -356,16 +357,16 @@ impl Store {
         let is_other_question = before.condition != spec.condition
             || before.prompt != spec.prompt
             || before.context.connection_ids != spec.context.connection_ids;
-        let is_rescheduled = &before.schedule != schedule.spec();
+        let is_rescheduled = !read_schedule(id.as_uuid(), to_json(&before.schedule))?.is_as(schedule);
         let is_extended = before.expires_at != spec.expires_at;
         let is_restarted = if status == TaskStatus::Paused {
             is_rescheduled || is_extended
         } else if is_rescheduled {
-            due::settle(&mut tx, self.spread, id).await?;
-            due::restart(&mut tx, self.spread, id, schedule, spec.expires_at).await?;
+            due_change::reschedule(&mut tx, self.spread, id, schedule, spec.expires_at).await?;
             true
         } else {
-            is_extended && due::change_expiration(&mut tx, self.spread, id, schedule, spec.expires_at).await?
+            is_extended
+                && due_change::change_expiration(&mut tx, self.spread, id, schedule, spec.expires_at).await?
         };
         let since = is_restarted.then_some(tx.now);
         connections_put(&mut tx, id, &spec.context.connection_ids).await?;

@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use crate::{
     Conflict, Error, Result, Scope, Store, Task, Tx, audit,
-    due::{self, read_schedule},
+    due::read_schedule,
+    due_change,
     error::{one_row, to_json},
     event,
     notice::{self, Notice},
@@ -26,7 +27,8 @@ use crate::{
 pub(crate) const WARN_BEFORE: TimeDelta = TimeDelta::days(7);
 
 impl Store {
-    /// Pauses a task: its queued runs are skipped, a started one goes on. Pausing a paused task changes nothing.
+    /// Pauses a task: its queued runs are skipped, as is an occurrence whose window has opened; a started run goes on. Pausing a
+    /// paused task changes nothing.
     pub async fn task_pause(&self, scope: &Scope, id: TaskId) -> Result<Task> {
         let mut tx = self.begin(scope).await?;
         let task = demand_uncancelled(&mut tx, id).await?;
@@ -35,11 +37,13 @@ impl Store {
             TaskStatus::Expired => return Err(Conflict::TaskExpired.into()),
             TaskStatus::Active | TaskStatus::Cancelled => {}
         }
-        due::settle(&mut tx, self.spread, id).await?;
-        let workspace_id = tx.workspace_id();
-        due::remove_row(&mut tx, workspace_id, id.as_uuid()).await?;
-        end_waiting(&mut tx, id, RunStatus::Skipped, RunReason::Paused, false).await?;
+        let (status, reason) = (RunStatus::Skipped, RunReason::Paused);
+        due_change::stop(&mut tx, self.spread, &[id.as_uuid()], status, reason).await?;
+        end_waiting(&mut tx, id, status, reason, false).await?;
         set_status(&mut tx, &task, TaskStatus::Paused).await?;
+        // Whoever put a run back for want of fresh data, or asked for one, held the task until then: what they left is seen now.
+        end_waiting(&mut tx, id, status, reason, false).await?;
+        let workspace_id = tx.workspace_id();
         webhook_event::task_stopped(&mut tx, workspace_id, id, WebhookEvent::TaskPaused).await?;
         audit::record(&mut tx, scope.actor(), "task.pause", id.as_uuid(), json!({})).await?;
         finish(tx, id).await
@@ -59,7 +63,7 @@ impl Store {
         }
         people::demand_active(&mut tx, task.creator_id).await?;
         let schedule = read_schedule(id.as_uuid(), to_json(&task.schedule))?;
-        due::restart(&mut tx, self.spread, id, &schedule, task.expires_at).await?;
+        due_change::restart(&mut tx, self.spread, id, &schedule, task.expires_at).await?;
         set_status(&mut tx, &task, TaskStatus::Active).await?;
         audit::record(&mut tx, scope.actor(), "task.resume", id.as_uuid(), json!({})).await?;
         finish(tx, id).await
@@ -82,7 +86,8 @@ impl Store {
         if status == TaskStatus::Active {
             people::demand_active(&mut tx, task.creator_id).await?;
             let schedule = read_schedule(id.as_uuid(), to_json(&task.schedule))?;
-            is_restarted = due::change_expiration(&mut tx, self.spread, id, &schedule, expires_at).await?;
+            is_restarted =
+                due_change::change_expiration(&mut tx, self.spread, id, &schedule, expires_at).await?;
         }
         let since = is_restarted.then_some(tx.now);
         let done = sqlx::query!(
@@ -105,12 +110,14 @@ impl Store {
         finish(tx, id).await
     }
 
-    /// Deletes a task: waiting runs are cancelled, a started one stops before its next step, and what was not sent yet is
-    /// withheld; of what may be in Slack already the notifier finds out, and sends no more. Its threads stay.
+    /// Deletes a task: waiting runs are cancelled, as is an occurrence whose window has opened; a started run stops before its
+    /// next step, and what was not sent yet is withheld; of what may be in Slack already the notifier finds out, and sends no
+    /// more. Its threads stay.
     pub async fn task_delete(&self, scope: &Scope, id: TaskId) -> Result<()> {
         let mut tx = self.begin(scope).await?;
         let workspace_id = tx.workspace_id();
-        due::remove_row(&mut tx, workspace_id, id.as_uuid()).await?;
+        let (status, reason) = (RunStatus::Cancelled, RunReason::TaskDeleted);
+        due_change::stop(&mut tx, self.spread, &[id.as_uuid()], status, reason).await?;
         end_runs_of_deleted(&mut tx, id).await?;
         let done = sqlx::query!(
             "UPDATE task SET deleted_at = $3, version = version + 1
@@ -130,7 +137,7 @@ impl Store {
                AND NOT EXISTS (SELECT FROM slack_post WHERE slack_post.workspace_id = $1 AND slack_post.delivery_id = delivery.id)",
             workspace_id,
             id.as_uuid(),
-            RunReason::TaskDeleted.as_str(),
+            reason.as_str(),
             tx.now
         )
         .execute(tx.db())
@@ -164,7 +171,7 @@ impl Store {
         let mut tx = self.begin_across().await?;
         // An occurrence whose window opened before runs yet: it starts at its own offset in the window.
         let now = tx.now;
-        due::clip_expired(&mut tx, workspace_id, id).await?;
+        due_change::clip_expired(&mut tx, workspace_id, id).await?;
         let done = sqlx::query!(
             "UPDATE task SET status = 'expired', version = version + 1, updated_at = $3
              WHERE workspace_id = $1 AND id = $2 AND status IN ('active', 'paused') AND expires_at <= $3",
@@ -207,20 +214,14 @@ impl Store {
     }
 }
 
-/// Cancels all tasks of a deactivated member for good, ends their waiting runs and questions, has started ones stop before
-/// their next step, and withholds what was to be sent for them or to them.
-pub(crate) async fn cancel_all_of(tx: &mut Tx, creator_id: UserId) -> Result<()> {
+/// Cancels all tasks of a member who is about to be deactivated for good, ends their waiting runs and questions, has started ones
+/// stop before their next step, and withholds what was to be sent for them or to them. The member's row is locked.
+pub(crate) async fn cancel_all_of(tx: &mut Tx, spread: TimeDelta, creator_id: UserId) -> Result<()> {
     let workspace_id = tx.workspace_id();
     let creator = creator_id.as_uuid();
-    sqlx::query!(
-        "DELETE FROM task_due USING task
-         WHERE task.workspace_id = $1 AND task.creator_id = $2
-           AND task_due.workspace_id = task.workspace_id AND task_due.task_id = task.id",
-        workspace_id,
-        creator
-    )
-    .execute(tx.db())
-    .await?;
+    let firing = due_change::firing_of(tx, creator_id).await?;
+    let (status, reason) = (RunStatus::Cancelled, RunReason::CreatorDeactivated);
+    due_change::stop(tx, spread, &firing, status, reason).await?;
     // All of their runs are locked before it is looked which of them wait: one that its worker hands back or gives up for a
     // while meanwhile is seen as waiting, and ends here.
     sqlx::query!(
@@ -231,7 +232,7 @@ pub(crate) async fn cancel_all_of(tx: &mut Tx, creator_id: UserId) -> Result<()>
          WHERE run_queue.workspace_id = $1 AND run_queue.run_id = held.run_id",
         workspace_id,
         creator,
-        RunReason::CreatorDeactivated.as_str()
+        reason.as_str()
     )
     .execute(tx.db())
     .await?;
@@ -243,7 +244,7 @@ pub(crate) async fn cancel_all_of(tx: &mut Tx, creator_id: UserId) -> Result<()>
     )
     .fetch_all(tx.db())
     .await?;
-    end_all(tx, &waiting, RunStatus::Cancelled, RunReason::CreatorDeactivated).await?;
+    end_all(tx, &waiting, status, reason).await?;
     sqlx::query!(
         "UPDATE delivery SET state = 'withheld', reason = $3, finished_at = $4, lease_token = NULL, lease_until = NULL
          WHERE workspace_id = $1
@@ -256,7 +257,7 @@ pub(crate) async fn cancel_all_of(tx: &mut Tx, creator_id: UserId) -> Result<()>
            AND NOT EXISTS (SELECT FROM slack_post WHERE slack_post.workspace_id = $1 AND slack_post.delivery_id = delivery.id)",
         workspace_id,
         creator,
-        RunReason::CreatorDeactivated.as_str(),
+        reason.as_str(),
         tx.now
     )
     .execute(tx.db())
@@ -266,7 +267,7 @@ pub(crate) async fn cancel_all_of(tx: &mut Tx, creator_id: UserId) -> Result<()>
          WHERE workspace_id = $1 AND creator_id = $2 AND status <> 'cancelled'",
         workspace_id,
         creator,
-        RunReason::CreatorDeactivated.as_str(),
+        reason.as_str(),
         tx.now
     )
     .execute(tx.db())

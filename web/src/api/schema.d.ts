@@ -3958,7 +3958,7 @@ export interface components {
          * @description Why a run failed, waits, was skipped or was missed.
          * @enum {string}
          */
-        RunReason: "reauthentication_required" | "blocked_by_credits" | "cap_reached" | "access_lost" | "connection_deleted" | "connection_failed" | "connection_busy" | "invalid_context" | "model_unavailable" | "limit_reached" | "deadline" | "still_running" | "paused" | "expired" | "creator_deactivated" | "downtime" | "superseded" | "stale_data" | "cancelled_by_user" | "task_deleted" | "delivery_failed" | "internal";
+        RunReason: "reauthentication_required" | "blocked_by_credits" | "cap_reached" | "access_lost" | "connection_deleted" | "connection_failed" | "connection_busy" | "invalid_context" | "model_unavailable" | "limit_reached" | "deadline" | "still_running" | "paused" | "rescheduled" | "expired" | "creator_deactivated" | "downtime" | "superseded" | "stale_data" | "cancelled_by_user" | "task_deleted" | "delivery_failed" | "internal";
         /** @description How to run a task now. */
         RunRequest: {
             /**

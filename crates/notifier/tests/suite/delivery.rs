@@ -467,6 +467,7 @@ async fn a_notice_that_was_put_off_and_one_that_is_sent_again_say_what_they_said
     let patient = "UPDATE workspace SET grace_seconds = 90000";
     testkit::execute(&mut world.database.superuser().await, patient).await;
     world.database.time.step(TimeDelta::days(1));
+    world.store().run_heartbeat(&[unfinished.lease]).await.expect("a heartbeat");
     world.store().due_claim(10, None).await.expect("due tasks");
     let first = claim_deliveries(world.store(), "busy", 10).await.remove(0);
     assert_eq!(first.details.as_deref(), Some("2026-03-04"));

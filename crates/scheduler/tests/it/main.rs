@@ -25,7 +25,7 @@ use domain::{
     TaskId,
     delivery::DeliveryKind,
     run::{RunReason, Usage},
-    schedule::Schedule,
+    schedule::{SPREAD, Schedule},
     task::TaskSpec,
 };
 use scheduler::{Scheduler, SchedulerOptions, Tick};
@@ -65,6 +65,17 @@ async fn edit(world: &World, task: TaskId, change: impl FnOnce(&mut TaskSpec)) -
     let schedule = Schedule::parse(spec.schedule.clone(), "").expect("a schedule");
     let edited = world.store().task_update(&world.scope, task, &spec, &schedule, Some(read.version)).await;
     edited.expect("an edit")
+}
+
+/// A world whose tasks start at offsets, and its task on the 2nd: its window has opened, and its time has not come.
+async fn before_its_time(change: impl FnOnce(&mut TaskSpec)) -> (World, Task) {
+    let world = World::with(|options| options.spread = SPREAD).await;
+    let task = world.task(change).await;
+    let next = task.next.expect("a next occurrence");
+    assert!(next.due_at > next.window.opens_at, "an offset of zero would prove nothing");
+    world.database.time.set(next.due_at - TimeDelta::milliseconds(1));
+    assert_eq!(tick(&world).await.queued, 0);
+    (world, task)
 }
 
 /// What a task's creator was told about the task itself, oldest first.

@@ -1,10 +1,11 @@
 //! Rule 6: what becomes of occurrences that nobody was there for. Every one leaves a row with its fate.
 
 use chrono::TimeDelta;
-use domain::schedule::SPREAD;
+use domain::{delivery::DeliveryKind, run::RunReason, schedule::SPREAD};
+use store::Page;
 use testkit::{World, world::at};
 
-use crate::{edit, run_once, tick};
+use crate::{edit, fail, notices, run_once, tick};
 
 /// The fates of a daily task of 09:00 after the schedulers were down from one instant to another.
 async fn fates_after(down: &str, back: &str, grace_hours: u32) -> Vec<String> {
@@ -280,4 +281,90 @@ async fn a_run_that_is_held_for_fresh_data_gives_way_to_the_next_days() {
     assert_eq!(world.fates(task).await, ["03-02 missed superseded", "03-03 queued"]);
     tick(&world).await;
     assert_eq!(world.fates(task).await, ["03-02 missed superseded", "03-03 queued"]);
+}
+
+/// A grace period that reaches over the next day's window.
+const LONG: [i64; 2] = [48, 7 * 24];
+
+/// Yesterday's run lost its worker, and was queued again to run late. Nobody has it in hand when today's comes due.
+///
+/// Fails where whatever has started stands in the way: today's was skipped as `still_running`, with nobody at work.
+#[tokio::test]
+async fn a_started_run_that_nobody_holds_gives_way_to_the_next_days() {
+    for hours in LONG {
+        let world = World::new().await;
+        grace(&world, hours).await;
+        let task = world.task(|_| ()).await.id;
+        world.set("2026-03-02T09:00:00Z");
+        tick(&world).await;
+        fail(&world, &world.claim_one().await, RunReason::ModelUnavailable).await;
+        world.step(TimeDelta::seconds(30));
+        world.claim_one().await;
+        world.set("2026-03-02T11:00:00Z");
+        tick(&world).await;
+        assert_eq!(world.fates(task).await, ["03-02 queued model_unavailable late"]);
+        world.set("2026-03-03T09:00:00Z");
+        assert_eq!(tick(&world).await.queued, 1);
+        assert_eq!(world.fates(task).await, ["03-02 failed deadline late", "03-03 queued"], "{hours} h");
+        let runs = world.store().run_list(&world.scope, task, &Page::first(9)).await.expect("runs").values;
+        assert_eq!(runs[1].message.as_deref(), Some("it failed"), "its last error");
+        assert_eq!(notices(&world, task).await, [DeliveryKind::Failure]);
+    }
+}
+
+/// Each day's worker vanishes: one catch-up run at a time, and each day has its own.
+#[tokio::test]
+async fn a_task_never_has_more_than_one_run_to_catch_up_on() {
+    for hours in LONG {
+        let world = World::new().await;
+        grace(&world, hours).await;
+        let task = world.task(|_| ()).await.id;
+        for day in 2..7 {
+            world.database.time.set(at(&format!("2026-03-0{day}T09:00:00Z")));
+            tick(&world).await;
+            world.claim_one().await;
+            world.step(TimeDelta::hours(2));
+            tick(&world).await;
+            let unfinished = "SELECT count(*) FROM run_queue";
+            assert_eq!(world.number(unfinished).await, 1, "grace {hours} h, on day {day}");
+        }
+        let fates = world.fates(task).await;
+        assert_eq!(fates[0], "03-02 failed deadline late");
+        assert_eq!(&fates[3..], ["03-05 failed deadline late", "03-06 queued late"]);
+    }
+}
+
+/// Before any tick has missed its worker: the lease has passed, and whoever gives today's its fate takes it away.
+#[tokio::test]
+async fn a_run_whose_lease_has_passed_gives_way_though_no_tick_has_come() {
+    for hours in LONG {
+        let world = World::new().await;
+        grace(&world, hours).await;
+        let task = world.task(|_| ()).await.id;
+        world.set("2026-03-02T09:00:00Z");
+        tick(&world).await;
+        let run = world.claim_one().await;
+        world.set("2026-03-03T09:00:00Z");
+        let claim = world.store().due_claim(10, None).await.expect("a claim");
+        assert_eq!((claim.queued, claim.skipped), (1, 0));
+        assert_eq!(world.fates(task).await, ["03-02 failed deadline", "03-03 queued"]);
+        assert!(world.store().run_heartbeat(&[run.lease]).await.expect("a heartbeat").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_late_run_that_a_worker_holds_does_not_give_way() {
+    for hours in LONG {
+        let world = World::new().await;
+        grace(&world, hours).await;
+        let task = world.task(|_| ()).await.id;
+        world.set("2026-03-02T12:00:00Z");
+        tick(&world).await;
+        let run = world.claim_one().await;
+        world.set("2026-03-03T09:00:00Z");
+        world.store().run_heartbeat(&[run.lease]).await.expect("a heartbeat");
+        assert_eq!(tick(&world).await.skipped, 1);
+        world.succeed(&run).await;
+        assert_eq!(world.fates(task).await, ["03-02 succeeded late", "03-03 skipped still_running"]);
+    }
 }

@@ -1,4 +1,5 @@
-//! Rule 7: while a run of a task is unfinished, its next occurrence is skipped, and the creator is told.
+//! Rule 7: while a run of a task is unfinished, its next occurrence is skipped, and the creator is told. What nobody holds any more
+//! when its window has closed is not in the way: `rule_06_downtime.rs`.
 
 use chrono::TimeDelta;
 use domain::{delivery::DeliveryKind, run::RunReason};

@@ -11,13 +11,13 @@ use domain::{
     step::StepBody,
     task::TaskStatus,
 };
-use store::{Conflict, DeliveryOutcome, Error, Page, Scope};
+use store::{AfterHold, Conflict, DeliveryOutcome, Error, Page, Scope};
 use testkit::{
     World,
     world::{at, claim_deliveries},
 };
 
-use crate::{edit, fail, run_once, tick};
+use crate::{before_its_time, edit, fail, run_once, tick};
 
 #[tokio::test]
 async fn a_pause_skips_what_is_queued_and_the_task_fires_no_more() {
@@ -58,6 +58,134 @@ async fn a_run_that_waits_for_its_retry_has_started_and_goes_on_through_a_pause(
     let run = world.claim_one().await;
     world.succeed(&run).await;
     assert_eq!(world.fates(task.id).await, ["03-02 succeeded"]);
+}
+
+/// A worker that looks for fresh data holds the run, and a pause finds nothing that waits. Once it is put back it waits.
+///
+/// Fails where `run_hold` does not ask whether the task is paused: the run waited for its data and was sent.
+#[tokio::test]
+async fn a_pause_while_a_worker_looks_for_fresh_data_skips_the_run_as_it_is_put_back() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await;
+    world.set("2026-03-02T09:00:00Z");
+    tick(&world).await;
+    let run = world.claim_one().await;
+    world.store().task_pause(&world.scope, task.id).await.expect("a pause");
+    assert_eq!(world.fates(task.id).await, ["03-02 running"]);
+    let held = world.store().run_hold(&run.scope, &run.lease, "the data is a day old").await;
+    assert_eq!(held.expect("a hold"), AfterHold::Skipped);
+    assert_eq!(world.fates(task.id).await, ["03-02 skipped paused"]);
+    world.step(TimeDelta::minutes(2));
+    tick(&world).await;
+    assert!(world.claim().await.is_empty());
+    assert!(world.store().run_heartbeat(&[run.lease]).await.expect("a heartbeat").is_empty());
+}
+
+const BLOCKED: &str =
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+
+/// Fails where the pause looks for waiting runs only before it writes the task.
+#[tokio::test]
+async fn a_pause_finds_a_run_that_is_being_put_back_at_that_very_moment() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await;
+    world.set("2026-03-02T09:00:00Z");
+    tick(&world).await;
+    world.claim_one().await;
+    let mut worker = world.superuser().await;
+    sqlx::raw_sql(
+        "BEGIN;
+         UPDATE run_queue SET lease_token = NULL, lease_until = NULL, worker = NULL;
+         UPDATE run SET started_at = NULL, attempt = 0, status = 'waiting', reason = 'stale_data';
+         SELECT FROM task FOR SHARE",
+    )
+    .execute(&mut worker)
+    .await
+    .expect("a hold that is not committed");
+    let (store, scope, id) = (world.store().clone(), world.scope, task.id);
+    let pausing = tokio::spawn(async move { store.task_pause(&scope, id).await });
+    while world.number(BLOCKED).await == 0 {}
+    sqlx::raw_sql("COMMIT").execute(&mut worker).await.expect("a commit");
+    pausing.await.expect("a task").expect("a pause");
+    assert_eq!(world.fates(task.id).await, ["03-02 skipped paused"]);
+}
+
+/// The other way round: the pause was first, and the hold waits for it. Fails where the hold reads the task without locking it.
+#[tokio::test]
+async fn a_run_that_is_put_back_waits_for_the_pause_that_is_being_written() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await;
+    world.set("2026-03-02T09:00:00Z");
+    tick(&world).await;
+    let run = world.claim_one().await;
+    let mut person = world.superuser().await;
+    sqlx::raw_sql("BEGIN; UPDATE task SET status = 'paused'")
+        .execute(&mut person)
+        .await
+        .expect("a pause that is not committed");
+    let store = world.store().clone();
+    let holding = tokio::spawn(async move { store.run_hold(&run.scope, &run.lease, "a day old").await });
+    while world.number(BLOCKED).await == 0 {}
+    sqlx::raw_sql("COMMIT").execute(&mut person).await.expect("a commit");
+    assert_eq!(holding.await.expect("a task").expect("a hold"), AfterHold::Skipped);
+    assert_eq!(world.fates(task.id).await, ["03-02 skipped paused"]);
+}
+
+/// Its window has opened, its own time in it has not come: the pause takes it, and rule 6 wants its row.
+#[tokio::test]
+async fn a_pause_between_the_opening_and_the_tasks_own_time_skips_the_occurrence() {
+    let (world, task) = before_its_time(|_| ()).await;
+    let (store, scope) = (world.store(), &world.scope);
+    store.task_pause(scope, task.id).await.expect("a pause");
+    assert_eq!(world.fates(task.id).await, ["03-02 skipped paused"]);
+    // Back before its time has come: it is over for today.
+    let next = store.task_resume(scope, task.id).await.expect("resumed").next.expect("a next occurrence");
+    assert_eq!(next.window.opens_at, at("2026-03-03T09:00:00Z"));
+    world.database.time.set(next.due_at - TimeDelta::milliseconds(1));
+    assert_eq!(tick(&world).await.queued, 0);
+    world.database.time.set(next.due_at);
+    run_once(&world).await;
+    assert_eq!(world.fates(task.id).await, ["03-02 skipped paused", "03-03 succeeded"]);
+}
+
+#[tokio::test]
+async fn a_date_that_a_pause_skipped_before_its_time_does_not_come_again() {
+    let (world, task) = before_its_time(|_| ()).await;
+    world.store().task_pause(&world.scope, task.id).await.expect("a pause");
+    edit(&world, task.id, |spec| spec.schedule.window_start = "20:00".into()).await;
+    let resumed = world.store().task_resume(&world.scope, task.id).await.expect("resumed");
+    assert_eq!(resumed.next.expect("a next occurrence").window.opens_at, at("2026-03-03T20:00:00Z"));
+}
+
+#[tokio::test]
+async fn a_deactivation_and_a_deletion_before_the_tasks_own_time_cancel_the_occurrence() {
+    let (world, task) = before_its_time(|_| ()).await;
+    let (erin, _, erins) = erins_task(&world).await;
+    // Made just now, it first opens tomorrow.
+    world.set("2026-03-03T09:00:00Z");
+    tick(&world).await;
+    world.store().member_deactivate(&world.scope, erin).await.expect("a deactivation");
+    assert_eq!(world.fates(erins).await, ["03-03 cancelled creator_deactivated"]);
+    world.store().task_delete(&world.scope, task.id).await.expect("a deletion");
+    let cancelled = format!(
+        "SELECT count(*) FROM run WHERE task_id = '{}' AND occurrence_date = '2026-03-03'
+           AND status = 'cancelled' AND reason = 'task_deleted'",
+        task.id
+    );
+    assert_eq!(world.number(&cancelled).await, 1);
+}
+
+/// No tick has come to what was due for days.
+#[tokio::test]
+async fn a_deactivation_while_the_schedulers_are_down_loses_no_fate() {
+    let world = World::new().await;
+    let (erin, _, task) = erins_task(&world).await;
+    world.set("2026-03-04T09:30:00Z");
+    world.store().member_deactivate(&world.scope, erin).await.expect("a deactivation");
+    assert_eq!(
+        world.fates(task).await,
+        ["03-02 missed downtime", "03-03 missed downtime", "03-04 cancelled creator_deactivated"]
+    );
 }
 
 #[tokio::test]

@@ -203,6 +203,44 @@ async fn a_run_that_was_handed_back_has_not_used_up_an_attempt() {
     assert_eq!(fail(&world, &run, RunReason::Internal).await, AfterFailure::RetryAt(retry_at));
 }
 
+/// Fails where a rescue counts the attempt: the failure was waited out as a third one, for 8 minutes.
+#[tokio::test]
+async fn workers_that_vanished_make_the_wait_after_a_failure_no_longer() {
+    let (world, task) = queued().await;
+    for _ in 0..2 {
+        world.claim_one().await;
+        world.step(TimeDelta::seconds(60));
+        assert_eq!(tick(&world).await.rescued, 1);
+    }
+    let run = world.claim_one().await;
+    assert_eq!(run.attempt, 1);
+    let retry_at = world.database.time.now() + TimeDelta::seconds(30);
+    assert_eq!(fail(&world, &run, RunReason::ModelUnavailable).await, AfterFailure::RetryAt(retry_at));
+    assert_eq!(newest(&world, &task).await.attempt, 1);
+}
+
+/// Fails where having waited for credits counts as a failure: the first one was waited out as a second one, for 2 minutes.
+#[tokio::test]
+async fn having_waited_for_credits_makes_the_wait_after_a_failure_no_longer() {
+    let (world, _) = queued().await;
+    let grant = async |amount: &str| {
+        let amount = amount.parse().expect("an amount");
+        world.store().credit_grant(&world.scope, amount, "a test").await.expect("a grant");
+    };
+    grant("1").await;
+    let run = world.claim_one().await;
+    world.store().step_begin(&run, &reply_for(2.0), 1).await.expect("a step");
+    assert_eq!(fail(&world, &run, RunReason::BlockedByCredits).await, AfterFailure::WaitsForCredits);
+    grant("5").await;
+    // There are credits by now: it goes on at once, and nothing has failed yet.
+    let now = world.database.time.now();
+    let run = world.claim_one().await;
+    assert_eq!(fail(&world, &run, RunReason::BlockedByCredits).await, AfterFailure::RetryAt(now));
+    let run = world.claim_one().await;
+    let retry_at = now + TimeDelta::seconds(30);
+    assert_eq!(fail(&world, &run, RunReason::ModelUnavailable).await, AfterFailure::RetryAt(retry_at));
+}
+
 #[tokio::test]
 async fn a_failure_that_a_retry_cannot_mend_ends_the_run_and_is_told_once_per_streak() {
     let world = World::new().await;

@@ -124,6 +124,7 @@ async fn runs_that_never_start_are_told_of_with_their_reasons() {
     // A run that goes on for more than a day has the next one skipped.
     let running = world.claim_one().await;
     world.set("2026-03-06T09:30:00Z");
+    store.run_heartbeat(&[running.lease]).await.expect("a heartbeat");
     store.due_claim(10, None).await.expect("a claim");
     assert_eq!(told().await, ["run.skipped 2026-03-06 still_running"]);
     world.succeed(&running).await;

@@ -19,6 +19,7 @@ describe("how a run stands", () => {
     expect(words("no_news")).toBe("No news");
     expect(words("skipped", "still_running")).toBe("Skipped");
     expect(words("skipped", "stale_data")).toBe("Skipped, data not fresh");
+    expect(words("skipped", "rescheduled")).toBe("Skipped, rescheduled");
     expect(words("missed", "superseded")).toBe("Missed");
     expect(words("succeeded")).toBe("Answered");
   });

@@ -45,6 +45,7 @@ const WITH_REASON: Partial<Record<`${Fate} ${NonNullable<Occurrence["reason"]>}`
   "waiting model_unavailable": { words: "Waiting to try again", icon: <Clock />, className: "text-warn" },
   "waiting internal": { words: "Waiting to try again", icon: <Clock />, className: "text-warn" },
   "failed cap_reached": { words: "Stopped by a cap", icon: <CircleAlert />, className: "text-warn" },
+  "skipped rescheduled": { words: "Skipped, rescheduled", icon: <SkipForward />, className: "text-ink-2" },
   "skipped stale_data": { words: "Skipped, data not fresh", icon: <SkipForward />, className: "text-ink-2" },
 };
 

@@ -232,6 +232,7 @@ impl Life {
         }
         match store.run_hold(scope, lease, found).await {
             Ok(AfterHold::LookAt(at)) => return format!("held until {at}"),
+            Ok(AfterHold::Skipped) => return "skipped".to_owned(),
             Ok(AfterHold::TimeIsUp) => {}
             Err(refused) => {
                 if matches!(refused, Error::RunStopped(_)) {

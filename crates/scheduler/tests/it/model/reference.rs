@@ -1,15 +1,15 @@
 //! One task as the twelve rules say it must behave: a page of plain state, no database, no shared code with the store. Beside
-//! `docs/scheduling.md` it should be readable in ten minutes. Outcomes are words, as are the lines that are compared. What runs
-//! wait for has a page of its own, `waits.rs`.
+//! `docs/scheduling.md` it should be readable in ten minutes. Outcomes are words, as are the lines that are compared. What
+//! workers do has a page of its own, `workers.rs`, and so has what runs wait for, `waits.rs`.
 
 mod lines;
 mod waits;
+mod workers;
 
 use chrono::{NaiveDate, TimeDelta};
 
 use super::calendar::{Instant, Occurrence, Plan};
 
-const LEASE: TimeDelta = TimeDelta::seconds(60);
 const RESCUES_MAX: u32 = 5;
 const A_WEEK: TimeDelta = TimeDelta::days(7);
 
@@ -40,7 +40,7 @@ struct Run {
     /// What a look at its data found.
     message: Option<&'static str>,
     late: bool,
-    /// How often it was started, not counting when it was handed back.
+    /// How often it was started, not counting what no failure ended: it was handed back, lost its worker, or found no credits.
     attempt: u32,
     has_started: bool,
     has_step: bool,
@@ -89,9 +89,22 @@ impl Run {
         self.is_unfinished() && self.lease_until.is_none()
     }
 
+    fn is_held(&self, now: Instant) -> bool {
+        self.lease_until.is_some_and(|until| until > now)
+    }
+
+    /// Rules 6 and 7: whether a newer occurrence that is due finds nobody at work on it. An occurrence that never started gives
+    /// way to the newer one; one that did, and that nobody has in hand, does once its own window has closed: a task has one
+    /// run to catch up on, and retries stay inside the window.
+    fn gives_way(&self, now: Instant) -> bool {
+        let has_closed = |occurrence: Occurrence| occurrence.closes_at() <= now;
+        !self.is_held(now)
+            && self.occurrence.is_some_and(|occurrence| !self.has_started || has_closed(occurrence))
+    }
+
     /// Whether the next tick will end it: no tick finds such a run in an occurrence's way, nor does an edit before that tick.
     fn is_left_behind(&self, grace: TimeDelta, now: Instant) -> bool {
-        if self.lease_until.is_some_and(|until| until > now) {
+        if self.is_held(now) {
             return false;
         }
         let is_given_up = self.lease_until.is_some() && self.rescues + 1 == RESCUES_MAX;
@@ -172,7 +185,8 @@ impl Reference {
         }
     }
 
-    /// Rule 8: queued runs are skipped, what has started goes on.
+    /// Rule 8: queued runs are skipped, what has started goes on. Rule 6: an occurrence whose window has opened is skipped with
+    /// them, its time in the window come or not.
     pub(super) fn pause(&mut self, now: Instant) -> Result<(), &'static str> {
         match self.changeable()? {
             "paused" => return Ok(()),
@@ -180,6 +194,7 @@ impl Reference {
             _ => {}
         }
         self.look(now);
+        self.end_opened("skipped", "paused", now);
         self.since = None;
         self.status = "paused";
         for run in self.runs.iter_mut().filter(|run| run.is_waiting_for_a_worker() && !run.has_started) {
@@ -201,15 +216,26 @@ impl Reference {
         Ok(())
     }
 
-    /// Rule 9: from this moment on. What was due before keeps its fate, whether or not a scheduler has come to it.
+    /// Rule 9: from this moment on. What was due before keeps its fate, whether or not a scheduler has come to it. Rule 6: what had
+    /// opened and was not due is skipped, unless its date comes again.
     pub(super) fn edit(&mut self, plan: &Plan, now: Instant) -> Result<(), &'static str> {
         self.changeable()?;
         if self.plan == *plan {
             return Ok(());
         }
         self.look(now);
+        let opened = self.opened(now);
         self.plan = plan.clone();
         self.since = self.since.map(|_| now);
+        if let Some(opened) = opened {
+            let comes_again = self
+                .coming()
+                .take_while(|coming| coming.date <= opened.date)
+                .any(|coming| coming.date == opened.date);
+            if !comes_again {
+                self.end_occurrence(opened, "skipped", "rescheduled", now);
+            }
+        }
         Ok(())
     }
 
@@ -235,6 +261,8 @@ impl Reference {
         if self.is_deleted {
             return Err("NotFound");
         }
+        self.look(now);
+        self.end_opened("cancelled", "task_deleted", now);
         self.is_deleted = true;
         self.since = None;
         self.stop_all("task_deleted", now);
@@ -263,6 +291,8 @@ impl Reference {
 
     /// Rule 8: harder than a pause, and for good.
     pub(super) fn deactivate(&mut self, now: Instant) {
+        self.look(now);
+        self.end_opened("cancelled", "creator_deactivated", now);
         self.status = "cancelled";
         self.since = None;
         self.stop_all("creator_deactivated", now);
@@ -278,6 +308,30 @@ impl Reference {
             "cancelled" => Err("TaskCancelled"),
             status => Ok(status),
         }
+    }
+
+    /// The occurrence whose window has opened, and whose time in it has not come. All that is due was looked at.
+    fn opened(&self, now: Instant) -> Option<Occurrence> {
+        self.next().filter(|occurrence| occurrence.opens_at <= now)
+    }
+
+    /// Rule 6: every occurrence leaves a row.
+    fn end_opened(&mut self, status: &'static str, reason: &'static str, now: Instant) {
+        if let Some(opened) = self.opened(now) {
+            self.end_occurrence(opened, status, reason, now);
+        }
+    }
+
+    fn end_occurrence(
+        &mut self,
+        occurrence: Occurrence,
+        status: &'static str,
+        reason: &'static str,
+        now: Instant,
+    ) {
+        let mut run = Run::of(occurrence, now);
+        run.end(status, Some(reason), now);
+        self.runs.push(run);
     }
 
     /// Ends what waits, has what a worker holds stop before its next step, and withholds what is still to be sent.
@@ -342,7 +396,7 @@ impl Reference {
         let grace = self.grace;
         let counts =
             |run: &Run| run.is_unfinished() && run.trigger != "test" && !run.is_left_behind(grace, now);
-        let stands_in_the_way = |run: &Run| counts(run) && (run.has_started || run.trigger == "manual");
+        let stands_in_the_way = |run: &Run| counts(run) && !run.gives_way(now);
         if run.late && is_over(newest) {
             run.late = false;
             run.end("missed", Some("downtime"), now);
@@ -350,16 +404,22 @@ impl Reference {
             run.end("skipped", Some("still_running"), now);
             self.tell(format!("still_running {}", newest.date), now);
         } else {
-            // One that nobody ever started gives way to the newer one.
-            for old in self.runs.iter_mut().filter(|old| counts(old)) {
-                old.end("missed", Some("superseded"), now);
+            for index in 0..self.runs.len() {
+                if !counts(&self.runs[index]) {
+                    continue;
+                }
+                if self.runs[index].has_started {
+                    self.fail_out_of_time(index, now);
+                } else {
+                    self.runs[index].end("missed", Some("superseded"), now);
+                }
             }
         }
         self.runs.extend(runs);
         self.runs.push(run);
     }
 
-    /// A worker that did not renew its lease has vanished: another goes on with the run.
+    /// A worker that did not renew its lease has vanished: another goes on with the run, as if that one had never started it.
     fn rescue(&mut self, now: Instant) {
         for index in 0..self.runs.len() {
             let run = &mut self.runs[index];
@@ -374,6 +434,7 @@ impl Reference {
                 self.fail_for_good(index, "internal", now);
             } else {
                 run.status = "queued";
+                run.attempt -= 1;
             }
         }
     }
@@ -390,10 +451,8 @@ impl Reference {
             if !run.ends_at_its_deadline() && runs_late_until > now {
                 run.late = true;
                 run.deadline = Some(runs_late_until);
-            } else if run.waits_for_credits() {
-                self.fail_for_good(index, waits::CREDITS, now);
-            } else if run.has_started {
-                self.fail_for_good(index, "deadline", now);
+            } else if run.has_started || run.waits_for_credits() {
+                self.fail_out_of_time(index, now);
             } else {
                 run.end("missed", Some("downtime"), now);
             }
@@ -419,6 +478,12 @@ impl Reference {
         }
     }
 
+    /// Rule 11: with its last error, which the want of credits is one of.
+    fn fail_out_of_time(&mut self, index: usize, now: Instant) {
+        let lacks_credits = self.runs[index].waits_for_credits();
+        self.fail_for_good(index, if lacks_credits { waits::CREDITS } else { "deadline" }, now);
+    }
+
     fn fail_for_good(&mut self, index: usize, reason: &'static str, now: Instant) {
         self.runs[index].end("failed", Some(reason), now);
         if self.runs[index].trigger == "schedule" && !self.is_failing {
@@ -431,142 +496,5 @@ impl Reference {
         if self.status != "cancelled" {
             self.told.push(Told { what, at: now, withheld_at: None });
         }
-    }
-}
-
-/// What workers do.
-impl Reference {
-    /// All runs that a worker may take.
-    pub(super) fn claim(&mut self, now: Instant) -> Vec<Hold> {
-        let mut claimed = Vec::new();
-        for index in 0..self.runs.len() {
-            let run = &self.runs[index];
-            let is_in_time = run.deadline.is_none_or(|deadline| deadline > now);
-            if !run.is_waiting_for_a_worker() || run.available_at > now || !is_in_time {
-                continue;
-            }
-            if self.has_no_credits() {
-                self.withhold(index, now);
-                continue;
-            }
-            let run = &mut self.runs[index];
-            run.status = "running";
-            run.attempt += 1;
-            run.claims += 1;
-            run.has_started = true;
-            run.lease_until = Some(now + LEASE);
-            claimed.push(Hold { key: run.key, claim: run.claims, is_late: run.late });
-        }
-        claimed
-    }
-
-    /// A step of a run's turn.
-    pub(super) fn step(&mut self, hold: Hold) -> Result<(), String> {
-        self.check(hold)?;
-        self.run(hold.key).has_step = true;
-        Ok(())
-    }
-
-    /// Whether a worker still holds a run, and need not stop.
-    pub(super) fn check(&self, hold: Hold) -> Result<(), String> {
-        let run = self.runs.iter().find(|run| run.key == hold.key).expect("a run that was claimed");
-        match run.stop {
-            _ if run.lease_until.is_none() || run.claims != hold.claim => Err("LeaseLost".to_owned()),
-            Some(reason) => Err(format!("stopped {reason}")),
-            None => Ok(()),
-        }
-    }
-
-    pub(super) fn heartbeat(&mut self, hold: Hold, now: Instant) -> Result<(), String> {
-        let checked = self.check(hold);
-        if checked.as_ref().is_err_and(|lost| lost == "LeaseLost") {
-            return checked;
-        }
-        self.run(hold.key).lease_until = Some(now + LEASE);
-        checked
-    }
-
-    /// An answer, which goes to the task's one reader.
-    pub(super) fn succeed(&mut self, hold: Hold, now: Instant) -> Result<(), String> {
-        if let Err(refused) = self.check(hold) {
-            self.stop(hold, &refused, now);
-            return Err(refused);
-        }
-        let run = self.run(hold.key);
-        run.end("succeeded", None, now);
-        let is_scheduled = run.trigger == "schedule";
-        self.tell("answer".to_owned(), now);
-        self.skipping_since = self.skipping_since.filter(|_| !is_scheduled);
-        if is_scheduled && self.is_failing {
-            self.is_failing = false;
-            self.tell("recovery".to_owned(), now);
-        }
-        Ok(())
-    }
-
-    /// Rule 11: what a retry may mend is tried again inside the window, at ever longer waits; what credits may mend, once there
-    /// are some.
-    pub(super) fn fail(
-        &mut self,
-        hold: Hold,
-        reason: &'static str,
-        is_transient: bool,
-        now: Instant,
-    ) -> String {
-        if let Err(refused) = self.check(hold) {
-            self.stop(hold, &refused, now);
-            return if refused == "LeaseLost" { refused } else { "ended".to_owned() };
-        }
-        let has_no_credits = self.has_no_credits();
-        let index = self.runs.iter().position(|run| run.key == hold.key).expect("a run that was claimed");
-        let run = &mut self.runs[index];
-        let Some(deadline) = run.deadline.filter(|deadline| is_transient && *deadline > now) else {
-            self.fail_for_good(index, reason, now);
-            return "ended".to_owned();
-        };
-        run.status = "waiting";
-        run.reason = Some(reason);
-        run.lease_until = None;
-        if reason == waits::CREDITS && has_no_credits {
-            run.available_at = deadline;
-            return "waits for credits".to_owned();
-        }
-        let wait = match run.attempt {
-            _ if reason == waits::CREDITS => TimeDelta::zero(),
-            1 => TimeDelta::seconds(30),
-            2 => TimeDelta::minutes(2),
-            3 => TimeDelta::minutes(8),
-            _ => TimeDelta::minutes(15),
-        };
-        run.available_at = now + wait;
-        format!("again at {}", run.available_at)
-    }
-
-    /// A worker that is told to leave hands its run back: as if it had not been started this time. One that was to stop ends.
-    pub(super) fn release(&mut self, hold: Hold, now: Instant) -> bool {
-        let checked = self.check(hold);
-        if checked.as_ref().is_err_and(|refused| refused == "LeaseLost") {
-            return false;
-        }
-        let run = self.run(hold.key);
-        run.attempt -= 1;
-        if let Some(reason) = run.stop {
-            run.end("cancelled", Some(reason), now);
-        } else {
-            run.status = "queued";
-            run.lease_until = None;
-        }
-        true
-    }
-
-    fn stop(&mut self, hold: Hold, refused: &str, now: Instant) {
-        if refused != "LeaseLost" {
-            let run = self.run(hold.key);
-            run.end("cancelled", run.stop, now);
-        }
-    }
-
-    fn run(&mut self, key: Key) -> &mut Run {
-        self.runs.iter_mut().find(|run| run.key == key).expect("a run that was made")
     }
 }

@@ -67,7 +67,7 @@ impl Reference {
     }
 
     /// What a worker does that has looked at the task's data before its first step: begin, put the run back as if it had not
-    /// been started, or give it up.
+    /// been started, or give it up. A run that is put back waits, and a pause has no run wait, whichever came first.
     pub(in crate::model) fn look_at_data(&mut self, hold: Hold, data: Data, now: Instant) -> String {
         let run = self.run(hold.key);
         let may_wait = run.trigger == "schedule" && !hold.is_late && !run.has_step;
@@ -78,15 +78,20 @@ impl Reference {
             self.stop(hold, &refused, now);
             return refused;
         }
+        let is_paused = self.status == "paused";
         let run = self.run(hold.key);
         let opens_at = run.occurrence.expect("an occurrence of a schedule").opens_at;
         let last_look_at = opens_at + HELD_AT_MOST;
         if now < last_look_at {
+            run.attempt -= 1;
+            run.has_started = false;
+            if is_paused {
+                run.end("skipped", Some("paused"), now);
+                return "skipped".to_owned();
+            }
             run.status = "waiting";
             run.reason = Some(FRESH_DATA);
             run.message = Some(found);
-            run.attempt -= 1;
-            run.has_started = false;
             run.lease_until = None;
             run.available_at = last_look_at.min(now + LOOK_EVERY);
             return format!("held until {}", run.available_at);
@@ -94,6 +99,7 @@ impl Reference {
         if !is_skipped {
             return "open".to_owned();
         }
+        run.attempt -= 1;
         run.has_started = false;
         run.message = Some(found);
         run.end("skipped", Some(FRESH_DATA), now);
