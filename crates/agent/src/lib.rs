@@ -14,6 +14,7 @@ pub mod eval;
 mod failure;
 pub mod figures;
 mod gate;
+mod held;
 mod journal;
 pub mod limits;
 mod method;

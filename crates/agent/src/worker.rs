@@ -4,7 +4,7 @@
 //! could not be renewed for two thirds of its time is dropped where it stands: the next worker goes on from its last recorded
 //! step, and whatever the dropped one might still write, the store refuses.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use domain::{
     condition::Condition,
@@ -19,7 +19,6 @@ use store::{
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, broadcast::error::RecvError, watch},
-    task::JoinSet,
     time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
@@ -31,6 +30,7 @@ use crate::{
     endings::Endings,
     failure::Failure,
     gate::{Gate, Passage, Stale},
+    held::{Held, Turns},
     journal::{DatabaseJournal, Journal, Opening},
     limits::Limits,
     price::Prices,
@@ -77,21 +77,12 @@ pub struct Agent {
 /// What a worker has in hand.
 struct Hands {
     agent: Arc<Agent>,
-    held: HashMap<RunLease, Held>,
-    turns: JoinSet<RunLease>,
+    turns: Turns,
     /// One for each turn that may be under way; a turn keeps its own.
     places: Arc<Semaphore>,
     /// Some more, for workspaces without a turn under way here.
     reserve: Arc<Semaphore>,
     shutdown: CancellationToken,
-}
-
-/// A turn that this worker executes.
-struct Held {
-    lease: RunLease,
-    signals: Signals,
-    /// When the last renewal that went through was asked for.
-    renewed: watch::Sender<Instant>,
 }
 
 /// The reserve of a worker that is set up for so many turns at once: an eighth of them, at most eight. Where it is set up for one
@@ -116,8 +107,7 @@ impl Hands {
     fn new(agent: &Agent, shutdown: CancellationToken) -> Self {
         Self {
             agent: Arc::new(agent.clone()),
-            held: HashMap::new(),
-            turns: JoinSet::new(),
+            turns: Turns::default(),
             places: Arc::new(Semaphore::new(agent.concurrency as usize)),
             reserve: Arc::new(Semaphore::new(reserve_of(agent.concurrency) as usize)),
             shutdown,
@@ -129,9 +119,9 @@ impl Hands {
         let lease = run.lease;
         let signals = Signals { drain: self.shutdown.clone(), ..Signals::default() };
         let (renewed, watched) = watch::channel(asked);
-        self.held.insert(lease, Held { lease, signals: signals.clone(), renewed });
+        let held = Held { lease, signals: signals.clone(), renewed };
         let agent = Arc::clone(&self.agent);
-        self.turns.spawn(async move {
+        self.turns.spawn(held, async move {
             let _place = place;
             tokio::select! {
                 () = agent.execute(run, signals.clone()) => {}
@@ -140,7 +130,6 @@ impl Hands {
                     tracing::warn!(run_id = %lease.run_id, "the lease could not be renewed: the turn is dropped");
                 }
             }
-            lease
         });
     }
 }
@@ -181,7 +170,7 @@ impl Agent {
                 () = shutdown.cancelled() => break,
                 _ = poll.tick() => true,
                 _ = heartbeat.tick() => {
-                    self.renew(&hands.held).await;
+                    self.renew(&hands.turns).await;
                     false
                 }
                 Handed { run, since, place } = handed.next() => {
@@ -191,7 +180,7 @@ impl Agent {
                 event = events.recv() => match event {
                     Ok(Event::RunReady | Event::Reconnected) | Err(RecvError::Lagged(_)) => true,
                     Ok(Event::RunStopAsked) => {
-                        self.renew(&hands.held).await;
+                        self.renew(&hands.turns).await;
                         false
                     }
                     Ok(Event::ThreadChanged(_) | Event::ThreadDelta { .. }) => false,
@@ -201,13 +190,7 @@ impl Agent {
                         true
                     }
                 },
-                Some(done) = hands.turns.join_next(), if !hands.turns.is_empty() => {
-                    match done {
-                        Ok(lease) => drop(hands.held.remove(&lease)),
-                        Err(error) => tracing::error!(%error, "a turn's task died"),
-                    }
-                    true
-                }
+                () = hands.turns.next_end(), if !hands.turns.is_empty() => true,
             };
             if wants_claim {
                 self.claim(&mut hands).await;
@@ -238,7 +221,7 @@ impl Agent {
         let places = Places::shared(
             free.num_permits() as u32,
             reserve.num_permits() as u32,
-            hands.held.keys().map(|lease| lease.workspace_id),
+            hands.turns.held().map(|held| held.lease.workspace_id),
         );
         let asked = Instant::now();
         for run in self.come_by(places).await {
@@ -276,9 +259,9 @@ impl Agent {
     }
 
     /// Renews all leases, and passes on who shall stop.
-    async fn renew(&self, held: &HashMap<RunLease, Held>) {
+    async fn renew(&self, turns: &Turns) {
         let asked = Instant::now();
-        let leases: Vec<RunLease> = held.values().map(|held| held.lease).collect();
+        let leases: Vec<RunLease> = turns.held().map(|held| held.lease).collect();
         let still_held = match tokio::time::timeout(self.heartbeat(), self.store.run_heartbeat(&leases)).await
         {
             Ok(Ok(still_held)) => still_held,
@@ -291,7 +274,7 @@ impl Agent {
                 return;
             }
         };
-        for turn in held.values() {
+        for turn in turns.held() {
             match still_held.iter().find(|still| still.lease == turn.lease) {
                 Some(still) => {
                     turn.renewed.send_replace(asked);
@@ -306,18 +289,15 @@ impl Agent {
 
     /// Lets turns reach their next step, at which they see the shutdown themselves, and hands back those that do not in time.
     async fn drain(&self, hands: Hands, unseen: Vec<ClaimedRun>) {
-        let Hands { mut held, mut turns, .. } = hands;
+        let Hands { mut turns, .. } = hands;
         let mut leases: Vec<RunLease> = unseen.into_iter().map(|run| run.lease).collect();
         let all_done = async {
-            while let Some(done) = turns.join_next().await {
-                if let Ok(lease) = done {
-                    held.remove(&lease);
-                }
+            while !turns.is_empty() {
+                turns.next_end().await;
             }
         };
         if tokio::time::timeout(DRAIN, all_done).await.is_err() {
-            turns.shutdown().await;
-            leases.extend(held.into_keys());
+            leases.extend(turns.shut_down().await);
         }
         if leases.is_empty() {
             return;
@@ -524,6 +504,7 @@ fn count(due: &DueClaim) {
         ("tidings_runs_late_total", due.late),
         ("tidings_occurrences_skipped_total", due.skipped),
         ("tidings_occurrences_missed_total", due.missed),
+        ("tidings_tasks_unreadable_total", due.unreadable),
     ] {
         if number > 0 {
             metrics::counter!(name).increment(number as u64);

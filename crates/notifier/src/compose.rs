@@ -469,7 +469,7 @@ impl Composer<'_> {
         let audience = decision.audience;
         let at = self.delivery.created_at;
         let checks = if audience == Audience::Full {
-            // A week's length ago the last message was sent, or the last word of this kind.
+            // Of the week. A late answer at its very beginning was sent, and is none of these.
             let checks = self.store.check_list(scope, task_id, at - TimeDelta::days(7), CHECKS_MAX).await?;
             Some(checks.into_iter().map(|past| (past.checked_at, past.check.sentence)).collect())
         } else {

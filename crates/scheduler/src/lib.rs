@@ -61,6 +61,8 @@ pub struct Tick {
     pub warned: usize,
     /// Tasks that had lost their next occurrence and got it back.
     pub healed: usize,
+    /// Tasks that were put off because their schedule cannot be read.
+    pub unreadable: usize,
     /// What waits for a worker. Looked at by a sweep alone.
     pub backlog: Option<Backlog>,
 }
@@ -156,6 +158,7 @@ impl Scheduler {
             tick.late += claim.late;
             tick.skipped += claim.skipped;
             tick.missed += claim.missed;
+            tick.unreadable += claim.unreadable;
             memory.watermark = claim.watermark.or(memory.watermark);
             if claim.tasks < batch as usize {
                 break;
@@ -200,6 +203,7 @@ fn report(tick: &Tick) {
     count("tidings_runs_overdue_total", tick.overdue);
     count("tidings_tasks_expired_total", tick.expired);
     count("tidings_tasks_healed_total", tick.healed);
+    count("tidings_tasks_unreadable_total", tick.unreadable);
     if let Some(Backlog { runs, longest }) = tick.backlog {
         metrics::gauge!("tidings_runs_waiting").set(runs as f64);
         metrics::gauge!("tidings_runs_waiting_seconds").set(longest.as_seconds_f64());
@@ -216,6 +220,7 @@ fn report(tick: &Tick) {
             expired = tick.expired,
             warned = tick.warned,
             healed = tick.healed,
+            unreadable = tick.unreadable,
             "ticked"
         );
     }

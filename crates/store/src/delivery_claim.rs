@@ -9,7 +9,10 @@ use domain::{
 };
 use uuid::Uuid;
 
-use crate::{Actor, DELIVERY_LIFETIME, DeliveryLease, Result, Scope, Store, error::word};
+use crate::{
+    Actor, DELIVERY_LIFETIME, DeliveryLease, Result, Scope, Store,
+    error::{if_readable, word},
+};
 
 /// A delivery that this notifier holds now, with all that it needs to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +90,7 @@ impl DeliveryTurns {
 
 impl Store {
     /// Claims up to `limit` deliveries that go this way for `worker`, in rounds over the workspaces, of each those that waited
-    /// longest first.
+    /// longest first. One that cannot be read keeps its lease and is answered to nobody: it comes again once that has run out.
     pub async fn delivery_claim(&self, worker: &str, way: Way, limit: u32) -> Result<Vec<ClaimedDelivery>> {
         let mut tx = self.begin_across().await?;
         let last_turn = *self.delivery_turns().of(way);
@@ -165,6 +168,12 @@ impl Store {
         let now = tx.now;
         let mut claimed = Vec::with_capacity(rows.len());
         for row in rows {
+            let read = (
+                if_readable(word("delivery", "kind", row.id, &row.kind)),
+                if_readable(word("delivery", "channel", row.id, &row.channel)),
+                if_readable(word("delivery", "state", row.id, &row.state)),
+            );
+            let (Some(kind), Some(channel), Some(state)) = read else { continue };
             let workspace_id = WorkspaceId::from(row.workspace_id);
             let user = match (row.user_id, row.email, row.name, row.timezone, row.is_deactivated) {
                 (Some(id), Some(email), Some(name), Some(timezone), Some(is_deactivated)) => {
@@ -175,9 +184,9 @@ impl Store {
             claimed.push(ClaimedDelivery {
                 scope: Scope::new(workspace_id, Actor::System),
                 lease: DeliveryLease { workspace_id, delivery_id: row.id.into(), token: row.lease_token },
-                kind: word("delivery", "kind", row.id, &row.kind)?,
-                channel: word("delivery", "channel", row.id, &row.channel)?,
-                state: word("delivery", "state", row.id, &row.state)?,
+                kind,
+                channel,
+                state,
                 attempts: row.attempts.unsigned_abs(),
                 created_at: row.created_at,
                 is_too_late: now >= row.created_at + DELIVERY_LIFETIME,

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     ClaimedRun, Places, Result, Store, Tx,
     due_runs::{self, Desk, DueTask},
-    error::{Error, json},
+    error::{Error, if_readable, json},
     notice,
     occurrence::{self, Due},
     run_claim::SWEEP_EVERY,
@@ -40,6 +40,8 @@ pub struct DueClaim {
     pub skipped: usize,
     /// Occurrences that nobody was there for.
     pub missed: usize,
+    /// Tasks that were put off because their schedule cannot be read.
+    pub unreadable: usize,
     /// Where the next claim may start looking: all that was due before is dealt with, but for late commits.
     pub watermark: Option<DateTime<Utc>>,
 }
@@ -48,6 +50,9 @@ pub struct DueClaim {
 pub(crate) const LOOK_BACK: TimeDelta = TimeDelta::seconds(5);
 /// Due rows that a worker takes at once, at least, however few places it has: enough for workspaces to take turns.
 const START_BATCH_MIN: u32 = 100;
+
+/// For how long a task is put off whose schedule cannot be read.
+const UNREADABLE_REST: TimeDelta = TimeDelta::minutes(5);
 
 /// A task's row in `task_due`, locked.
 struct DueRow {
@@ -145,7 +150,7 @@ impl Store {
             .map(|row| (WorkspaceId::from(row.workspace_id), TaskId::from(row.id)));
         let mut healed = 0;
         for row in seen.into_iter().filter(|row| row.is_lost) {
-            let schedule = read_schedule(row.id, row.schedule)?;
+            let Some(schedule) = if_readable(read_schedule(row.id, row.schedule)) else { continue };
             let last_opened_at = sqlx::query_scalar!(
                 "SELECT max(opens_at) FROM run WHERE workspace_id = $1 AND task_id = $2 AND occurrence_date IS NOT NULL",
                 row.workspace_id,
@@ -226,7 +231,9 @@ async fn decide_rows(
             ((row.workspace_id, row.task_id), window)
         })
         .collect();
-    let tasks = due_runs::tasks_of(tx, &windows, desk.is_some()).await?;
+    let (tasks, unreadable) = due_runs::tasks_of(tx, &windows, desk.is_some()).await?;
+    put_off(tx, &unreadable).await?;
+    claim.unreadable = unreadable.len();
     let unfinished = unfinished::unfinished_of(tx, &windows).await?;
 
     let now = tx.now;
@@ -291,7 +298,8 @@ async fn decide_rows(
     let started = due_runs::insert(tx, &fates, desk).await?;
     next_rows.write(tx).await?;
     // Tasks that are gone or fire no more, should their row have been left behind.
-    let known: Vec<_> = tasks.iter().map(|task| (task.workspace_id, task.task_id)).collect();
+    let mut known = unreadable;
+    known.extend(tasks.iter().map(|task| (task.workspace_id, task.task_id)));
     for (workspace_id, task_id) in windows.keys().filter(|key| !known.contains(key)) {
         remove_row(tx, *workspace_id, *task_id).await?;
     }
@@ -301,6 +309,24 @@ async fn decide_rows(
         notice::send(tx, &notice).await?;
     }
     Ok((claim, started))
+}
+
+/// Has tasks be due again a little later. Their occurrences stay as they are, and get their fates then.
+async fn put_off(tx: &mut Tx, tasks: &[(Uuid, Uuid)]) -> Result<()> {
+    if tasks.is_empty() {
+        return Ok(());
+    }
+    let (workspace_ids, task_ids): (Vec<_>, Vec<_>) = tasks.iter().copied().unzip();
+    sqlx::query!(
+        "UPDATE task_due SET due_at = $3 FROM unnest($1::uuid[], $2::uuid[]) AS later (workspace_id, task_id)
+         WHERE task_due.workspace_id = later.workspace_id AND task_due.task_id = later.task_id",
+        &workspace_ids,
+        &task_ids,
+        tx.now + UNREADABLE_REST
+    )
+    .execute(tx.db())
+    .await?;
+    Ok(())
 }
 
 /// The dates that have their run already, of windows that might open after an instant.

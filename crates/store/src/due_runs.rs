@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::{
     Actor, ClaimedRun, Places, Result, RunLease, Scope, Tx, credit_wait,
     due::{keys, read_schedule},
+    error::if_readable,
     occurrence::Fate,
     run_claim, webhook_event,
 };
@@ -33,7 +34,6 @@ pub(crate) struct DueTask {
     creator_id: Uuid,
     title: String,
     prompt: String,
-    timezone: String,
     /// Empty where nobody starts it here.
     connection_ids: Vec<Uuid>,
     pub(crate) schedule: Schedule,
@@ -45,17 +45,17 @@ pub(crate) struct DueTask {
 }
 
 /// The tasks of a batch that fire: active ones, and expired ones whose last window opened before. Read after their due rows
-/// were locked, so that what a pause or an edit committed is seen.
+/// were locked, so that what a pause or an edit committed is seen. Beside them the keys of those whose schedule cannot be read.
 pub(crate) async fn tasks_of(
     tx: &mut Tx,
     windows: &HashMap<(Uuid, Uuid), Window>,
     to_start: bool,
-) -> Result<Vec<DueTask>> {
+) -> Result<(Vec<DueTask>, Vec<(Uuid, Uuid)>)> {
     let (workspace_ids, task_ids) = keys(windows);
     let dates: Vec<_> = windows.values().map(|window| window.date).collect();
     let rows = sqlx::query!(
         r#"SELECT task.workspace_id, task.id, task.creator_id, task.title, task.prompt, task.schedule,
-             task.schedule ->> 'timezone' AS "timezone!", task.expires_at, workspace.grace_seconds,
+             task.expires_at, workspace.grace_seconds,
              ARRAY(SELECT run.occurrence_date FROM run
                    WHERE run.workspace_id = due.workspace_id AND run.task_id = due.task_id
                      AND run.occurrence_date >= due.date) AS "taken!",
@@ -76,24 +76,29 @@ pub(crate) async fn tasks_of(
     .fetch_all(tx.db())
     .await?;
     let mut tasks = Vec::with_capacity(rows.len());
+    let mut unreadable = Vec::new();
     for row in rows {
-        let Some(window) = windows.get(&(row.workspace_id, row.id)) else { continue };
+        let key = (row.workspace_id, row.id);
+        let Some(window) = windows.get(&key) else { continue };
+        let Some(schedule) = if_readable(read_schedule(row.id, row.schedule)) else {
+            unreadable.push(key);
+            continue;
+        };
         tasks.push(DueTask {
             workspace_id: row.workspace_id,
             task_id: row.id,
             creator_id: row.creator_id,
             title: row.title,
             prompt: row.prompt,
-            timezone: row.timezone,
             connection_ids: row.connection_ids,
-            schedule: read_schedule(row.id, row.schedule)?,
+            schedule,
             expires_at: row.expires_at,
             grace: TimeDelta::seconds(row.grace_seconds.into()),
             window: *window,
             taken: row.taken,
         });
     }
-    Ok(tasks)
+    Ok((tasks, unreadable))
 }
 
 /// Writes one run row per fate, and a queue row for each that shall run: leased already for as many as the desk takes. An
@@ -195,7 +200,7 @@ fn claimed(task: &DueTask, fate: &Fate, run_id: Uuid, token: Uuid) -> ClaimedRun
         title: task.title.clone(),
         prompt: task.prompt.clone(),
         as_of: fate.window.opens_at,
-        timezone: task.timezone.clone(),
+        timezone: task.schedule.spec().timezone.clone(),
         connection_ids: task.connection_ids.iter().copied().map(ConnectionId::from).collect(),
     }
 }

@@ -227,6 +227,25 @@ pub(crate) fn json<T: serde::de::DeserializeOwned>(
     })
 }
 
+/// What was read; none where it cannot be, which the log is told. For a batch of many workspaces' rows, where one that cannot be
+/// read (a newer version wrote it, before a roll-back) must not keep the others waiting for good.
+pub(crate) fn if_readable<T>(read: Result<T>) -> Option<T> {
+    read.inspect_err(|error| {
+        let (table, column, id) = match error {
+            Error::Unreadable { table, column, id, .. } => (Some(*table), Some(*column), Some(id.as_str())),
+            _ => (None, None, None),
+        };
+        tracing::error!(
+            table,
+            column,
+            id,
+            error = error as &dyn std::error::Error,
+            "a row cannot be read: it is put off, and the others go on"
+        );
+    })
+    .ok()
+}
+
 /// JSON to store. Our own types serialise; a failure would be a defect of theirs.
 pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> serde_json::Value {
     serde_json::to_value(value).expect("domain types serialise to JSON: their keys are strings")

@@ -23,8 +23,11 @@ use crate::{
     run_queue,
 };
 
-/// Nothing was sent for so long: the task's people are told that it is alive. A delivery window's length short of a week, for
-/// the ends of a weekly task's runs move a little from week to week, and by an hour with the clocks.
+/// Nothing was sent for so many days: the task's people are told that it is alive. Of occurrences their dates count, whenever in
+/// its window a run ended, and however late: a weekly task's are seven days apart, and never a moment less.
+const QUIET_DAYS: i32 = 7;
+/// The same for what has no date: a run by hand, a change of the question. A delivery window's length short of a week, for the
+/// ends of runs move a little from week to week, and by an hour with the clocks.
 const QUIET_AT_MOST: TimeDelta = TimeDelta::hours(7 * 24 - 2);
 
 /// What a task's run is held to.
@@ -56,7 +59,8 @@ pub struct PastCheck {
 
 impl Store {
     /// What earlier runs of a task found: values of `column` (regardless of case), or where none is named numbers and digests
-    /// of rows. Since the question last changed; tests left out.
+    /// of rows. Since the question last changed; tests left out, and what was asked before that and ended after it. A turn is
+    /// as old as its question: asked by hand then, or taken from the task when its run first started.
     pub async fn check_history(
         &self,
         scope: &Scope,
@@ -67,10 +71,13 @@ impl Store {
         let mut rows = sqlx::query!(
             r#"SELECT run_check.value AS "value!", run_check.rows_digest FROM run_check
                JOIN task ON task.workspace_id = run_check.workspace_id AND task.id = run_check.task_id
+               JOIN run ON run.workspace_id = run_check.workspace_id AND run.id = run_check.run_id
+               JOIN turn ON turn.workspace_id = run.workspace_id AND turn.thread_id = run.thread_id
+                 AND turn.turn_no = run.turn_no
                WHERE run_check.workspace_id = $1 AND run_check.task_id = $2 AND is_history AND value IS NOT NULL
                  AND column_name IS NOT DISTINCT FROM $3 AND ($3 IS NOT NULL OR rows_digest IS NOT NULL)
-                 AND (task.checked_since IS NULL OR checked_at > task.checked_since)
-               ORDER BY checked_at DESC, run_id DESC LIMIT $4"#,
+                 AND (task.checked_since IS NULL OR turn.created_at > task.checked_since)
+               ORDER BY checked_at DESC, run_check.run_id DESC LIMIT $4"#,
             tx.workspace_id(),
             task_id.as_uuid(),
             column.map(column_key),
@@ -86,7 +93,8 @@ impl Store {
         })
     }
 
-    /// What came of a task's condition after an instant, oldest first, at most the newest `limit`; tests left out.
+    /// What came of a task's condition after an instant where nothing was sent, oldest first, at most the newest `limit`; tests
+    /// left out.
     pub async fn check_list(
         &self,
         scope: &Scope,
@@ -98,7 +106,7 @@ impl Store {
         let rows = sqlx::query!(
             r#"SELECT run_id, checked_at, outcome AS "outcome!: Value" FROM (
                    SELECT run_id, checked_at, outcome FROM run_check
-                   WHERE workspace_id = $1 AND task_id = $2 AND checked_at > $3 AND is_history
+                   WHERE workspace_id = $1 AND task_id = $2 AND checked_at > $3 AND is_history AND NOT sent
                    ORDER BY checked_at DESC, run_id DESC LIMIT $4) AS latest
                ORDER BY checked_at, run_id"#,
             tx.workspace_id(),
@@ -191,34 +199,39 @@ async fn insert_check(
     Ok(())
 }
 
-/// Tells the creator and the recipients of a task that nothing was sent for a week, if that is so: no answer, and no such
-/// word, since its question last changed.
+/// Tells the creator and the recipients of a task that nothing was sent for a week, if that is so at the end of this scheduled
+/// run: no answer to its question since that last changed, and no such word.
 async fn tell_quiet_week(tx: &mut Tx, run_id: Uuid, task_id: Uuid) -> Result<()> {
-    let quiet_since = sqlx::query_scalar!(
-        r#"SELECT greatest(
-               coalesce(checked_since, created_at),
-               (SELECT max(checked_at) FROM run_check
-                WHERE run_check.workspace_id = $1 AND run_check.task_id = $2 AND sent AND is_history),
-               (SELECT max(delivery.created_at) FROM delivery
-                WHERE delivery.workspace_id = $1 AND delivery.task_id = $2 AND kind = 'no_news')) AS "since!"
-           FROM task WHERE workspace_id = $1 AND id = $2"#,
+    let run = sqlx::query!(
+        r#"SELECT run.thread_id, run.turn_no, run.creator_id, task.notification,
+               coalesce(task.checked_since, task.created_at) > $3 AS "is_new!",
+               EXISTS (
+                   SELECT FROM run_check
+                   JOIN run AS earlier ON earlier.workspace_id = run_check.workspace_id AND earlier.id = run_check.run_id
+                   JOIN turn ON turn.workspace_id = earlier.workspace_id AND turn.thread_id = earlier.thread_id
+                     AND turn.turn_no = earlier.turn_no
+                   WHERE run_check.workspace_id = $1 AND run_check.task_id = task.id AND sent AND is_history
+                     AND (task.checked_since IS NULL OR turn.created_at > task.checked_since)
+                     AND CASE WHEN earlier.occurrence_date IS NULL THEN checked_at > $3
+                         ELSE earlier.occurrence_date > run.occurrence_date - $4::int END) AS "is_answered!",
+               EXISTS (
+                   SELECT FROM delivery
+                   JOIN run AS earlier ON earlier.workspace_id = delivery.workspace_id AND earlier.id = delivery.run_id
+                   WHERE delivery.workspace_id = $1 AND delivery.task_id = task.id AND delivery.kind = 'no_news'
+                     AND earlier.occurrence_date > run.occurrence_date - $4::int) AS "is_told!"
+           FROM run
+           JOIN task ON task.workspace_id = run.workspace_id AND task.id = run.task_id
+           WHERE run.workspace_id = $1 AND run.id = $2"#,
         tx.workspace_id(),
-        task_id
+        run_id,
+        tx.now - QUIET_AT_MOST,
+        QUIET_DAYS
     )
     .fetch_one(tx.db())
     .await?;
-    if tx.now - quiet_since < QUIET_AT_MOST {
+    if run.is_new || run.is_answered || run.is_told {
         return Ok(());
     }
-    let run = sqlx::query!(
-        "SELECT run.thread_id, run.turn_no, run.creator_id, task.notification FROM run
-         JOIN task ON task.workspace_id = run.workspace_id AND task.id = run.task_id
-         WHERE run.workspace_id = $1 AND run.id = $2",
-        tx.workspace_id(),
-        run_id
-    )
-    .fetch_one(tx.db())
-    .await?;
     let mut to: Notification = json("task", "notification", task_id, run.notification)?;
     to.user_ids.push(run.creator_id.into());
     to.attach_csv = false;

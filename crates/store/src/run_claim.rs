@@ -10,7 +10,9 @@ use domain::{ConnectionId, TaskId, ThreadId, UserId, run::RunTrigger, schedule::
 use uuid::Uuid;
 
 use crate::{
-    Actor, Error, Places, Result, RunLease, Scope, Store, Tx, credit_wait, error::word, event,
+    Actor, Error, Places, Result, RunLease, Scope, Store, Tx, credit_wait,
+    error::{if_readable, word},
+    event,
     run_queue::columns,
 };
 
@@ -321,7 +323,8 @@ impl Store {
 }
 
 /// Marks leased runs as running and reads what their worker needs, of those that have no thread yet from the task as it stands
-/// now.
+/// now. One that cannot be read keeps its lease and is answered to nobody: once that has run out it is tried again, and after
+/// as many times as a worker may vanish it fails.
 async fn start_leased(tx: &mut Tx, leases: &[RunLease]) -> Result<Vec<ClaimedRun>> {
     if leases.is_empty() {
         return Ok(vec![]);
@@ -331,7 +334,7 @@ async fn start_leased(tx: &mut Tx, leases: &[RunLease]) -> Result<Vec<ClaimedRun
         r#"SELECT run.workspace_id, run.id, run.task_id, run.trigger, run.creator_id, run.occurrence_date, run.opens_at,
                run.closes_at, run.late, run.attempt, run.thread_id, run.turn_no, coalesce(thread.title, task.title) AS "title!",
                coalesce(turn.prompt, task.prompt) AS "prompt!", coalesce(turn.as_of, run.opens_at) AS "as_of!",
-               coalesce(turn.timezone, task.schedule ->> 'timezone') AS "timezone!",
+               coalesce(turn.timezone, task.schedule ->> 'timezone') AS timezone,
                coalesce(thread.connection_ids, ARRAY(
                    SELECT connection_id FROM task_connection
                    WHERE task_connection.workspace_id = run.workspace_id AND task_connection.task_id = run.task_id
@@ -351,13 +354,15 @@ async fn start_leased(tx: &mut Tx, leases: &[RunLease]) -> Result<Vec<ClaimedRun
     let mut claimed = Vec::with_capacity(rows.len());
     for row in rows {
         let Some(lease) = leases.get(&row.id) else { continue };
+        let Some(trigger) = if_readable(word("run", "trigger", row.id, &row.trigger)) else { continue };
+        let Some(timezone) = if_readable(row.timezone.ok_or_else(|| no_timezone(row.task_id))) else { continue };
         // A thread that is made with the first step has its run's id: known before, and the same whoever makes it.
         let (thread_id, turn_no) = row.thread_id.zip(row.turn_no).unwrap_or((row.id, 1));
         claimed.push(ClaimedRun {
             scope: Scope::new(lease.workspace_id, Actor::System),
             lease: *lease,
             task_id: row.task_id.map(TaskId::from),
-            trigger: word("run", "trigger", row.id, &row.trigger)?,
+            trigger,
             creator_id: row.creator_id.into(),
             occurrence: window(row.occurrence_date, row.opens_at, row.closes_at),
             late: row.late,
@@ -368,7 +373,7 @@ async fn start_leased(tx: &mut Tx, leases: &[RunLease]) -> Result<Vec<ClaimedRun
             title: row.title,
             prompt: row.prompt,
             as_of: row.as_of,
-            timezone: row.timezone,
+            timezone,
             connection_ids: row.connection_ids.into_iter().map(ConnectionId::from).collect(),
         });
     }
@@ -376,6 +381,11 @@ async fn start_leased(tx: &mut Tx, leases: &[RunLease]) -> Result<Vec<ClaimedRun
     resume_turns(tx, &resumed).await?;
     mark_running(tx, &claimed).await?;
     Ok(claimed)
+}
+
+fn no_timezone(task_id: Option<Uuid>) -> Error {
+    let id = task_id.map(|id| id.to_string()).unwrap_or_default();
+    Error::Unreadable { table: "task", column: "schedule", id, source: "it names no time zone".into() }
 }
 
 /// Those of the workspaces whose runs nobody else leases until the transaction ends: one claimer at a time counts the runs of a

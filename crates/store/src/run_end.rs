@@ -469,7 +469,9 @@ async fn write_ends(tx: &mut Tx, endings: &[Ending<'_>]) -> Result<Vec<Ended>> {
                    run.thread_id, run.turn_no, run.test_to, run.reason, run.opens_at, run.started_at, ending.turn_status,
                    ending.thread_status, ending.told, ending.headline, ending.answer
            ), asked AS (
-               SELECT ended.*, task.title, task.prompt, task.schedule ->> 'timezone' AS timezone, task.notification,
+               SELECT ended.*, task.title, task.prompt,
+                   -- Of a schedule that cannot be read: runs of other workspaces end with this one.
+                   coalesce(task.schedule ->> 'timezone', 'UTC') AS timezone, task.notification,
                    task.failing, task.skipping_stale
                FROM ended
                LEFT JOIN task ON task.workspace_id = ended.workspace_id AND task.id = ended.task_id

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, Result, RunLease, Scope, Store, Tx,
-    error::{optional_word, word},
+    error::{if_readable, optional_word, word},
     run_end::{self, Ending, RunEnd},
 };
 
@@ -53,13 +53,12 @@ impl Store {
         )
         .fetch_all(&self.worker)
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                let stop = optional_word("run_queue", "stop_reason", row.run_id, row.stop_reason.as_deref())?;
-                let (workspace_id, run_id) = (row.workspace_id.into(), row.run_id.into());
-                Ok(HeldRun { lease: RunLease { workspace_id, run_id, token: row.lease_token }, stop })
-            })
-            .collect()
+        let held = rows.into_iter().map(|row| {
+            let stop = stop(row.run_id, row.stop_reason.as_deref());
+            let (workspace_id, run_id) = (row.workspace_id.into(), row.run_id.into());
+            HeldRun { lease: RunLease { workspace_id, run_id, token: row.lease_token }, stop }
+        });
+        Ok(held.collect())
     }
 
     /// Whether the run is still held and may take its next step: `LeaseLost`, `RunStopped`.
@@ -97,9 +96,7 @@ impl Store {
         .await?;
         let mut ended = Vec::new();
         for row in &released {
-            let stop: Option<RunReason> =
-                optional_word("run_queue", "stop_reason", row.id, row.stop_reason.as_deref())?;
-            if let Some(reason) = stop {
+            if let Some(reason) = stop(row.id, row.stop_reason.as_deref()) {
                 let end = RunEnd::without_answer(RunStatus::Cancelled, reason);
                 ended.push(Ending { workspace_id: row.workspace_id, run_id: row.id, end });
             }
@@ -129,9 +126,7 @@ impl Store {
         let mut ended = Vec::new();
         let mut queued = (vec![], vec![]);
         for row in &expired {
-            let stop: Option<RunReason> =
-                optional_word("run_queue", "stop_reason", row.run_id, row.stop_reason.as_deref())?;
-            let end = match stop {
+            let end = match stop(row.run_id, row.stop_reason.as_deref()) {
                 Some(reason) => RunEnd::without_answer(RunStatus::Cancelled, reason),
                 None if row.rescues >= RESCUES_MAX => {
                     RunEnd::without_answer(RunStatus::Failed, RunReason::Internal)
@@ -178,14 +173,16 @@ impl Store {
         .await?;
         let mut ended = Vec::new();
         for row in &overdue {
-            let status: RunStatus = word("run", "status", row.run_id, &row.status)?;
+            // Its time is over, whatever a newer version called what it waited for.
+            let status: Option<RunStatus> = if_readable(word("run", "status", row.run_id, &row.status));
             let reason: Option<RunReason> =
-                optional_word("run", "reason", row.run_id, row.reason.as_deref())?;
-            let lacks_credits = status == RunStatus::Waiting && reason == Some(RunReason::BlockedByCredits);
+                if_readable(optional_word("run", "reason", row.run_id, row.reason.as_deref())).flatten();
+            let lacks_credits =
+                status == Some(RunStatus::Waiting) && reason == Some(RunReason::BlockedByCredits);
             let runs_late_until =
                 row.closes_at.map(|closes_at| closes_at + TimeDelta::seconds(row.grace_seconds.into()));
             // One that was held for fresh data until its worker vanished has not started either.
-            let may_run_late = status == RunStatus::Queued || !(row.has_started || lacks_credits);
+            let may_run_late = status == Some(RunStatus::Queued) || !(row.has_started || lacks_credits);
             if let Some(until) = runs_late_until.filter(|until| may_run_late && *until > tx.now) {
                 run_late(&mut tx, row.workspace_id, row.run_id, until).await?;
                 continue;
@@ -203,6 +200,12 @@ impl Store {
     }
 }
 
+/// Why a run shall stop, if it shall. It shall for a reason as well that only a newer version knows.
+fn stop(run_id: Uuid, stored: Option<&str>) -> Option<RunReason> {
+    let stored = stored?;
+    Some(if_readable(word("run_queue", "stop_reason", run_id, stored)).unwrap_or(RunReason::Internal))
+}
+
 /// Demands that a lease is held and the run need not stop, and keeps both so until the transaction ends.
 pub(crate) async fn hold(tx: &mut Tx, lease: &RunLease) -> Result<()> {
     let row = sqlx::query!(
@@ -214,7 +217,7 @@ pub(crate) async fn hold(tx: &mut Tx, lease: &RunLease) -> Result<()> {
     .fetch_optional(tx.db())
     .await?
     .ok_or(Error::LeaseLost)?;
-    match optional_word("run_queue", "stop_reason", lease.run_id, row.stop_reason.as_deref())? {
+    match stop(lease.run_id.as_uuid(), row.stop_reason.as_deref()) {
         None => Ok(()),
         Some(reason) => Err(Error::RunStopped(reason)),
     }
@@ -230,8 +233,8 @@ pub(crate) async fn refusal(tx: &mut Tx, lease: &RunLease) -> Result<Error> {
     )
     .fetch_optional(tx.db())
     .await?;
-    let stop = row.and_then(|row| row.stop_reason);
-    let reason = optional_word("run_queue", "stop_reason", lease.run_id, stop.as_deref())?;
+    let stored = row.and_then(|row| row.stop_reason);
+    let reason = stop(lease.run_id.as_uuid(), stored.as_deref());
     Ok(reason.map_or(Error::LeaseLost, Error::RunStopped))
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     Result, Tx,
-    error::{optional_word, word},
+    error::{if_readable, optional_word, word},
 };
 
 /// Tells that runs of tasks have ended, with an answer or without, or will never start. Cancelled ones are not told of, nor
@@ -38,15 +38,21 @@ pub(crate) async fn runs_ended(tx: &mut Tx, runs: &[(Uuid, Uuid)]) -> Result<()>
     .fetch_all(tx.db())
     .await?;
     for row in rows {
-        let status = word("run", "status", row.id, &row.status)?;
+        let read = (
+            if_readable(word("run", "status", row.id, &row.status)),
+            if_readable(word("run", "trigger", row.id, &row.trigger)),
+            if_readable(optional_word("run", "reason", row.id, row.reason.as_deref())),
+        );
+        // Runs of many workspaces end together.
+        let (Some(status), Some(trigger), Some(reason)) = read else { continue };
         let data = WebhookRun {
             workspace_id: row.workspace_id.into(),
             run_id: row.id.into(),
             task_id: row.task_id.into(),
             thread_id: row.thread_id.map(Into::into),
-            trigger: word("run", "trigger", row.id, &row.trigger)?,
+            trigger,
             status,
-            reason: optional_word("run", "reason", row.id, row.reason.as_deref())?,
+            reason,
             occurrence: row.occurrence_date,
             started_at: row.started_at,
             finished_at: row.finished_at,

@@ -19,6 +19,7 @@ mod rule_09_edits;
 mod rule_10_expiration;
 mod rule_11_retries;
 mod rule_12_clocks;
+mod unreadable;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{

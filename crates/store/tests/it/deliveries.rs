@@ -711,3 +711,28 @@ async fn the_outbox_keeps_a_mail_once_and_shows_it_to_its_recipient() {
     assert_eq!(listed(erin).await, []);
     assert_eq!(store.outbox_mail_get(&world.scope, erin, mail.id).await.expect("a read"), None);
 }
+
+/// A newer version wrote it, before it was rolled back.
+#[tokio::test]
+async fn a_message_whose_kind_cannot_be_read_keeps_no_other_from_its_notifier() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await;
+    let (_, claimed) = answered(&world, task.id).await;
+    let spoil = format!(
+        "ALTER TABLE delivery DROP CONSTRAINT delivery_kind_word;
+         UPDATE delivery SET kind = 'telegram', lease_token = NULL, lease_until = NULL WHERE id = '{}'",
+        claimed[0].lease.delivery_id
+    );
+    world.execute(&spoil).await;
+    let (scope, user) = world::workspace(world.store(), "beta").await;
+    let other = world.task_of(&scope, user, |_| ()).await;
+    world.store().task_run(&scope, other.id, None).await.expect("a run");
+    world.succeed(&world.claim_one().await).await;
+    let claimed = claim_deliveries(world.store(), "test", 100).await;
+    assert_eq!(claimed.iter().map(|delivery| delivery.task_id).collect::<Vec<_>>(), [Some(other.id)]);
+    // It comes again, and can be read by then.
+    world.step(TimeDelta::hours(1));
+    assert_eq!(world.store().delivery_rescue(100).await.expect("a rescue"), 2);
+    world.execute("UPDATE delivery SET kind = 'answer'").await;
+    assert_eq!(claim_deliveries(world.store(), "test", 100).await.len(), 2);
+}

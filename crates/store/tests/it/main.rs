@@ -1,6 +1,7 @@
 //! The store against a real PostgreSQL, under its real roles and policies.
 
 mod audience_batch;
+mod checks;
 mod connection_slots;
 mod connections;
 mod credits;

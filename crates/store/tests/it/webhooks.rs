@@ -383,3 +383,26 @@ async fn a_workspace_with_many_slow_endpoints_does_not_hold_up_anothers() {
     assert_eq!(claim(100).await, (2, 2), "up to eight of each");
     assert_eq!(claim(100).await, (0, 0));
 }
+
+/// A newer version started it, before it was rolled back. Both end in one transaction.
+#[tokio::test]
+async fn a_run_that_cannot_be_read_is_told_to_nobody_and_keeps_no_other_from_its_end() {
+    let world = World::new().await;
+    webhook(&world, &ALL).await;
+    let (spoiled, good) = (world.task(|_| ()).await.id, world.task(|_| ()).await.id);
+    world.set("2026-03-02T09:00:00Z");
+    world.store().due_claim(10, None).await.expect("occurrences");
+    for run in world.claim().await {
+        let (reason, usage) = (RunReason::ConnectionFailed, Usage::default());
+        world.store().run_fail(&run.scope, &run.lease, reason, "it failed", &usage).await.expect("a failure");
+    }
+    let spoil = format!(
+        "ALTER TABLE run DROP CONSTRAINT run_trigger_word;
+         UPDATE run SET trigger = 'hourly' WHERE task_id = '{spoiled}'"
+    );
+    world.execute(&spoil).await;
+    world.set("2026-03-02T11:00:00Z");
+    assert_eq!(world.store().run_overdue(10).await.expect("ends"), 2);
+    let told: Vec<_> = claim(&world).await.iter().map(|event| body(event)["data"]["taskId"].clone()).collect();
+    assert_eq!(told, [Value::from(good.to_string())]);
+}
