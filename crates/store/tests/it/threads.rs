@@ -7,7 +7,7 @@ use domain::{
     answer::{Answer, Figure, ShownResult},
     audience::ConnectionAudience,
     run::{RunReason, RunStatus, Usage},
-    step::StepBody,
+    step::{ModelProvider, StepBody, ToolCall},
     table::{Cell, Column, ColumnType, Table, Truncation},
     thread::{ThreadSource, ThreadStatus, TurnStatus},
 };
@@ -419,4 +419,53 @@ async fn what_a_thread_was_given_without_a_result_counts_as_used() {
     let kept = store.connection_read_put(&run.scope, &run.lease, thread_id, &[late]).await;
     assert!(matches!(kept, Err(Error::LeaseLost)), "{kept:?}");
     assert_eq!(behind().await, ["Flights", "Payroll"]);
+}
+
+/// The part of the migration that looks back, over steps as they were recorded before it. Fails where it follows only one step
+/// far what a thread was told of. (As superuser: the tables' own policies are not shown to be out of its way.)
+#[tokio::test]
+async fn what_older_threads_used_is_told_by_their_calls() {
+    const MIGRATION: &str = include_str!("../../../../migrations/20261125000400_connections_read.sql");
+    let world = World::new().await;
+    let store = world.store();
+    let payroll = world::connection(store, &world.scope, world.user, "Payroll").await;
+    let described = |arguments: serde_json::Value| StepBody::Model {
+        model: "builtin".into(),
+        provider: ModelProvider::Server,
+        text: String::new(),
+        tool_calls: vec![ToolCall { id: "call-1".into(), name: "describe_table".into(), arguments }],
+        tokens_in: 1,
+        tokens_out: 1,
+        credits: 0.0,
+    };
+    let told_of = |name: &str, list: &str, thread_id: ThreadId| StepBody::Tool {
+        call_id: "call-1".into(),
+        name: name.into(),
+        output: json!({ list: [{ "threadId": thread_id }] }),
+        is_error: false,
+        result: None,
+        chart: None,
+    };
+    let thread_with = async |body: StepBody| {
+        store.thread_ask(&world.scope, world.user, &question("Why?")).await.expect("asked");
+        let run = world.claim_one().await;
+        store.step_append(&run.scope, &run.lease, run.thread_id, 1, &body, 1).await.expect("a step");
+        run.thread_id
+    };
+    let first = thread_with(described(json!({ "connectionId": payroll, "table": "people" }))).await;
+    let second = thread_with(told_of("search_catalog", "pastAnswers", first)).await;
+    let third = thread_with(told_of("previous_threads", "threads", second)).await;
+    let other = thread_with(described(json!("no JSON"))).await;
+    let used = async |thread_id| store.thread_connections_used(&world.scope, thread_id).await.expect("ids");
+    assert_eq!(used(first).await, [], "the migration came before these");
+
+    let mut owner = world.database.superuser().await;
+    let (from, to) = ("ALTER TABLE step NO FORCE", "ALTER TABLE connection FORCE ROW LEVEL SECURITY;");
+    let begin = MIGRATION.find(from).expect("the look back");
+    let end = MIGRATION.find(to).expect("its end") + to.len();
+    testkit::execute(&mut owner, &MIGRATION[begin..end]).await;
+    for thread_id in [first, second, third] {
+        assert_eq!(used(thread_id).await, [payroll]);
+    }
+    assert_eq!(used(other).await, []);
 }
