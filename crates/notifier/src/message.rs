@@ -166,7 +166,8 @@ impl Message {
     /// its words may be the data.
     pub fn link_only(report: Report) -> Self {
         let answer = &report.answer;
-        let rests_on_results = !answer.results.is_empty() || answer.figures.iter().any(|figure| figure.checked);
+        let rests_on_results =
+            !answer.results.is_empty() || answer.figures.iter().any(|figure| figure.checked);
         let headline = if rests_on_results {
             without_figures(&markdown::line(answer, &answer.headline))
         } else {

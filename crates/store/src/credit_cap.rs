@@ -158,8 +158,10 @@ impl Store {
         let since: DateTime<Utc> = tx.now - TimeDelta::days(PAST_REPLY_DAYS);
         let row = sqlx::query!(
             r#"SELECT (SELECT avg(credits) FROM (
-                       SELECT credits FROM run
-                       WHERE workspace_id = $1 AND task_id = $2 AND status IN ('succeeded', 'no_news')
+                       SELECT credits FROM (
+                           SELECT id, credits FROM run
+                           WHERE workspace_id = $1 AND task_id = $2 AND status IN ('succeeded', 'no_news')
+                           OFFSET 0) AS of_task
                        ORDER BY id DESC LIMIT $3) AS answered) AS per_run,
                    (SELECT avg(amount_micro)::float8 FROM (
                        SELECT amount_micro FROM credit_entry

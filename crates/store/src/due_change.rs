@@ -190,4 +190,3 @@ pub(crate) async fn clip_expired(tx: &mut Tx, workspace_id: Uuid, task_id: Uuid)
     .await?;
     Ok(())
 }
-

@@ -121,7 +121,6 @@ pub use grant::*;
 pub use group::*;
 pub use handover::{Handed, HandedRuns, Handover};
 pub use idempotency::{Effect, Idempotency, IdempotencyHold};
-pub use mail_policy::*;
 pub use notice::PageNotice;
 pub use outbox_mail::{NewOutboxMail, OutboxMail};
 pub use page::{Cursor, Page, Paged};

@@ -177,6 +177,7 @@ impl Store {
     /// The runs of a task, newest first: one for each past occurrence, and those started by hand; backtests left out.
     pub async fn run_list(&self, scope: &Scope, task_id: TaskId, page: &Page) -> Result<Paged<Run>> {
         let mut tx = self.begin(scope).await?;
+        // With OFFSET 0 the task's runs are read, not all of the workspace's, newest first, until a page of them is the task's.
         let rows = sqlx::query_as!(
             RunRow,
             r#"SELECT id AS "id!", task_id, creator_id AS "creator_id!", trigger AS "trigger!", occurrence_date, opens_at,
@@ -189,8 +190,13 @@ impl Store {
                    deliveries_failed AS "deliveries_failed!", deliveries_withheld AS "deliveries_withheld!",
                    deliveries_suppressed AS "deliveries_suppressed!"
                FROM run_overview
-               WHERE workspace_id = $1 AND task_id = $2 AND trigger <> 'backtest' AND ($3::uuid IS NULL OR id < $3)
-               ORDER BY id DESC LIMIT $4"#,
+               WHERE workspace_id = $1 AND id IN (
+                   SELECT id FROM (
+                       SELECT id FROM run
+                       WHERE workspace_id = $1 AND task_id = $2 AND trigger <> 'backtest' AND ($3::uuid IS NULL OR id < $3)
+                       OFFSET 0) AS of_task
+                   ORDER BY id DESC LIMIT $4)
+               ORDER BY id DESC"#,
             tx.workspace_id(),
             task_id.as_uuid(),
             page.after_id(),

@@ -355,7 +355,9 @@ async fn start_leased(tx: &mut Tx, leases: &[RunLease]) -> Result<Vec<ClaimedRun
     for row in rows {
         let Some(lease) = leases.get(&row.id) else { continue };
         let Some(trigger) = if_readable(word("run", "trigger", row.id, &row.trigger)) else { continue };
-        let Some(timezone) = if_readable(row.timezone.ok_or_else(|| no_timezone(row.task_id))) else { continue };
+        let Some(timezone) = if_readable(row.timezone.ok_or_else(|| no_timezone(row.task_id))) else {
+            continue;
+        };
         // A thread that is made with the first step has its run's id: known before, and the same whoever makes it.
         let (thread_id, turn_no) = row.thread_id.zip(row.turn_no).unwrap_or((row.id, 1));
         claimed.push(ClaimedRun {

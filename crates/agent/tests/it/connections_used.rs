@@ -58,10 +58,7 @@ async fn an_answer_from_the_samples_of_a_table_rests_on_its_connection() {
     assert_eq!((turns[0].turn_no, answer.results.len()), (turn_no, 0));
     let steps = store.step_list(scope, thread_id, 0).await.expect("steps");
     assert!(json!(steps[1].body).to_string().contains("JetBlue"), "its samples were told: {steps:?}");
-    assert_eq!(
-        store.thread_connections_used(scope, thread_id).await.expect("ids"),
-        [bench.world.connection]
-    );
+    assert_eq!(store.thread_connections_used(scope, thread_id).await.expect("ids"), [bench.world.connection]);
     assert!(store.thread_is_sensitive(scope, thread_id).await.expect("a look"));
 }
 

@@ -94,7 +94,8 @@ pub(crate) async fn mail_list(
     Query(query): Query<ForwardQuery>,
 ) -> Result<axum::Json<List<MailSummary>>> {
     let page = query.page()?;
-    let mails = state.store.outbox_mail_list(&caller.scope, caller.user_id, &page).await.or_refused("mail")?;
+    let mails =
+        state.store.outbox_mail_list(&caller.scope, caller.user_id, &page).await.or_refused("mail")?;
     Ok(axum::Json(List::of(mails, MailSummary::from)))
 }
 

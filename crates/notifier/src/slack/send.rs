@@ -168,7 +168,9 @@ impl Notifier {
             (None, None) => return Err(Stop::Destination("not_linked")),
         };
         Ok(match self.store.slack_lane_take(scope, lease, &lane).await? {
-            SlackLaneTake::Held { checked } => Placed::Held(Place { line, lane, person, checked, posts, said }),
+            SlackLaneTake::Held { checked } => {
+                Placed::Held(Place { line, lane, person, checked, posts, said })
+            }
             SlackLaneTake::PutOff => Placed::PutOff,
         })
     }
@@ -206,7 +208,9 @@ impl Notifier {
         said: &SlackSaid,
     ) -> Result<Option<&'static str>, Stop> {
         Ok(match self.slack_refusal(delivery).await? {
-            Some(DeliveryOutcome::Suppressed { .. }) => Some("The recipient wants no more of the task's messages."),
+            Some(DeliveryOutcome::Suppressed { .. }) => {
+                Some("The recipient wants no more of the task's messages.")
+            }
             Some(DeliveryOutcome::Withheld { .. }) => Some("The recipient is deactivated."),
             Some(_) => Some("The recipient is gone."),
             None if said.is_task_deleted => Some("The task was deleted."),
@@ -318,7 +322,8 @@ impl Notifier {
         if let Some(said) = place.said.as_ref().filter(|said| said.audience != Some(allowed)) {
             let decided = audience::noted(decision, None);
             self.store.delivery_decide_rest(&delivery.scope, &delivery.lease, &decided).await?;
-            let left = self.slack_leave_as_is(delivery, &place.line, &place.posts, said, &decided.reason).await?;
+            let left =
+                self.slack_leave_as_is(delivery, &place.line, &place.posts, said, &decided.reason).await?;
             return Ok(Next::Leave(left));
         }
         if allowed == Audience::Withheld {

@@ -162,12 +162,7 @@ async fn upload(line: &Line<'_>, content: &Content<'_>) -> Result<String, Stop> 
 }
 
 /// Looks whether a file's third step succeeded after all.
-async fn is_there(
-    line: &Line<'_>,
-    key: &str,
-    is_picture: bool,
-    known: &SlackUpload,
-) -> Result<bool, Stop> {
+async fn is_there(line: &Line<'_>, key: &str, is_picture: bool, known: &SlackUpload) -> Result<bool, Stop> {
     let found =
         line.call(Method::FILE_INFO, |client, token| async move {
             client.files_info(&token, &known.file_id).await

@@ -393,7 +393,8 @@ async fn a_batch_of_mails_asks_and_writes_as_often_as_a_few_do() {
         let _counting = tracing::subscriber::set_default(statements.clone());
         assert_eq!(notifier.run_once().await, 60);
     }
-    for what in ["connection_access", "INTO delivery_decision", "INTO delivery_attempt", "FROM connection_used"]
+    for what in
+        ["connection_access", "INTO delivery_decision", "INTO delivery_attempt", "FROM connection_used"]
     {
         let count = statements.with(what);
         // Two or three, where nothing else keeps the machine busy.

@@ -20,7 +20,8 @@ use crate::{
 
 /// An answer of several messages.
 fn long() -> String {
-    let paragraphs: Vec<String> = (0..60).map(|number| format!("p{number}: {}", "word ".repeat(80))).collect();
+    let paragraphs: Vec<String> =
+        (0..60).map(|number| format!("p{number}: {}", "word ".repeat(80))).collect();
     paragraphs.join("\n\n")
 }
 

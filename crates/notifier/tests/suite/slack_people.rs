@@ -134,13 +134,8 @@ async fn an_answer_from_sensitive_data_that_left_no_result_is_a_link_in_slack() 
     let (run, ts) = asked_over_sensitive_data(&scene).await;
     let read = [scene.world.connection];
     store.connection_read_put(&run.scope, &run.lease, run.thread_id, &read).await.expect("kept");
-    let figure = Figure {
-        id: "f1".into(),
-        text: "24 May".into(),
-        checked: false,
-        expression: None,
-        cells: vec![],
-    };
+    let figure =
+        Figure { id: "f1".into(), text: "24 May".into(), checked: false, expression: None, cells: vec![] };
     let answer = Answer {
         headline: "Sales and Support are in it, paid on {{f1}}.".into(),
         body: "The last pay run was that of May.".into(),

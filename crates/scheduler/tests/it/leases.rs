@@ -108,8 +108,7 @@ async fn a_run_that_was_put_back_for_later_since_a_claim_found_it_is_let_be() {
             .expect("a lock");
         let store = world.store().clone();
         let claiming = tokio::spawn(async move { store.run_claim("test", &Places::unshared(9)).await });
-        let blocked =
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        let blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
         while world.number(blocked).await == 0 {}
         world.execute(&format!("UPDATE run_queue SET {put_back}")).await;
         sqlx::raw_sql("COMMIT").execute(&mut other).await.expect("a commit");

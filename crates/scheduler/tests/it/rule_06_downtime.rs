@@ -284,7 +284,7 @@ async fn a_run_that_is_held_for_fresh_data_gives_way_to_the_next_days() {
 }
 
 /// A grace period that reaches over the next day's window.
-const LONG: [i64; 2] = [48, 7 * 24];
+const LONG: [u32; 2] = [48, 7 * 24];
 
 /// Yesterday's run lost its worker, and was queued again to run late. Nobody has it in hand when today's comes due.
 ///

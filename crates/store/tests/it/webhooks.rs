@@ -403,6 +403,7 @@ async fn a_run_that_cannot_be_read_is_told_to_nobody_and_keeps_no_other_from_its
     world.execute(&spoil).await;
     world.set("2026-03-02T11:00:00Z");
     assert_eq!(world.store().run_overdue(10).await.expect("ends"), 2);
-    let told: Vec<_> = claim(&world).await.iter().map(|event| body(event)["data"]["taskId"].clone()).collect();
+    let told: Vec<_> =
+        claim(&world).await.iter().map(|event| body(event)["data"]["taskId"].clone()).collect();
     assert_eq!(told, [Value::from(good.to_string())]);
 }
