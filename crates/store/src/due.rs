@@ -284,6 +284,7 @@ async fn decide_rows(
         fates.extend(of_task.into_iter().map(|fate| (task, fate)));
         next_rows.push(task.workspace_id, task.task_id, next, start_offset(task.task_id.into(), spread));
     }
+    unfinished::mark_out_of_time(tx, &gone).await?;
     run_end::close(tx, &gone).await?;
     for (_, fate) in &fates {
         match fate.status {

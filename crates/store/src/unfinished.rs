@@ -10,7 +10,12 @@ use domain::{
 };
 use uuid::Uuid;
 
-use crate::{Result, Tx, due::keys, run_end::RunEnd, run_queue::RESCUES_MAX};
+use crate::{
+    Result, Tx,
+    due::keys,
+    run_end::{Ending, RunEnd},
+    run_queue::RESCUES_MAX,
+};
 
 /// A run of a task that is not finished.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about a run")]
@@ -127,4 +132,26 @@ pub(crate) async fn lock(tx: &mut Tx, runs: &[(Uuid, Uuid)]) -> Result<HashMap<U
     .fetch_all(tx.db())
     .await?;
     Ok(locked.into_iter().map(|row| (row.run_id, row.is_held)).collect())
+}
+
+/// Marks those of the runs that had started, and give way, as a tick would have that came to them before the newer occurrence:
+/// rescue takes back the attempt of a worker that vanished, and what goes on after its window is late. A worker that starts
+/// what is due may come before any tick.
+pub(crate) async fn mark_out_of_time(tx: &mut Tx, giving_way: &[Ending<'_>]) -> Result<()> {
+    if giving_way.is_empty() {
+        return Ok(());
+    }
+    let (workspace_ids, run_ids): (Vec<_>, Vec<_>) =
+        giving_way.iter().map(|run| (run.workspace_id, run.run_id)).unzip();
+    sqlx::query!(
+        "UPDATE run SET late = true, attempt = run.attempt - CASE WHEN run_queue.lease_token IS NULL THEN 0 ELSE 1 END
+         FROM unnest($1::uuid[], $2::uuid[]) AS earlier (workspace_id, run_id)
+         JOIN run_queue ON run_queue.workspace_id = earlier.workspace_id AND run_queue.run_id = earlier.run_id
+         WHERE run.workspace_id = earlier.workspace_id AND run.id = earlier.run_id AND run.started_at IS NOT NULL",
+        &workspace_ids,
+        &run_ids
+    )
+    .execute(tx.db())
+    .await?;
+    Ok(())
 }
