@@ -153,7 +153,7 @@ async fn a_task_is_made_quiet_listed_by_title_and_heard_of_again() {
     let path = format!("/me/quiet-tasks/{}", task.id);
     api.put(&path, json!({})).await.expect(204);
     let quiet = api.get("/me/quiet-tasks").await.expect(200);
-    assert_eq!(quiet["values"], json!([{"id": task.id, "title": "Flights"}]));
+    assert_eq!(quiet["values"], json!([{"id": task.id, "title": "Flights", "until": null}]));
     api.delete(&path).await.expect(204);
     api.delete(&path).await.expect(404);
     let quiet = api.get("/me/quiet-tasks").await.expect(200);
