@@ -55,7 +55,7 @@ BEGIN
     PERFORM set_config('plan_cache_mode', 'force_custom_plan', true);
     SELECT array_agg(task.workspace_id), array_agg(task.id), array_agg(task.creator_id), array_agg(due.due_at + interval '1 day'),
         array_agg(due.date), array_agg(due.opens_at), array_agg(due.closes_at), sum(cardinality(task."taken!")),
-        sum(task.grace_seconds + length(task.title) + length(task.prompt) + length(task."timezone!")
+        sum(task.grace_seconds + length(task.title) + length(task.prompt)
             + cardinality(task."connection_ids!")) + count(task.schedule) + count(task.expires_at)
     INTO v_workspaces, v_tasks, v_creators, v_due, v_dates, v_opens, v_closes, v_taken, v_read
     FROM (@tasks(v_workspaces, v_tasks, v_dates, true)) AS task
