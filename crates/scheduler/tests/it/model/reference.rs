@@ -408,7 +408,11 @@ impl Reference {
                 if !counts(&self.runs[index]) {
                     continue;
                 }
-                if self.runs[index].has_started {
+                let old = &mut self.runs[index];
+                if old.has_started {
+                    // As rescue and the close leave it, whether or not somebody has come to them.
+                    old.attempt -= u32::from(old.lease_until.is_some());
+                    old.late = true;
                     self.fail_out_of_time(index, now);
                 } else {
                     self.runs[index].end("missed", Some("superseded"), now);
