@@ -52,14 +52,14 @@ it("keeps how tasks run, and then offers a task without an end", async () => {
   await page.getByText("Write a number of hours from 0 to 168").waitFor();
   await page.getByText("Write a whole number from 1 to 10,000.").waitFor();
   await fill("8", "40", true);
-  await page.getByText("Saved.").waitFor();
+  await page.getByText("Saved.", { exact: true }).waitFor();
   await page.reload();
   expect(await page.getByLabel("Grace period, in hours").inputValue()).toBe("8");
   expect(await page.getByLabel("Runs at once").inputValue()).toBe("40");
   await page.goto("/tasks/new");
   await page.getByLabel("Never expires").waitFor();
   await fill("6", "20", false);
-  await page.getByText("Saved.").waitFor();
+  await page.getByText("Saved.", { exact: true }).waitFor();
 });
 
 it("makes a webhook, shows its secret once, sends a test and says why it did not arrive", async () => {

@@ -1,4 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 
 import { reachQuery } from "@/api/queries/people";
 import { meQuery } from "@/api/queries/session";
@@ -16,31 +17,37 @@ export function NotificationPreferences() {
   const queryClient = useQueryClient();
   const { data: me } = useQuery(meQuery);
   const { data, error, refetch } = useQuery(preferencesQuery);
+  // Shown at once, while it is on its way.
+  const [chosen, setChosen] = useState<Preferences>();
+  const shown = chosen ?? data;
 
   const save = async (preferences: Preferences) => {
-    queryClient.setQueryData(preferencesQuery.queryKey, preferences);
+    setChosen(preferences);
     try {
+      // What is on its way to here would tell what was before.
+      await queryClient.cancelQueries(preferencesQuery);
       queryClient.setQueryData(preferencesQuery.queryKey, await replacePreferences(preferences));
       // The editor says how each person is told.
       void queryClient.invalidateQueries({ queryKey: reachQuery.queryKey });
     } catch (failure) {
-      queryClient.setQueryData(preferencesQuery.queryKey, data);
       sayError("Your preferences were not changed", failure);
     }
+    // Unless another was chosen meanwhile.
+    setChosen((latest) => (latest === preferences ? undefined : latest));
   };
 
   return (
     <Section title="How you are told">
       {error ? <LoadError error={error} what="Your preferences" onRetry={() => void refetch()} /> : null}
-      {!data && !error ? <Skeleton className="mt-4 h-12 w-64" /> : null}
-      {data ? (
+      {!shown && !error ? <Skeleton className="mt-4 h-12 w-64" /> : null}
+      {shown ? (
         <div className="space-y-3 pt-4">
           <label className="flex items-center gap-2.5">
             <input
               type="checkbox"
               className="size-4 accent-accent"
-              checked={data.email}
-              onChange={(event) => void save({ ...data, email: event.target.checked })}
+              checked={shown.email}
+              onChange={(event) => void save({ ...shown, email: event.target.checked })}
             />
             By email
           </label>
@@ -48,9 +55,9 @@ export function NotificationPreferences() {
             <input
               type="checkbox"
               className="mt-0.5 size-4 accent-accent"
-              checked={data.slackDm}
+              checked={shown.slackDm}
               disabled={!me?.features.slack}
-              onChange={(event) => void save({ ...data, slackDm: event.target.checked })}
+              onChange={(event) => void save({ ...shown, slackDm: event.target.checked })}
             />
             <span>
               By a direct message in Slack
