@@ -140,7 +140,7 @@ impl Store {
             ended.push(Ending { workspace_id: row.workspace_id, run_id: row.run_id, end });
         }
         sqlx::query!(
-            "UPDATE run SET status = 'queued', attempt = attempt - 1
+            "UPDATE run SET status = 'queued', attempt = greatest(attempt - 1, 0)
              FROM unnest($1::uuid[], $2::uuid[]) AS queued (workspace_id, run_id)
              WHERE run.workspace_id = queued.workspace_id AND run.id = queued.run_id",
             &queued.0,
