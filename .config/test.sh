@@ -42,6 +42,15 @@ count() {
 }
 passed=$(count passed)
 failed=$(count failed)
+# Which tests failed, each with the first line of its error: the end of a log is what one sees first.
+failures() {
+  sed 's/\x1b\[[0-9;]*m//g' "$log" | awk '
+    /^ FAIL  / { print; getline; print "    " $0; next }
+    /^---- .* stdout ----$/ { print " FAIL  " $2; lines = 4; next }
+    lines > 0 && NF { print "    " $0; lines-- }
+  ' | cut -c1-300 | head -40
+}
+failures
 printf '\n==> %d s\n' $((SECONDS - started))
 for part in "${failed_parts[@]}"; do echo "FAILED: $part"; done
 if [ ${#failed_parts[@]} -gt 0 ] && [ "$failed" -eq 0 ]; then failed=${#failed_parts[@]}; fi

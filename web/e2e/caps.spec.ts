@@ -101,7 +101,7 @@ describe("caps and models", () => {
       await capsOf(name).getByLabel("Credits a run").fill("");
       await capsOf(name).getByLabel("Credits a month").fill("");
       await capsOf(name).getByRole("button", { name: "Save" }).click();
-      await page.getByText("Saved.").first().waitFor();
+      await page.getByText("Saved.", { exact: true }).first().waitFor();
     }
   });
 });

@@ -81,7 +81,7 @@ describe("credits and limits", () => {
     await limit.fill("6");
     await dialog.getByRole("button", { name: "Save" }).click();
     // A message is a dialog, too: that this one closed shows in what lies behind it.
-    await page.getByText("Saved.").waitFor();
+    await page.getByText("Saved.", { exact: true }).waitFor();
     await page.reload();
     await page.getByRole("definition").filter({ hasText: /^6$/ }).waitFor();
   });

@@ -211,11 +211,11 @@ describe("settings", () => {
     await page.goto("/settings");
     await page.getByLabel("Name", { exact: true }).fill("Robin R.");
     await page.getByRole("button", { name: "Save", exact: true }).click();
-    await page.getByText("Saved.").waitFor();
+    await page.getByText("Saved.", { exact: true }).waitFor();
     await page.reload();
     expect(await page.getByLabel("Name", { exact: true }).inputValue()).toBe("Robin R.");
     await page.getByLabel("Name", { exact: true }).fill("Robin");
     await page.getByRole("button", { name: "Save", exact: true }).click();
-    await page.getByText("Saved.").waitFor();
+    await page.getByText("Saved.", { exact: true }).waitFor();
   });
 });
