@@ -19,6 +19,7 @@ mod journal;
 pub mod limits;
 mod method;
 pub mod model;
+mod months;
 pub mod openai;
 pub mod price;
 mod prompt;

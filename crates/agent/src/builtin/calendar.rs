@@ -7,6 +7,7 @@ use super::{
     lexicon,
     words::{self, Token},
 };
+use crate::months::MONTHS;
 
 /// A stretch of days.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,7 +198,7 @@ fn named_relative(tokens: &[Token], at: usize, today: NaiveDate, seen_range: boo
             today.year() - 1
         };
         let start = NaiveDate::from_ymd_opt(year, month, 1)?;
-        let label = format!("{} {year}", lexicon::MONTHS[month as usize - 1]);
+        let label = format!("{} {year}", MONTHS[month as usize - 1]);
         return range(2, start, next(start, Grain::Month, 1), Some(Grain::Month), label);
     }
     let grain = Grain::from_word(&second.lower).filter(|_| plain_unit(&second.lower))?;
@@ -239,7 +240,7 @@ fn absolute(tokens: &[Token], at: usize, today: NaiveDate) -> Option<(usize, Whe
         return fixed(1, first, Grain::Month, token.text.clone());
     }
     if let Some(month) = lexicon::month_number(&token.lower, is_named) {
-        let name = lexicon::MONTHS[month as usize - 1];
+        let name = MONTHS[month as usize - 1];
         let day_after = tokens.get(at + 1).and_then(day_of_month);
         if let Some(day) = day_after
             && let Some(year) = tokens.get(at + 2).and_then(year_of)
@@ -277,7 +278,7 @@ fn absolute(tokens: &[Token], at: usize, today: NaiveDate) -> Option<(usize, Whe
             && let Some(year) = tokens.get(at + 2 + skip).and_then(year_of)
             && let Some(date) = NaiveDate::from_ymd_opt(year, month, day)
         {
-            let label = format!("{} {day}, {year}", lexicon::MONTHS[month as usize - 1]);
+            let label = format!("{} {day}, {year}", MONTHS[month as usize - 1]);
             return fixed(3 + skip, date, Grain::Day, label);
         }
     }
@@ -420,7 +421,7 @@ fn lend_year(first: &mut TimeMention, second: &Range) {
     let Some(from) = NaiveDate::from_ymd_opt(year, month, day) else { return };
     let from =
         if second.from.is_some_and(|second| second < from) { next(from, Grain::Year, -1) } else { from };
-    let name = lexicon::MONTHS[month as usize - 1];
+    let name = MONTHS[month as usize - 1];
     let label = if unit == Grain::Month {
         format!("{name} {}", from.year())
     } else {

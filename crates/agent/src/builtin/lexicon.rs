@@ -1,5 +1,7 @@
 //! General English that questions about data are made of. Nothing here knows any data set.
 
+use crate::months::MONTHS;
+
 /// Words that carry no content of their own in a question.
 const STOP_WORDS: &str = "\
     a about across actually all also am among an and any are as at be been being broken but by can chart \
@@ -322,22 +324,6 @@ pub(super) fn means_frequent(word: &str) -> bool {
 pub(super) fn is_additive(part: &str) -> bool {
     holds(AMOUNTS, &super::words::singular(part))
 }
-
-/// The months of the year.
-pub(super) const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
 
 /// The days of the week, Monday first.
 pub(super) const WEEKDAYS: [&str; 7] =

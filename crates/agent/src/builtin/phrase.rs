@@ -8,6 +8,7 @@ use super::{
     reply::plural,
     words,
 };
+use crate::months::MONTHS;
 
 /// Puts the parts of a reading into words.
 pub(super) struct Phrases<'a> {
@@ -385,7 +386,7 @@ impl<'a> Phrases<'a> {
 
 fn month_names(months: impl Iterator<Item = u32>) -> String {
     let names: Vec<&str> =
-        months.filter_map(|month| lexicon::MONTHS.get((month as usize).wrapping_sub(1))).copied().collect();
+        months.filter_map(|month| MONTHS.get((month as usize).wrapping_sub(1))).copied().collect();
     names.join(" and ")
 }
 

@@ -5,7 +5,7 @@ use domain::table::ColumnType;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::lexicon;
+use crate::months::MONTHS;
 
 /// A result as `run_sql` showed it.
 #[derive(Clone, Debug)]
@@ -133,9 +133,8 @@ impl View {
     pub(super) fn label(&self, row: usize, column: &str) -> String {
         if column == "month"
             && self.kind(column) == Some(ColumnType::Integer)
-            && let Some(name) = self
-                .number(row, column)
-                .and_then(|month| lexicon::MONTHS.get((month as usize).checked_sub(1)?))
+            && let Some(name) =
+                self.number(row, column).and_then(|month| MONTHS.get((month as usize).checked_sub(1)?))
         {
             return (*name).to_owned();
         }
@@ -155,7 +154,7 @@ impl View {
             .and_then(|text| text.get(..10)?.parse::<NaiveDate>().ok());
         if let Some(day) = day.filter(|_| self.kind(column).is_some_and(ColumnType::is_temporal)) {
             match column {
-                "month" => return format!("{} {}", lexicon::MONTHS[day.month0() as usize], day.year()),
+                "month" => return format!("{} {}", MONTHS[day.month0() as usize], day.year()),
                 "quarter" => return format!("Q{} {}", day.month0() / 3 + 1, day.year()),
                 "year" => return day.year().to_string(),
                 _ => {}

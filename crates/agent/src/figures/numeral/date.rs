@@ -1,6 +1,7 @@
 //! Days and times of day as prose writes them.
 
 use super::{Kind, Numeral, PartialDate, ascii_digits, last_word};
+use crate::months::MONTHS;
 
 /// `2013-07-04`, `2013-07`, `7/4/2013`, `4.7.2013`.
 pub(super) fn numeric_date(rest: &str) -> Option<(usize, Kind)> {
@@ -102,20 +103,6 @@ fn year_at(rest: &str) -> (Option<i32>, usize) {
 
 /// The month that a capitalised English word names.
 fn month_number(word: &str) -> Option<u32> {
-    const MONTHS: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
     let word = word.trim_end_matches('.');
     let position = MONTHS.iter().position(|month| {
         word == *month || (word.len() >= 3 && word.len() <= 4 && month.starts_with(word)) || word == "Sept"
