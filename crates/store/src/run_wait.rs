@@ -24,7 +24,7 @@ use crate::{
 pub enum AfterHold {
     /// It was put back, and is looked at again then.
     LookAt(DateTime<Utc>),
-    /// Its task was paused meanwhile: it was skipped, as one that waited is.
+    /// Its task was paused while it was looked at: it was skipped, as one that waited is.
     Skipped,
     /// It may wait no longer: nothing was changed, and it is still held by its worker.
     TimeIsUp,
@@ -33,14 +33,16 @@ pub enum AfterHold {
 impl Store {
     /// Puts a run whose turn has not begun back until its data is looked at again, in about two minutes and at the latest 105
     /// minutes after its window opened. Only a scheduled run waits, inside its window: for any other, and after the last
-    /// moment, the answer is `TimeIsUp`. One whose task was paused while its worker held it is skipped for that. `message` says
-    /// what it waits for. `LeaseLost`, `RunStopped`.
+    /// moment, the answer is `TimeIsUp`. One whose task was paused while its worker held it is skipped for that, even where it was
+    /// resumed since. `message` says what it waits for. `LeaseLost`, `RunStopped`.
     pub async fn run_hold(&self, scope: &Scope, lease: &RunLease, message: &str) -> Result<AfterHold> {
         let mut tx = self.begin(scope).await?;
         run_queue::hold(&mut tx, lease).await?;
         let run_id = lease.run_id.as_uuid();
         let run = sqlx::query!(
-            "SELECT task_id, opens_at, late FROM run WHERE workspace_id = $1 AND id = $2",
+            "SELECT run.opens_at, run.late, run_queue.paused FROM run
+             JOIN run_queue ON run_queue.workspace_id = run.workspace_id AND run_queue.run_id = run.id
+             WHERE run.workspace_id = $1 AND run.id = $2",
             tx.workspace_id(),
             run_id
         )
@@ -62,15 +64,9 @@ impl Store {
         .execute(tx.db())
         .await?;
         unstart(&mut tx, run_id).await?;
-        // A pause writes the task and then looks once more for runs that wait: it comes before this or finds this one.
-        let is_paused = sqlx::query_scalar!(
-            r#"SELECT status = 'paused' AS "is_paused!" FROM task WHERE workspace_id = $1 AND id = $2 FOR SHARE"#,
-            tx.workspace_id(),
-            run.task_id
-        )
-        .fetch_one(tx.db())
-        .await?;
-        if is_paused {
+        // A pause marks the run and then looks for runs that wait: its mark was seen above, or it comes after this and finds the
+        // run waiting.
+        if run.paused {
             let end = RunEnd::without_answer(RunStatus::Skipped, RunReason::Paused);
             let workspace_id = tx.workspace_id();
             run_end::close(&mut tx, &[Ending { workspace_id, run_id, end }]).await?;

@@ -39,9 +39,10 @@ impl Store {
         }
         let (status, reason) = (RunStatus::Skipped, RunReason::Paused);
         due_change::stop(&mut tx, self.spread, &[id.as_uuid()], status, reason).await?;
+        mark_paused(&mut tx, id).await?;
         end_waiting(&mut tx, id, status, reason, false).await?;
         set_status(&mut tx, &task, TaskStatus::Paused).await?;
-        // Whoever put a run back for want of fresh data, or asked for one, held the task until then: what they left is seen now.
+        // Whoever asked for a run held the task until then: what they left is seen now.
         end_waiting(&mut tx, id, status, reason, false).await?;
         let workspace_id = tx.workspace_id();
         webhook_event::task_stopped(&mut tx, workspace_id, id, WebhookEvent::TaskPaused).await?;
@@ -342,6 +343,24 @@ async fn end_all(tx: &mut Tx, run_ids: &[Uuid], status: RunStatus, reason: RunRe
     };
     let endings: Vec<_> = run_ids.iter().map(ending).collect();
     run_end::close(tx, &endings).await
+}
+
+/// Leaves word of a pause with a task's unfinished runs. One that a worker holds may yet be put back as if it had never started,
+/// when the pause is over already. All of them are locked from here on: none is put back or taken up before it is looked which
+/// of them wait.
+async fn mark_paused(tx: &mut Tx, id: TaskId) -> Result<()> {
+    sqlx::query!(
+        "WITH held AS (
+             SELECT run_id FROM run_queue WHERE workspace_id = $1 AND task_id = $2
+             ORDER BY run_id FOR NO KEY UPDATE)
+         UPDATE run_queue SET paused = true FROM held
+         WHERE run_queue.workspace_id = $1 AND run_queue.run_id = held.run_id",
+        tx.workspace_id(),
+        id.as_uuid()
+    )
+    .execute(tx.db())
+    .await?;
+    Ok(())
 }
 
 async fn ask_to_stop(tx: &mut Tx, task_ids: &[Uuid], reason: RunReason) -> Result<()> {

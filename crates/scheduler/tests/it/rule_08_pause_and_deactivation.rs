@@ -62,7 +62,7 @@ async fn a_run_that_waits_for_its_retry_has_started_and_goes_on_through_a_pause(
 
 /// A worker that looks for fresh data holds the run, and a pause finds nothing that waits. Once it is put back it waits.
 ///
-/// Fails where `run_hold` does not ask whether the task is paused: the run waited for its data and was sent.
+/// Fails where `run_hold` does not ask whether the task was paused: the run waited for its data and was sent.
 #[tokio::test]
 async fn a_pause_while_a_worker_looks_for_fresh_data_skips_the_run_as_it_is_put_back() {
     let world = World::new().await;
@@ -81,10 +81,33 @@ async fn a_pause_while_a_worker_looks_for_fresh_data_skips_the_run_as_it_is_put_
     assert!(world.store().run_heartbeat(&[run.lease]).await.expect("a heartbeat").is_empty());
 }
 
+/// Fails where `run_hold` asks the task, which is active again by then: the run waited for its data and was sent.
+#[tokio::test]
+async fn a_pause_that_is_over_before_the_look_for_fresh_data_ends_skips_the_run_as_well() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await;
+    let (store, scope) = (world.store(), &world.scope);
+    world.set("2026-03-02T09:00:00Z");
+    tick(&world).await;
+    let run = world.claim_one().await;
+    store.task_pause(scope, task.id).await.expect("a pause");
+    let resumed = store.task_resume(scope, task.id).await.expect("resumed");
+    assert_eq!(resumed.next.expect("a next occurrence").window.opens_at, at("2026-03-03T09:00:00Z"));
+    let held = store.run_hold(&run.scope, &run.lease, "the data is a day old").await;
+    assert_eq!(held.expect("a hold"), AfterHold::Skipped);
+    assert_eq!(world.fates(task.id).await, ["03-02 skipped paused"]);
+    // The next one knows nothing of that pause.
+    world.set("2026-03-03T09:00:00Z");
+    tick(&world).await;
+    let run = world.claim_one().await;
+    let held = store.run_hold(&run.scope, &run.lease, "the data is a day old").await;
+    assert_eq!(held.expect("a hold"), AfterHold::LookAt(at("2026-03-03T09:02:00Z")));
+}
+
 const BLOCKED: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
 
-/// Fails where the pause looks for waiting runs only before it writes the task.
+/// Fails where the pause looks for waiting runs before it has locked the task's runs, and not again.
 #[tokio::test]
 async fn a_pause_finds_a_run_that_is_being_put_back_at_that_very_moment() {
     let world = World::new().await;
@@ -110,7 +133,8 @@ async fn a_pause_finds_a_run_that_is_being_put_back_at_that_very_moment() {
     assert_eq!(world.fates(task.id).await, ["03-02 skipped paused"]);
 }
 
-/// The other way round: the pause was first, and the hold waits for it. Fails where the hold reads the task without locking it.
+/// The other way round: the pause was first, and the hold waits for it. Fails where the hold asks what the pause has left with the
+/// run before it has locked that.
 #[tokio::test]
 async fn a_run_that_is_put_back_waits_for_the_pause_that_is_being_written() {
     let world = World::new().await;
@@ -119,14 +143,18 @@ async fn a_run_that_is_put_back_waits_for_the_pause_that_is_being_written() {
     tick(&world).await;
     let run = world.claim_one().await;
     let mut person = world.superuser().await;
-    sqlx::raw_sql("BEGIN; UPDATE task SET status = 'paused'")
+    sqlx::raw_sql("BEGIN; SELECT FROM task FOR SHARE")
         .execute(&mut person)
         .await
-        .expect("a pause that is not committed");
+        .expect("a task that is held");
+    let (store, scope, id) = (world.store().clone(), world.scope, task.id);
+    let pausing = tokio::spawn(async move { store.task_pause(&scope, id).await });
+    while world.number(BLOCKED).await == 0 {}
     let store = world.store().clone();
     let holding = tokio::spawn(async move { store.run_hold(&run.scope, &run.lease, "a day old").await });
-    while world.number(BLOCKED).await == 0 {}
+    while world.number(BLOCKED).await < 2 {}
     sqlx::raw_sql("COMMIT").execute(&mut person).await.expect("a commit");
+    pausing.await.expect("a task").expect("a pause");
     assert_eq!(holding.await.expect("a task").expect("a hold"), AfterHold::Skipped);
     assert_eq!(world.fates(task.id).await, ["03-02 skipped paused"]);
 }

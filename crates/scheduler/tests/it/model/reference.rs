@@ -44,6 +44,8 @@ struct Run {
     attempt: u32,
     has_started: bool,
     has_step: bool,
+    /// When a pause last came to it.
+    paused_at: Option<Instant>,
     available_at: Instant,
     deadline: Option<Instant>,
     lease_until: Option<Instant>,
@@ -66,6 +68,7 @@ impl Run {
             attempt: 0,
             has_started: false,
             has_step: false,
+            paused_at: None,
             available_at: now,
             deadline: None,
             lease_until: None,
@@ -197,8 +200,11 @@ impl Reference {
         self.end_opened("skipped", "paused", now);
         self.since = None;
         self.status = "paused";
-        for run in self.runs.iter_mut().filter(|run| run.is_waiting_for_a_worker() && !run.has_started) {
-            run.end("skipped", Some("paused"), now);
+        for run in self.runs.iter_mut().filter(|run| run.is_unfinished()) {
+            run.paused_at = Some(now);
+            if run.is_waiting_for_a_worker() && !run.has_started {
+                run.end("skipped", Some("paused"), now);
+            }
         }
         Ok(())
     }

@@ -67,7 +67,8 @@ impl Reference {
     }
 
     /// What a worker does that has looked at the task's data before its first step: begin, put the run back as if it had not
-    /// been started, or give it up. A run that is put back waits, and a pause has no run wait, whichever came first.
+    /// been started, or give it up. A run that is put back had not started when a pause came during the look, and a pause skips
+    /// such a run, whether or not it is over by now.
     pub(in crate::model) fn look_at_data(&mut self, hold: Hold, data: Data, now: Instant) -> String {
         let run = self.run(hold.key);
         let may_wait = run.trigger == "schedule" && !hold.is_late && !run.has_step;
@@ -78,14 +79,13 @@ impl Reference {
             self.stop(hold, &refused, now);
             return refused;
         }
-        let is_paused = self.status == "paused";
         let run = self.run(hold.key);
         let opens_at = run.occurrence.expect("an occurrence of a schedule").opens_at;
         let last_look_at = opens_at + HELD_AT_MOST;
         if now < last_look_at {
             run.attempt -= 1;
             run.has_started = false;
-            if is_paused {
+            if run.paused_at.is_some() {
                 run.end("skipped", Some("paused"), now);
                 return "skipped".to_owned();
             }
