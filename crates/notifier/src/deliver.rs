@@ -80,7 +80,7 @@ impl Notifier {
         let recipient = email.to.to_string();
         // From before it was asked for: the answer may reach a process that has stood still since.
         let leased_at = Instant::now();
-        let attempt = NewAttempt { lease: *lease, decision: Some(decision) };
+        let attempt = NewAttempt { lease: *lease, decision: Some(decision), is_of_rest: false };
         let attempt = self.attempts.ask(attempt).await?.ok_or(store::Error::LeaseLost)?;
         fail_point!("notifier::attempt_started");
         let sending = self.transport.send(&self.store, scope, lease.delivery_id, email);

@@ -240,21 +240,10 @@ impl Store {
 
     /// Hands claimed deliveries back whose attempt has not begun. Ones that have begun are left alone.
     pub async fn delivery_release(&self, leases: &[DeliveryLease]) -> Result<u64> {
-        let workspace_ids: Vec<_> = leases.iter().map(|lease| lease.workspace_id.as_uuid()).collect();
-        let ids: Vec<_> = leases.iter().map(|lease| lease.delivery_id.as_uuid()).collect();
-        let tokens: Vec<_> = leases.iter().map(|lease| lease.token).collect();
-        let done = sqlx::query!(
-            "UPDATE delivery SET lease_token = NULL, lease_until = NULL, worker = NULL
-             FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS held (workspace_id, id, token)
-             WHERE delivery.workspace_id = held.workspace_id AND delivery.id = held.id
-               AND delivery.lease_token = held.token AND delivery.state IN ('pending', 'unknown')",
-            &workspace_ids,
-            &ids,
-            &tokens
-        )
-        .execute(&self.worker)
-        .await?;
-        Ok(done.rows_affected())
+        let mut tx = self.begin_across().await?;
+        let released = release(&mut tx, leases).await?;
+        tx.commit().await?;
+        Ok(released)
     }
 
     /// The messages of a run, notices about it included, by recipient.
@@ -297,6 +286,25 @@ impl Store {
         let deliveries = rows.into_iter().map(Delivery::try_from).collect::<Result<Vec<_>>>()?;
         Ok(page.cut(deliveries, |delivery| (String::new(), delivery.id.as_uuid())))
     }
+}
+
+/// Lets go of claimed deliveries whose attempt has not begun, as they were. Answers how many.
+pub(crate) async fn release(tx: &mut Tx, leases: &[DeliveryLease]) -> Result<u64> {
+    let workspace_ids: Vec<_> = leases.iter().map(|lease| lease.workspace_id.as_uuid()).collect();
+    let ids: Vec<_> = leases.iter().map(|lease| lease.delivery_id.as_uuid()).collect();
+    let tokens: Vec<_> = leases.iter().map(|lease| lease.token).collect();
+    let done = sqlx::query!(
+        "UPDATE delivery SET lease_token = NULL, lease_until = NULL, worker = NULL
+         FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS held (workspace_id, id, token)
+         WHERE delivery.workspace_id = held.workspace_id AND delivery.id = held.id
+           AND delivery.lease_token = held.token AND delivery.state IN ('pending', 'unknown')",
+        &workspace_ids,
+        &ids,
+        &tokens
+    )
+    .execute(tx.db())
+    .await?;
+    Ok(done.rows_affected())
 }
 
 /// Writes an outcome to a held delivery, and to its last attempt where that is under way. An attempt that was cut off before it

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     DeliveryLease, DeliveryOutcome, Error, NewDecision, Result, Scope, Store, Tx,
-    delivery::finish,
+    delivery::{finish, release},
     destination,
     error::{to_json, without_nul},
 };
@@ -23,6 +23,8 @@ pub struct NewAttempt {
     pub lease: DeliveryLease,
     /// How much its recipient may see, and which bytes were made of it; `None` where that was noted before.
     pub decision: Option<NewDecision>,
+    /// Whether it is at the rest of a delivery whose first message is there: one that has arrived is not withheld any more.
+    pub is_of_rest: bool,
 }
 
 /// The columns that name leases in SQL.
@@ -48,21 +50,36 @@ impl Store {
     /// Notes that an attempt begins whose decision was noted before: after this bytes may leave. Answers the attempt's number,
     /// from 1. `LeaseLost` also when the delivery was withheld in the meantime, or is withheld now.
     pub async fn delivery_attempt_start(&self, scope: &Scope, lease: &DeliveryLease) -> Result<u32> {
+        self.attempt_start(scope, lease, false).await
+    }
+
+    /// As [`Store::delivery_attempt_start`], at the rest of a delivery whose first message is in Slack. Where that may not be sent
+    /// now, the delivery is let go of as it was: whoever claims it next notes that it arrived.
+    pub async fn delivery_rest_start(&self, scope: &Scope, lease: &DeliveryLease) -> Result<u32> {
+        self.attempt_start(scope, lease, true).await
+    }
+
+    async fn attempt_start(&self, scope: &Scope, lease: &DeliveryLease, is_of_rest: bool) -> Result<u32> {
         debug_assert_eq!(scope.workspace_id(), lease.workspace_id);
-        let attempt = NewAttempt { lease: *lease, decision: None };
+        let attempt = NewAttempt { lease: *lease, decision: None, is_of_rest };
         self.delivery_attempts_start(&[attempt]).await?.pop().flatten().ok_or(Error::LeaseLost)
     }
 
     /// Notes that attempts begin, each with what was decided for it: after this their bytes may leave. Answers each attempt's
     /// number, from 1; none where the lease is lost, or the delivery is withheld now: its recipient or its task's creator is
-    /// deactivated, or its task is deleted. Both kinds of row stay locked until the attempts are committed, so that no attempt
-    /// begins after a deactivation or a deletion that was committed. What was decided is kept even then.
+    /// deactivated, or its task is deleted. One that has arrived but for its rest is let go of instead. Both kinds of row stay
+    /// locked until the attempts are committed, so that no attempt begins after a deactivation or a deletion that was committed.
+    /// What was decided is kept even then.
     pub async fn delivery_attempts_start(&self, attempts: &[NewAttempt]) -> Result<Vec<Option<u32>>> {
         let mut tx = self.begin_across().await?;
         let refusals = refusals(&mut tx, attempts).await?;
         let begun = begin(&mut tx, attempts, &refusals, self.delivery_lease).await?;
-        for NewAttempt { lease, .. } in attempts {
+        for NewAttempt { lease, is_of_rest, .. } in attempts {
             let Some(reason) = refusals.get(&lease.delivery_id.as_uuid()) else { continue };
+            if *is_of_rest {
+                release(&mut tx, &[*lease]).await?;
+                continue;
+            }
             let outcome = DeliveryOutcome::Withheld { reason: reason.as_str().to_owned() };
             tx = tx.for_workspace(lease.workspace_id);
             match finish(&mut tx, lease, &outcome).await {

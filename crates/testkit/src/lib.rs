@@ -48,6 +48,12 @@ impl TestDatabase {
         connect(&self.url).await
     }
 
+    /// The one whole number that a query answers, as superuser.
+    pub async fn number(&self, query: &str) -> i64 {
+        let mut superuser = self.superuser().await;
+        sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(&mut superuser).await.expect("a number")
+    }
+
     /// Removes the database, for tests that make many.
     pub async fn remove(self) {
         self.store.close().await;

@@ -77,7 +77,13 @@ impl Notifier {
         };
         fail_point!("notifier::slack_lane_taken");
         let leased_at = Instant::now();
-        let attempt = match self.store.delivery_attempt_start(scope, lease).await {
+        let started = if place.said.is_some() {
+            // What is there is not withheld, whatever has changed since it was looked at.
+            self.store.delivery_rest_start(scope, lease).await
+        } else {
+            self.store.delivery_attempt_start(scope, lease).await
+        };
+        let attempt = match started {
             Ok(attempt) => attempt,
             Err(error) => {
                 self.store.slack_lane_leave(scope, lease, &place.lane).await?;

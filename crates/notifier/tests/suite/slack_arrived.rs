@@ -154,6 +154,36 @@ async fn a_task_that_is_deleted_leaves_what_is_in_slack_as_it_is() {
     }
 }
 
+/// The notifier has found the message, and waits for its conversation as the task is deleted. Fails where an attempt at what is
+/// missing is refused as one at a new message is: the delivery ended as withheld.
+#[tokio::test]
+async fn a_task_that_is_deleted_after_the_look_into_slack_leaves_what_is_there_as_well() {
+    let scene = Scene::new().await;
+    let database = &scene.world.database;
+    let task = scene.world.task(scene.to_channel()).await;
+    let run = scene.world.run(task).await;
+    scene.slack.script("chat.postMessage", [Some(Fault::FatalErrorDone)]);
+    scene.deliver().await;
+    assert_eq!(scene.delivery(run).await.state, DeliveryState::Unknown);
+    database.time.step(TimeDelta::minutes(2));
+    let mut other = database.superuser().await;
+    let lane = format!("BEGIN; SELECT FROM slack_lane WHERE lane = 'channel {}' FOR UPDATE", scene.channel);
+    testkit::execute(&mut other, &lane).await;
+    let deletion = async {
+        let blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        while database.number(blocked).await == 0 {}
+        scene.world.store().task_delete(&scene.world.scope, task).await.expect("deleted");
+        testkit::execute(&mut other, "COMMIT").await;
+    };
+    tokio::join!(scene.deliver(), deletion);
+    let delivery = scene.deliver_all(run).await;
+    let messages = scene.slack.messages(&scene.channel);
+    let [message] = &messages[..] else { panic!("{messages:?}") };
+    assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Sent, 1), "{delivery:?}");
+    assert_eq!(delivery.provider_id, Some(format!("{} {}", scene.channel, message.ts)));
+    assert_eq!((delivery.reason, delivery.message), (None, None), "nothing of it is missing");
+}
+
 /// Fails where what was planned is kept as the proof, and where what was posted is written down only once that is known: the
 /// answer to the plain message is lost.
 #[tokio::test]

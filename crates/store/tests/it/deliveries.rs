@@ -633,7 +633,7 @@ async fn of_two_leases_of_one_delivery_the_later_one_counts() {
     assert_eq!(store.delivery_rescue(100).await.expect("a rescue"), 1);
     let held = claim_deliveries(store, "test", 100).await[0].lease;
     assert_eq!(held.delivery_id, lost.delivery_id);
-    let attempts = [lost, held].map(|lease| NewAttempt { lease, decision: None });
+    let attempts = [lost, held].map(|lease| NewAttempt { lease, decision: None, is_of_rest: false });
     let begun = store.delivery_attempts_start(&attempts).await.expect("an answer");
     assert_eq!(begun, [None, Some(1)]);
     let ended = [lost, held].map(|lease| (lease, "<1@acme.test>".to_owned()));
