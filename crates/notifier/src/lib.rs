@@ -44,7 +44,7 @@ use tokio::{
         broadcast::{self, error::RecvError},
     },
     task::JoinSet,
-    time::MissedTickBehavior,
+    time::{Instant, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -56,6 +56,9 @@ use crate::{audience::Readers, email::Sender, gather::Gather, room::Room, shared
 const RESCUE_EVERY: Duration = Duration::from_secs(15);
 /// How many of them are taken at a time.
 const RESCUE_BATCH: u32 = 100;
+
+/// Between two looks at the queue that word of a run's end brings about: on a busy server there is word hundreds of times a second.
+const LOOK_REST: Duration = Duration::from_millis(25);
 
 /// Of what may be under way at once, one in so many may wait for room for a file: with those that have it, too few to keep the
 /// queue from being looked at.
@@ -198,18 +201,27 @@ impl Notifier {
         let mut heard = notifier.events.as_ref().map(Events::subscribe);
         let mut rescues = tokio::time::interval(RESCUE_EVERY);
         rescues.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looked_at = Instant::now();
         loop {
             let mut is_news = false;
             tokio::select! {
                 () = stopping.cancelled() => break,
                 _ = polls.tick() => is_news = true,
-                () = something_ended(&mut heard) => is_news = true,
+                () = something_ended(&mut heard) => {
+                    let rest = LOOK_REST.saturating_sub(looked_at.elapsed());
+                    is_news = rest.is_zero();
+                    if !is_news {
+                        polls.reset_after(rest);
+                    }
+                }
                 _ = rescues.tick() => notifier.rescue().await,
                 Some(ended) = mail.under_way.join_next() => log_panic(&ended),
                 Some(ended) = slack.under_way.join_next() => log_panic(&ended),
             }
-            mail.is_more_waiting |= is_news;
-            slack.is_more_waiting |= is_news;
+            if is_news {
+                looked_at = Instant::now();
+                (mail.is_more_waiting, slack.is_more_waiting) = (true, true);
+            }
             tokio::join!(notifier.fill(&mut mail), notifier.fill(&mut slack));
         }
         for Lane { mut under_way, .. } in [mail, slack] {
@@ -226,12 +238,26 @@ impl Notifier {
         let (mut mail, mut slack) = (Lane::new(Way::Mail), Lane::new(Way::Slack));
         let mut tried = 0;
         loop {
-            (mail.is_more_waiting, slack.is_more_waiting) = (true, true);
-            tried += self.fill(&mut mail).await + self.fill(&mut slack).await;
+            let is_for_all = mail.is_more_waiting && slack.is_more_waiting;
+            let claimed = self.fill(&mut mail).await + self.fill(&mut slack).await;
+            tried += claimed;
+            // Where one ended there is a free place, and only there.
             tokio::select! {
-                Some(ended) = mail.under_way.join_next() => log_panic(&ended),
-                Some(ended) = slack.under_way.join_next() => log_panic(&ended),
-                else => return tried,
+                Some(ended) = mail.under_way.join_next() => {
+                    log_panic(&ended);
+                    mail.is_more_waiting = true;
+                }
+                Some(ended) = slack.under_way.join_next() => {
+                    log_panic(&ended);
+                    slack.is_more_waiting = true;
+                }
+                else => {
+                    if is_for_all && claimed == 0 {
+                        return tried;
+                    }
+                    // The last ones may have left something to send.
+                    (mail.is_more_waiting, slack.is_more_waiting) = (true, true);
+                }
             }
         }
     }

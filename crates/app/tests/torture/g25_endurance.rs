@@ -112,8 +112,10 @@ fn g25_five_times_the_load_is_refused_early() {
     let started = Instant::now();
     let offering = stage.spawn(open_loop(Arc::clone(&load), per_second * TIMES, length));
     let mut memory = Vec::new();
+    let mut pages = Vec::new();
     while !offering.is_finished() {
-        memory.push((started.elapsed().as_secs_f64(), resident_kib(process.id())));
+        memory.push((started.elapsed().as_secs_f64(), memory_kib(process.id(), "VmRSS:")));
+        pages.push(memory_kib(process.id(), "RssFile:"));
         pause(Duration::from_millis(250));
     }
     let (offered, unsent, answers) = stage.block_on(offering).expect("the load");
@@ -164,6 +166,9 @@ fn g25_five_times_the_load_is_refused_early() {
     report.saw(slowest, "ms p99 of what was served");
     report.must_be_none(&over(slowest, answered_within), "p99 of what was served too long");
     judge_memory(&mut report, &memory);
+    let file_backed =
+        format!("{:.0} to {:.0}", pages[pages.len() / 3] / 1024.0, pages[pages.len() - 1] / 1024.0);
+    report.saw(file_backed, "MiB of it pages of the program's file since");
     report.saw(percentile(&before, 0.95), "ms p95 before");
     report.saw(recovered.2, "ms p95 after");
     report.saw(format!("{:.0}", recovered.1.as_secs_f64()), "s until it was back");
@@ -346,9 +351,10 @@ fn percentile(figures: &[u64], share: f64) -> u64 {
 }
 
 /// Memory that a process holds, in KiB.
-fn resident_kib(pid: u32) -> f64 {
+/// A line of what Linux tells of a process's memory: `VmRSS:` is all that is resident.
+fn memory_kib(pid: u32, name: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("its memory");
     line.trim().trim_end_matches(" kB").trim().parse().expect("a number")
 }
 
