@@ -4,7 +4,7 @@
 //! could not be renewed for two thirds of its time is dropped where it stands: the next worker goes on from its last recorded
 //! step, and whatever the dropped one might still write, the store refuses.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use domain::{
     condition::Condition,
@@ -274,11 +274,13 @@ impl Agent {
                 return;
             }
         };
+        let is_to_stop: HashMap<RunLease, bool> =
+            still_held.into_iter().map(|held| (held.lease, held.stop.is_some())).collect();
         for turn in turns.held() {
-            match still_held.iter().find(|still| still.lease == turn.lease) {
-                Some(still) => {
+            match is_to_stop.get(&turn.lease) {
+                Some(is_to_stop) => {
                     turn.renewed.send_replace(asked);
-                    if still.stop.is_some() {
+                    if *is_to_stop {
                         turn.signals.stop.cancel();
                     }
                 }

@@ -383,6 +383,10 @@ fn changed(is_same: bool, measure: &Measure, history: &History) -> Judged {
 
 fn no_data(measure: &Measure) -> Judged {
     let handle = &measure.handle;
+    if measure.is_cut && (measure.value == 0.0 || measure.is_empty) {
+        let sentence = format!("{handle} was cut at a limit, after {} without a value", rows(measure));
+        return Judged::new(Verdict::NotEvaluated, sentence);
+    }
     if measure.value == 0.0 {
         return Judged::new(Verdict::Holds, format!("{handle} has no rows"));
     }

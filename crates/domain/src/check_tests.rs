@@ -292,6 +292,15 @@ fn no_data_is_no_rows_or_nothing_but_nulls() {
     assert_eq!(told(&no_data, &with(vec![vec![Cell::Null, Cell::Null]]), &none).0, Verdict::Holds);
     let some = with(vec![vec![Cell::Null, Cell::Null], vec![Cell::Int(0), Cell::Null]]);
     assert_eq!(told(&no_data, &some, &none), (Verdict::DoesNotHold, "r1 has 2 rows".into()));
+    // What was cut off may have been a value.
+    for (rows, verdict) in [
+        (vec![], Verdict::NotEvaluated),
+        (vec![vec![Cell::Null, Cell::Null]], Verdict::NotEvaluated),
+        (vec![vec![Cell::Int(0), Cell::Null]], Verdict::DoesNotHold),
+    ] {
+        let cut = Table { truncated: Some(Truncation::Bytes), ..with(rows) };
+        assert_eq!(told(&no_data, &cut, &none).0, verdict);
+    }
 }
 
 fn cell() -> impl Strategy<Value = Cell> {

@@ -37,8 +37,10 @@ pub(crate) struct Fate {
 /// The fates of all occurrences that are due by `now`, oldest first, and the window of the one after them.
 pub(crate) fn decide(due: &Due<'_>, now: DateTime<Utc>) -> (Vec<Fate>, Option<Window>) {
     let mut windows = Vec::new();
+    // A schedule that was written by hand, or a zone whose rules changed, may open the row's own date later: it is one occurrence.
+    let later = due.schedule.windows_after(due.window.opens_at).filter(|window| window.date > due.window.date);
     let mut following = std::iter::once(due.window)
-        .chain(due.schedule.windows_after(due.window.opens_at))
+        .chain(later)
         .filter(|window| !due.taken.contains(&window.date))
         .take_while(|window| exists(*window, due.expires_at));
     let mut next = following.next();
@@ -169,6 +171,17 @@ mod tests {
         let (told, next) = fates("2026-03-02T09:30:00Z", |due| due.taken = &TAKEN);
         assert_eq!(told, one("2026-03-02", "queued "));
         assert_eq!(next.as_deref(), Some("2026-03-04"));
+    }
+
+    #[test]
+    fn a_date_that_the_schedule_opens_later_by_now_is_one_occurrence() {
+        let earlier = |due: &mut Due<'_>| {
+            due.window.opens_at -= TimeDelta::hours(3);
+            due.window.closes_at -= TimeDelta::hours(3);
+        };
+        let (told, next) = fates("2026-03-01T06:30:00Z", earlier);
+        assert_eq!(told, one("2026-03-01", "queued "));
+        assert_eq!(next.as_deref(), Some("2026-03-02"));
     }
 
     #[test]

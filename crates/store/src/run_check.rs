@@ -60,7 +60,7 @@ pub struct PastCheck {
 impl Store {
     /// What earlier runs of a task found: values of `column` (regardless of case), or where none is named numbers and digests
     /// of rows. Since the question last changed; tests left out, and what was asked before that and ended after it. A turn is
-    /// as old as its question: asked by hand then, or taken from the task when its run first started.
+    /// as old as its question: asked by hand then, or taken from the task when the attempt started that began it.
     pub async fn check_history(
         &self,
         scope: &Scope,

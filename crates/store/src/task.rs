@@ -20,7 +20,7 @@ use crate::{
     credit_cap::{self, CapOf},
     due::read_schedule,
     due_change,
-    error::{json, one_row, optional_word, to_json, word},
+    error::{if_readable, json, one_row, optional_word, to_json, word},
     page::{Page, Paged},
     people,
 };
@@ -242,6 +242,28 @@ impl Store {
         spec: &TaskSpec,
         schedule: &Schedule,
     ) -> Result<Task> {
+        self.create(scope, creator_id, spec, schedule, TaskStatus::Active).await
+    }
+
+    /// As [`Store::task_create`], but paused: it fires once it is resumed.
+    pub async fn task_create_paused(
+        &self,
+        scope: &Scope,
+        creator_id: UserId,
+        spec: &TaskSpec,
+        schedule: &Schedule,
+    ) -> Result<Task> {
+        self.create(scope, creator_id, spec, schedule, TaskStatus::Paused).await
+    }
+
+    async fn create(
+        &self,
+        scope: &Scope,
+        creator_id: UserId,
+        spec: &TaskSpec,
+        schedule: &Schedule,
+        status: TaskStatus,
+    ) -> Result<Task> {
         let mut tx = self.begin(scope).await?;
         people::demand_active(&mut tx, creator_id).await?;
         demand_references(&mut tx, creator_id, spec).await?;
@@ -249,7 +271,7 @@ impl Store {
         sqlx::query!(
             "INSERT INTO task (workspace_id, id, creator_id, title, prompt, schedule, notification, status, expires_at,
                  schedule_since, created_at, updated_at, condition, freshness)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, 'active', $8, $9, $9, $9, $10, $11)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $12, $8, $9, $9, $9, $10, $11)",
             tx.workspace_id(),
             id.as_uuid(),
             creator_id.as_uuid(),
@@ -260,13 +282,16 @@ impl Store {
             spec.expires_at,
             tx.now,
             spec.condition.as_ref().map(to_json),
-            spec.freshness.as_ref().map(to_json)
+            spec.freshness.as_ref().map(to_json),
+            status.as_str()
         )
         .execute(tx.db())
         .await?;
         connections_put(&mut tx, id, &spec.context.connection_ids).await?;
         credit_cap::put(&mut tx, CapOf::Task(id), &spec.caps).await?;
-        due_change::restart(&mut tx, self.spread, id, schedule, spec.expires_at).await?;
+        if status == TaskStatus::Active {
+            due_change::restart(&mut tx, self.spread, id, schedule, spec.expires_at).await?;
+        }
         audit::record(&mut tx, scope.actor(), "task.create", id.as_uuid(), json!({ "title": spec.title }))
             .await?;
         let task = find(&mut tx, id).await?.ok_or(Error::NotFound)?;
@@ -364,7 +389,9 @@ impl Store {
         let is_other_question = before.condition != spec.condition
             || before.prompt != spec.prompt
             || before.context.connection_ids != spec.context.connection_ids;
-        let is_rescheduled = !read_schedule(id.as_uuid(), to_json(&before.schedule))?.is_as(schedule);
+        // One that cannot be read any more, its zone being gone, is mended by an edit.
+        let is_rescheduled = if_readable(read_schedule(id.as_uuid(), to_json(&before.schedule)))
+            .is_none_or(|before| !before.is_as(schedule));
         let is_extended = before.expires_at != spec.expires_at;
         let is_restarted = if status == TaskStatus::Paused {
             is_rescheduled || is_extended

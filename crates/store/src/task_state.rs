@@ -225,18 +225,7 @@ pub(crate) async fn cancel_all_of(tx: &mut Tx, spread: TimeDelta, creator_id: Us
     due_change::stop(tx, spread, &firing, status, reason).await?;
     // All of their runs are locked before it is looked which of them wait: one that its worker hands back or gives up for a
     // while meanwhile is seen as waiting, and ends here.
-    sqlx::query!(
-        "WITH held AS (
-             SELECT run_id FROM run_queue WHERE workspace_id = $1 AND creator_id = $2
-             ORDER BY run_id FOR NO KEY UPDATE)
-         UPDATE run_queue SET stop_reason = $3 FROM held
-         WHERE run_queue.workspace_id = $1 AND run_queue.run_id = held.run_id",
-        workspace_id,
-        creator,
-        reason.as_str()
-    )
-    .execute(tx.db())
-    .await?;
+    stop_all_of(tx, creator, reason).await?;
     let waiting = sqlx::query_scalar!(
         "SELECT run_id FROM run_queue WHERE workspace_id = $1 AND creator_id = $2 AND lease_token IS NULL
          ORDER BY run_id FOR UPDATE",
@@ -246,6 +235,8 @@ pub(crate) async fn cancel_all_of(tx: &mut Tx, spread: TimeDelta, creator_id: Us
     .fetch_all(tx.db())
     .await?;
     end_all(tx, &waiting, status, reason).await?;
+    // A backtest's next run is queued by the end of the one before, which may have held up the first look.
+    stop_all_of(tx, creator, reason).await?;
     sqlx::query!(
         "UPDATE delivery SET state = 'withheld', reason = $3, finished_at = $4, lease_token = NULL, lease_until = NULL
          WHERE workspace_id = $1
@@ -274,6 +265,23 @@ pub(crate) async fn cancel_all_of(tx: &mut Tx, spread: TimeDelta, creator_id: Us
     .execute(tx.db())
     .await?;
     event::tell_run_stop(tx).await
+}
+
+/// Has all runs of a member stop before their next step, and locks them.
+async fn stop_all_of(tx: &mut Tx, creator: Uuid, reason: RunReason) -> Result<()> {
+    sqlx::query!(
+        "WITH held AS (
+             SELECT run_id FROM run_queue WHERE workspace_id = $1 AND creator_id = $2
+             ORDER BY run_id FOR NO KEY UPDATE)
+         UPDATE run_queue SET stop_reason = $3 FROM held
+         WHERE run_queue.workspace_id = $1 AND run_queue.run_id = held.run_id",
+        tx.workspace_id(),
+        creator,
+        reason.as_str()
+    )
+    .execute(tx.db())
+    .await?;
+    Ok(())
 }
 
 /// Has the runs of a deleted task stop before their next step, and ends those that no worker holds.

@@ -51,9 +51,10 @@ impl Unfinished {
         // fresh data has not started, and may still run late.
         let waits_to_go_on = self.is_waiting && (self.has_started || self.lacks_credits);
         let is_given_up = self.lease_until.is_some() && self.rescues + 1 >= RESCUES_MAX;
-        let is_past_retry = waits_to_go_on && self.deadline_at.is_some_and(|deadline| deadline <= now);
+        // One that runs late keeps the end that it was given, whatever the grace period is by now.
+        let is_past_deadline = self.deadline_at.is_some_and(|deadline| deadline <= now);
         let is_past_grace = self.closes_at.is_some_and(|closes_at| closes_at + grace <= now);
-        self.is_to_stop || is_given_up || is_past_retry || is_past_grace
+        self.is_to_stop || is_given_up || is_past_deadline && (waits_to_go_on || is_past_grace)
     }
 
     /// Whether it keeps the next occurrence from running. One that never started does not, nor does one that nobody holds and

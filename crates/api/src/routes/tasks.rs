@@ -310,10 +310,13 @@ pub(crate) async fn created(state: &ApiState, caller: &Caller, id: TaskId) -> Re
     own(state, caller, id).await.map(answer_created)
 }
 
-/// The answer to the duplication of a task, some time after the copy was made; it is paused if it was not yet.
+/// The answer to the duplication of a task, some time after the copy was made.
 pub(crate) async fn duplicated(state: &ApiState, caller: &Caller, id: TaskId) -> Result<Response> {
-    let copy = state.store.task_pause(&caller.scope, id).await.or_refused("task")?;
-    Ok((etag(copy.version), axum::Json(Task::of(copy))).into_response())
+    own(state, caller, id).await.map(answer_duplicated)
+}
+
+fn answer_duplicated(copy: store::Task) -> Response {
+    (etag(copy.version), axum::Json(Task::of(copy))).into_response()
 }
 
 /// The answer to the start of a run, some time after it; `details` are those of the audit log.
@@ -453,9 +456,8 @@ pub(crate) async fn task_duplicate(
         spec.expires_at = Some(task::default_expiration(now));
     }
     let schedule = check(&state, &caller, &mut spec, now).await?;
-    let copy =
-        state.store.task_create(&caller.scope, caller.user_id, &spec, &schedule).await.or_refused("task")?;
-    duplicated(&state, &caller, copy.id).await
+    let copy = state.store.task_create_paused(&caller.scope, caller.user_id, &spec, &schedule).await;
+    copy.or_refused("task").map(answer_duplicated)
 }
 
 /// Run a task now. Its schedule is untouched.

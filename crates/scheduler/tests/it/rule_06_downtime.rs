@@ -199,6 +199,22 @@ async fn a_queued_run_that_no_worker_took_runs_late_and_then_is_missed() {
     assert_eq!(world.fates(task.id).await, ["03-02 failed deadline late"]);
 }
 
+/// A run that is late already keeps the end that it was given, so it must still give way: two would catch up at once.
+#[tokio::test]
+async fn a_late_run_gives_way_to_the_next_days_though_the_grace_period_was_made_shorter() {
+    let world = World::new().await;
+    grace(&world, 48).await;
+    let task = world.task(|_| ()).await;
+    world.set("2026-03-02T12:00:00Z");
+    tick(&world).await;
+    assert_eq!(world.fates(task.id).await, ["03-02 queued late"]);
+    grace(&world, 6).await;
+    world.set("2026-03-03T09:30:00Z");
+    tick(&world).await;
+    assert_eq!(world.fates(task.id).await, ["03-02 missed superseded", "03-03 queued"]);
+    assert_eq!(world.claim().await.len(), 1);
+}
+
 #[tokio::test]
 async fn a_queued_run_that_no_worker_ever_took_is_missed_in_the_end() {
     let world = World::new().await;

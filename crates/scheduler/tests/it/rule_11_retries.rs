@@ -117,10 +117,12 @@ async fn a_late_run_is_retried_within_the_grace_period() {
     let task = world.task(|_| ()).await;
     world.set("2026-03-02T16:59:00Z");
     tick(&world).await;
-    assert!(matches!(
-        fail(&world, &world.claim_one().await, RunReason::ModelUnavailable).await,
-        AfterFailure::RetryAt(_)
-    ));
+    let failed = fail(&world, &world.claim_one().await, RunReason::ModelUnavailable).await;
+    let AfterFailure::RetryAt(again_at) = failed else { panic!("{failed:?}") };
+    world.database.time.set(again_at);
+    let again = world.claim_one().await;
+    assert_eq!((again.attempt, again.late), (2, true));
+    fail(&world, &again, RunReason::ModelUnavailable).await;
     world.set("2026-03-02T17:00:00Z");
     tick(&world).await;
     assert_eq!(world.fates(task.id).await, ["03-02 failed deadline late"]);

@@ -5,7 +5,7 @@ use domain::{TaskId, run::RunReason};
 use store::Places;
 use testkit::{World, world};
 
-use crate::{fail, tick};
+use crate::{edit, fail, tick};
 
 /// A task of another workspace, daily at 09:00 UTC.
 async fn task_elsewhere(world: &World) -> TaskId {
@@ -85,6 +85,20 @@ async fn once_a_schedule_can_be_read_again_its_occurrences_get_their_fates() {
         world.fates(task).await,
         ["03-02 succeeded", "03-03 missed downtime", "03-04 missed downtime", "03-05 queued late"]
     );
+}
+
+#[tokio::test]
+async fn an_edit_to_another_zone_mends_a_schedule_whose_zone_is_gone() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await.id;
+    set_schedule(&world, task, A_ZONE_OF_OLD).await;
+    world.set("2026-03-02T09:00:00Z");
+    assert_eq!(tick(&world).await.unreadable, 1);
+    world.set("2026-03-02T10:00:00Z");
+    edit(&world, task, |spec| spec.schedule.timezone = "UTC".into()).await;
+    world.set("2026-03-03T09:00:00Z");
+    let ticked = tick(&world).await;
+    assert_eq!((ticked.queued, ticked.unreadable), (1, 0));
 }
 
 /// To give it back would take its schedule.

@@ -4,7 +4,7 @@ use domain::{
     answer::Answer,
     check::{Check, Verdict},
     delivery::DeliveryKind,
-    run::Usage,
+    run::{RunReason, Usage},
     schedule::Schedule,
     step::StepBody,
     task::TaskSpec,
@@ -86,6 +86,22 @@ async fn a_run_that_was_under_way_while_its_question_changed_is_no_history_of_th
     let asked_anew = begun(&world, "04T09:31").await;
     conclude(&world, &asked_anew, 8.0, Verdict::Holds).await;
     assert_eq!(history(&world, &task).await, [8]);
+}
+
+/// The attempt that failed before its first step left nothing; the one after it read the question anew.
+#[tokio::test]
+async fn a_run_that_was_tried_again_after_its_question_changed_is_history_of_the_new_one() {
+    let world = World::new().await;
+    let task = world.task(|spec| only_above(spec, 150)).await;
+    let failed = begun(&world, "02T09:30").await;
+    let (reason, usage) = (RunReason::ModelUnavailable, Usage::default());
+    world.store().run_fail(&failed.scope, &failed.lease, reason, "it is down", &usage).await.expect("a failure");
+    edit(&world, &task, |spec| spec.prompt = "How many delays?".into()).await;
+    world.set("2026-03-02T09:40:00Z");
+    let retried = world.claim_one().await;
+    assert_eq!((retried.attempt, retried.prompt.as_str()), (2, "How many delays?"));
+    conclude(&world, &retried, 7.0, Verdict::DoesNotHold).await;
+    assert_eq!(history(&world, &task).await, [7]);
 }
 
 #[tokio::test]
