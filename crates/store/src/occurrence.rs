@@ -38,7 +38,8 @@ pub(crate) struct Fate {
 pub(crate) fn decide(due: &Due<'_>, now: DateTime<Utc>) -> (Vec<Fate>, Option<Window>) {
     let mut windows = Vec::new();
     // A schedule that was written by hand, or a zone whose rules changed, may open the row's own date later: it is one occurrence.
-    let later = due.schedule.windows_after(due.window.opens_at).filter(|window| window.date > due.window.date);
+    let later =
+        due.schedule.windows_after(due.window.opens_at).filter(|window| window.date > due.window.date);
     let mut following = std::iter::once(due.window)
         .chain(later)
         .filter(|window| !due.taken.contains(&window.date))

@@ -95,7 +95,11 @@ async fn a_run_that_was_tried_again_after_its_question_changed_is_history_of_the
     let task = world.task(|spec| only_above(spec, 150)).await;
     let failed = begun(&world, "02T09:30").await;
     let (reason, usage) = (RunReason::ModelUnavailable, Usage::default());
-    world.store().run_fail(&failed.scope, &failed.lease, reason, "it is down", &usage).await.expect("a failure");
+    world
+        .store()
+        .run_fail(&failed.scope, &failed.lease, reason, "it is down", &usage)
+        .await
+        .expect("a failure");
     edit(&world, &task, |spec| spec.prompt = "How many delays?".into()).await;
     world.set("2026-03-02T09:40:00Z");
     let retried = world.claim_one().await;

@@ -113,7 +113,9 @@ impl Run {
         let is_given_up = self.lease_until.is_some() && self.rescues + 1 == RESCUES_MAX;
         let is_past_deadline = self.deadline.is_some_and(|deadline| deadline <= now);
         let is_past_grace = self.occurrence.is_some_and(|occurrence| occurrence.closes_at() + grace <= now);
-        self.stop.is_some() || is_given_up || is_past_deadline && (self.ends_at_its_deadline() || is_past_grace)
+        self.stop.is_some()
+            || is_given_up
+            || is_past_deadline && (self.ends_at_its_deadline() || is_past_grace)
     }
 
     fn end(&mut self, status: &'static str, reason: Option<&'static str>, now: Instant) {
