@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 /// How often and how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SchedulerOptions {
-    /// Between two ticks of [`Scheduler::run`].
+    /// Between two ticks of [`Scheduler::run`]; after one that found something, half of it.
     pub tick: Duration,
     /// The most rows of one statement.
     pub batch: u32,
@@ -67,6 +67,13 @@ pub struct Tick {
     pub backlog: Option<Backlog>,
 }
 
+impl Tick {
+    /// Whether something had come about. Where much does, more is about to: the next tick comes after half the time.
+    fn has_found_work(&self) -> bool {
+        self.queued + self.skipped + self.missed + self.rescued + self.overdue + self.expired > 0
+    }
+}
+
 /// Turns time into work.
 #[derive(Debug)]
 pub struct Scheduler {
@@ -103,7 +110,12 @@ impl Scheduler {
             }
             // A tick is never cut short: it is brief, and what it has begun it commits.
             match self.tick().await {
-                Ok(tick) => report(&tick),
+                Ok(tick) => {
+                    report(&tick);
+                    if tick.has_found_work() {
+                        interval.reset_after(self.options.tick / 2);
+                    }
+                }
                 Err(error) => {
                     metrics::counter!("tidings_scheduler_failed_ticks_total").increment(1);
                     tracing::error!(
