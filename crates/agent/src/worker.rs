@@ -40,6 +40,9 @@ use crate::{
 
 /// How often claims are tried when nobody calls.
 const POLL: Duration = Duration::from_millis(250);
+/// After word that a run somewhere shall stop: what else comes in this time is seen by the same look. Whoever deletes a thousand
+/// tasks asks a thousand times.
+const STOP_REST: Duration = Duration::from_millis(20);
 /// How long turns may take to reach their next step when the process goes down.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -165,11 +168,13 @@ impl Agent {
         let mut heartbeat = interval(self.heartbeat());
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_stop_asked = false;
         loop {
             let wants_claim = tokio::select! {
                 () = shutdown.cancelled() => break,
                 _ = poll.tick() => true,
                 _ = heartbeat.tick() => {
+                    is_stop_asked = false;
                     self.renew(&hands.turns).await;
                     false
                 }
@@ -180,7 +185,10 @@ impl Agent {
                 event = events.recv() => match event {
                     Ok(Event::RunReady | Event::Reconnected) | Err(RecvError::Lagged(_)) => true,
                     Ok(Event::RunStopAsked) => {
-                        self.renew(&hands.turns).await;
+                        if !is_stop_asked {
+                            is_stop_asked = true;
+                            heartbeat.reset_after(STOP_REST);
+                        }
                         false
                     }
                     Ok(Event::ThreadChanged(_) | Event::ThreadDelta { .. }) => false,
