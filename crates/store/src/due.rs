@@ -51,6 +51,9 @@ pub(crate) const LOOK_BACK: TimeDelta = TimeDelta::seconds(5);
 /// Due rows that a worker takes at once, at least, however few places it has: enough for workspaces to take turns.
 const START_BATCH_MIN: u32 = 100;
 
+/// The most tasks that one look heals; the next goes on behind them.
+const HEALED_MAX: u32 = 500;
+
 /// For how long a task is put off whose schedule cannot be read.
 const UNREADABLE_REST: TimeDelta = TimeDelta::minutes(5);
 
@@ -122,8 +125,8 @@ impl Store {
         Ok((claim, started))
     }
 
-    /// Gives a row to active tasks that lost theirs, looking at up to `batch` tasks after `cursor`. Answers how many were
-    /// healed, and where to go on; `None` at the end.
+    /// Gives a row to active tasks that lost theirs, looking at up to `batch` tasks after `cursor`, and healing up to
+    /// [`HEALED_MAX`] of them. Answers how many were healed, and where to go on; `None` at the end.
     pub async fn due_heal(
         &self,
         cursor: Option<(WorkspaceId, TaskId)>,
@@ -132,24 +135,38 @@ impl Store {
         let mut tx = self.begin_across().await?;
         let (after_workspace, after_task) = cursor
             .map_or((Uuid::nil(), Uuid::nil()), |(workspace, task)| (workspace.as_uuid(), task.as_uuid()));
-        let seen = sqlx::query!(
-            r#"SELECT seen.workspace_id, seen.id, seen.schedule, seen.expires_at, seen.schedule_since,
-                   (seen.status = 'active' AND seen.deleted_at IS NULL AND task_due.task_id IS NULL) AS "is_lost!"
-               FROM (SELECT * FROM task WHERE (workspace_id, id) > ($1, $2) ORDER BY workspace_id, id LIMIT $3) AS seen
-               LEFT JOIN task_due ON task_due.workspace_id = seen.workspace_id AND task_due.task_id = seen.id
-               ORDER BY seen.workspace_id, seen.id"#,
+        let last = sqlx::query!(
+            "SELECT workspace_id, id FROM task WHERE (workspace_id, id) > ($1, $2)
+             ORDER BY workspace_id, id OFFSET $3 LIMIT 1",
             after_workspace,
             after_task,
-            i64::from(batch)
+            i64::from(batch.max(1)) - 1
+        )
+        .fetch_optional(tx.db())
+        .await?
+        .map(|row| (row.workspace_id, row.id));
+        let (to_workspace, to_task) = last.unwrap_or((Uuid::max(), Uuid::max()));
+        // Those alone: to read the schedules of all that were looked at took tens of megabytes, twice a minute.
+        let lost = sqlx::query!(
+            "SELECT task.workspace_id, task.id, task.schedule, task.expires_at, task.schedule_since
+             FROM task
+             LEFT JOIN task_due ON task_due.workspace_id = task.workspace_id AND task_due.task_id = task.id
+             WHERE (task.workspace_id, task.id) > ($1, $2) AND (task.workspace_id, task.id) <= ($3, $4)
+               AND task.status = 'active' AND task.deleted_at IS NULL AND task_due.task_id IS NULL
+             ORDER BY task.workspace_id, task.id LIMIT $5",
+            after_workspace,
+            after_task,
+            to_workspace,
+            to_task,
+            i64::from(HEALED_MAX)
         )
         .fetch_all(tx.db())
         .await?;
-        let next = seen
-            .last()
-            .filter(|_| seen.len() >= batch as usize)
-            .map(|row| (WorkspaceId::from(row.workspace_id), TaskId::from(row.id)));
+        let healed_up_to = lost.last().map(|row| (row.workspace_id, row.id));
+        let next = if lost.len() >= HEALED_MAX as usize { healed_up_to } else { last }
+            .map(|(workspace_id, task_id)| (WorkspaceId::from(workspace_id), TaskId::from(task_id)));
         let mut healed = 0;
-        for row in seen.into_iter().filter(|row| row.is_lost) {
+        for row in lost {
             let Some(schedule) = if_readable(read_schedule(row.id, row.schedule)) else { continue };
             let last_opened_at = sqlx::query_scalar!(
                 "SELECT max(opens_at) FROM run WHERE workspace_id = $1 AND task_id = $2 AND occurrence_date IS NOT NULL",
