@@ -1,13 +1,17 @@
 /** A browser and its pages. What a page complains of in its console fails the story. */
 
 import { existsSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 
 import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from "playwright-core";
-import { inject } from "vitest";
+import { expect, inject } from "vitest";
 
 import { PERSON } from "./binary";
 
 const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+/** How much later every request to the API goes out, in ms: `SLOWER_BY=500 npm run e2e` shows which step does not wait for what it needs. */
+const SLOWER_BY = Number(process.env.SLOWER_BY ?? 0);
 
 export async function launch(): Promise<Browser> {
   const executablePath = process.env.CHROMIUM ?? PLACES.find((place) => existsSync(place));
@@ -37,7 +41,20 @@ export async function newContext(browser: Browser, options: BrowserContextOption
     ...options,
   });
   context.setDefaultTimeout(20_000);
+  if (SLOWER_BY > 0) {
+    await context.route("**/api/v1/**", async (route) => {
+      await setTimeout(SLOWER_BY);
+      await route.fallback();
+    });
+  }
   return context;
+}
+
+/** Does what the page shows before the server has it, and waits until it does. */
+export async function saved(page: Page, path: string, act: () => Promise<unknown>): Promise<void> {
+  const answer = page.waitForResponse((one) => one.request().method() === "PUT" && one.url().endsWith(path));
+  await act();
+  expect((await answer).status()).toBe(200);
 }
 
 /** What a page said in its console that it should not have. */

@@ -1,7 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { PERSON } from "./binary";
-import { signIn } from "./browser";
+import { saved, signIn } from "./browser";
 import { judgeAtWidths, openWindow, page } from "./story";
 
 const TITLE = "Orders by plan, proven";
@@ -38,7 +38,7 @@ describe("who sees what, and the proof of it", () => {
     await page.goto("/data");
     await page.getByRole("link", { name: "Lumen Desk sales" }).click();
     const members = page.getByLabel("Members who may not view its results see");
-    await members.selectOption("link_only");
+    await saved(page, "/audience", () => members.selectOption("link_only"));
     await page.reload();
     await members.waitFor();
     expect(await members.inputValue()).toBe("link_only");
@@ -46,7 +46,13 @@ describe("who sees what, and the proof of it", () => {
     await page.goto("/settings");
     const outsiders = page.getByLabel("Guests and people outside");
     await outsiders.selectOption("withheld");
-    await page.reload();
+    // It is saved at once, and leaving in the same moment loses nothing.
+    await page.goto("/tasks");
+    await vi.waitFor(async () => {
+      const policy = await page.request.get("/api/v1/workspace/audience");
+      expect(await policy.json()).toMatchObject({ outsiders: "withheld" });
+    }, 10_000);
+    await page.goto("/settings");
     await outsiders.waitFor();
     expect(await outsiders.inputValue()).toBe("withheld");
     await judgeAtWidths("settings-audience");

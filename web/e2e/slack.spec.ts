@@ -2,7 +2,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
 
 import { PERSON } from "./binary";
-import { complaints, launch, newContext, signIn } from "./browser";
+import { complaints, launch, newContext, saved, signIn } from "./browser";
 import { order } from "./fake-slack";
 
 let browser: Browser;
@@ -21,6 +21,8 @@ afterEach(async () => {
   await page.context().close();
   expect(heard).toEqual([]);
 });
+
+const TITLE = "Orders, tried in Slack";
 
 interface Message {
   ts: string;
@@ -79,10 +81,8 @@ describe("Slack", () => {
     const byEmail = page.getByLabel("By email");
     const bySlack = page.getByLabel("By a direct message in Slack");
     expect(await byEmail.isChecked()).toBe(true);
-    await Promise.all([
-      page.waitForResponse((reply) => reply.request().method() === "PUT" && reply.url().includes("preferences")),
-      bySlack.check(),
-    ]);
+    const preferences = "/me/notification-preferences";
+    await saved(page, preferences, () => bySlack.check());
     await page.reload();
     await byEmail.waitFor();
     expect([await byEmail.isChecked(), await bySlack.isChecked()]).toEqual([true, true]);
@@ -90,15 +90,16 @@ describe("Slack", () => {
     const told = page.getByRole("region", { name: "Who will see what" });
     const mine = told.getByRole("listitem").filter({ hasText: PERSON.name });
     await mine.getByText("by email and by a Slack message").waitFor();
+    await page.getByLabel("Title").fill(TITLE);
+    await page.getByRole("textbox", { name: "Question" }).fill("How many orders were there yesterday?");
+    await page.getByRole("button", { name: "Save task" }).click();
+    await page.getByRole("heading", { name: TITLE }).waitFor();
 
     // A test goes to oneself by the way that one prefers, and its proof leads to where it stands.
     await page.goto("/settings");
-    await byEmail.uncheck();
+    await saved(page, preferences, () => byEmail.uncheck());
     await page.goto("/tasks");
-    await page
-      .getByRole("button", { name: /^Actions for / })
-      .first()
-      .click();
+    await page.getByRole("button", { name: `Actions for ${TITLE}` }).click();
     await page.getByRole("menuitem", { name: "Send a test to me" }).click();
     await page.waitForURL(/\/threads\//);
     await page.getByTestId("answer-1").waitFor({ timeout: 60_000 });
@@ -111,8 +112,8 @@ describe("Slack", () => {
     await link.waitFor();
     expect(await link.getAttribute("href")).toMatch(/^https:\/\/northwind\.slack\.com\/archives\/D\d+\/p\d+$/);
     await page.goto("/settings");
-    await byEmail.check();
-    await bySlack.uncheck();
+    await saved(page, preferences, () => byEmail.check());
+    await saved(page, preferences, () => bySlack.uncheck());
 
     await page.goto("/admin/slack");
     await page.getByRole("button", { name: "Disconnect" }).click();

@@ -29,7 +29,7 @@ export const audiencePolicyQuery = queryOptions({
 });
 
 export function replaceAudiencePolicy(body: AudiencePolicy): Promise<AudiencePolicy> {
-  return unwrap(client.PUT("/api/v1/workspace/audience", { body }));
+  return unwrap(client.PUT("/api/v1/workspace/audience", { body, keepalive: true }));
 }
 
 export function connectionAudienceQuery(id: string) {
@@ -40,5 +40,7 @@ export function connectionAudienceQuery(id: string) {
 }
 
 export function replaceConnectionAudience(id: string, body: ConnectionAudience): Promise<ConnectionAudience> {
-  return unwrap(client.PUT("/api/v1/data-connections/{id}/audience", { params: { path: { id } }, body }));
+  return unwrap(
+    client.PUT("/api/v1/data-connections/{id}/audience", { params: { path: { id } }, body, keepalive: true }),
+  );
 }

@@ -58,7 +58,9 @@ export function uploadConnection(form: FormData): Promise<DataConnection> {
 }
 
 export function updateConnection(id: string, changes: ConnectionChanges): Promise<DataConnection> {
-  return unwrap(client.PATCH("/api/v1/data-connections/{id}", { params: { path: { id } }, body: changes }));
+  return unwrap(
+    client.PATCH("/api/v1/data-connections/{id}", { params: { path: { id } }, body: changes, keepalive: true }),
+  );
 }
 
 export async function deleteConnection(id: string): Promise<void> {
@@ -75,5 +77,7 @@ export function testUnsavedConnection(body: ConnectionTestBody): Promise<Connect
 }
 
 export function replaceGrants(id: string, values: Grant[]) {
-  return unwrap(client.PUT("/api/v1/data-connections/{id}/grants", { params: { path: { id } }, body: { values } }));
+  return unwrap(
+    client.PUT("/api/v1/data-connections/{id}/grants", { params: { path: { id } }, body: { values }, keepalive: true }),
+  );
 }

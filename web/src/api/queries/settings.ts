@@ -9,7 +9,7 @@ export const preferencesQuery = queryOptions({
 });
 
 export function replacePreferences(preferences: NotificationPreferences): Promise<NotificationPreferences> {
-  return unwrap(client.PUT("/api/v1/me/notification-preferences", { body: preferences }));
+  return unwrap(client.PUT("/api/v1/me/notification-preferences", { body: preferences, keepalive: true }));
 }
 
 /** Tasks whose messages one does not want. */
@@ -20,8 +20,8 @@ export const quietTasksQuery = queryOptions({
 
 export async function quietTask(id: string, isQuiet: boolean): Promise<void> {
   const params = { path: { id } };
-  if (isQuiet) await unwrap(client.PUT("/api/v1/me/quiet-tasks/{id}", { params }));
-  else await unwrap(client.DELETE("/api/v1/me/quiet-tasks/{id}", { params }));
+  if (isQuiet) await unwrap(client.PUT("/api/v1/me/quiet-tasks/{id}", { params, keepalive: true }));
+  else await unwrap(client.DELETE("/api/v1/me/quiet-tasks/{id}", { params, keepalive: true }));
 }
 
 export const mailSettingsQuery = queryOptions({

@@ -113,11 +113,11 @@ export async function deleteTask(id: string): Promise<void> {
 }
 
 export function pauseTask(id: string): Promise<Task> {
-  return unwrap(client.POST("/api/v1/tasks/{id}/pause", { params: { path: { id } } }));
+  return unwrap(client.POST("/api/v1/tasks/{id}/pause", { params: { path: { id } }, keepalive: true }));
 }
 
 export function resumeTask(id: string): Promise<Task> {
-  return unwrap(client.POST("/api/v1/tasks/{id}/resume", { params: { path: { id } } }));
+  return unwrap(client.POST("/api/v1/tasks/{id}/resume", { params: { path: { id } }, keepalive: true }));
 }
 
 export function duplicateTask(id: string): Promise<Task> {

@@ -1,12 +1,11 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 
 import { connectionAudienceQuery, replaceConnectionAudience } from "@/api/queries/audience";
-import type { ConnectionAudience } from "@/api/types";
+import { useSavedAtOnce } from "@/components/use-saved-at-once";
 import { Field } from "@/components/ui/field";
 import { LoadError } from "@/components/ui/notice";
 import { Section } from "@/components/ui/page";
 import { Skeleton } from "@/components/ui/skeleton";
-import { sayError } from "@/components/ui/toast";
 import { AUDIENCE_WORDS, type AudienceWord } from "@/lib/audience";
 
 /** What a connection takes away from messages beside the workspace's policy. A change is saved at once. */
@@ -14,49 +13,45 @@ export function AudienceRule({ connectionId }: { connectionId: string }) {
   const queryClient = useQueryClient();
   const query = connectionAudienceQuery(connectionId);
   const { data, error, refetch } = useQuery(query);
-
-  const save = async (rule: ConnectionAudience) => {
-    queryClient.setQueryData(query.queryKey, rule);
-    try {
-      queryClient.setQueryData(query.queryKey, await replaceConnectionAudience(connectionId, rule));
-      void queryClient.invalidateQueries({ queryKey: ["task-audience"] });
-    } catch (failure) {
-      queryClient.setQueryData(query.queryKey, data);
-      sayError("This was not changed", failure);
-    }
-  };
+  const { shown, change } = useSavedAtOnce({
+    queryKey: query.queryKey,
+    data,
+    save: (rule) => replaceConnectionAudience(connectionId, rule),
+    refused: "This was not changed",
+    onSaved: () => void queryClient.invalidateQueries({ queryKey: ["task-audience"] }),
+  });
 
   return (
     <Section title="In messages">
       {error ? <LoadError error={error} what="What goes into messages" onRetry={() => void refetch()} /> : null}
-      {!data && !error ? <Skeleton className="my-3 h-20" /> : null}
-      {data ? (
+      {!shown && !error ? <Skeleton className="my-3 h-20" /> : null}
+      {shown ? (
         <div className="space-y-3 pt-3">
           <Field label="Members who may not view its results see">
             <Choose
-              value={data.members}
+              value={shown.members}
               among={["full", "link_only", "withheld"]}
-              onChange={(members) => void save({ ...data, members })}
+              onChange={(members) => change({ ...shown, members })}
             />
           </Field>
           <Field label="Guests and people outside see">
             <Choose
-              value={data.outsiders}
+              value={shown.outsiders}
               among={["link_only", "withheld"]}
-              onChange={(outsiders) => void save({ ...data, outsiders })}
+              onChange={(outsiders) => change({ ...shown, outsiders })}
             />
           </Field>
           <Tick
             label="Sensitive"
             hint="Its results never go into Slack, and only those who may view them get more than a link."
-            isOn={data.isSensitive}
-            onChange={(isSensitive) => void save({ ...data, isSensitive })}
+            isOn={shown.isSensitive}
+            onChange={(isSensitive) => change({ ...shown, isSensitive })}
           />
           <Tick
             label="Credentials are shared"
             hint="Where not, a thread that used it stays its creator’s alone. Messages go out all the same."
-            isOn={data.sharesCredentials}
-            onChange={(sharesCredentials) => void save({ ...data, sharesCredentials })}
+            isOn={shown.sharesCredentials}
+            onChange={(sharesCredentials) => change({ ...shown, sharesCredentials })}
           />
         </div>
       ) : null}

@@ -5,12 +5,12 @@ import { useMemo } from "react";
 import { connectionKeys, grantsQuery, replaceGrants } from "@/api/queries/connections";
 import { groupsQuery, peopleQuery } from "@/api/queries/people";
 import type { Grant } from "@/api/types";
+import { useSavedAtOnce } from "@/components/use-saved-at-once";
 import { IconButton } from "@/components/ui/button";
 import { PickOne, type Choice } from "@/components/ui/combobox";
 import { LoadError } from "@/components/ui/notice";
 import { Section } from "@/components/ui/page";
 import { Skeleton } from "@/components/ui/skeleton";
-import { sayError } from "@/components/ui/toast";
 
 import { ACCESS_WORDS } from "./words";
 
@@ -21,25 +21,21 @@ export function Grants({ connectionId }: { connectionId: string }) {
   const queryClient = useQueryClient();
   const { queryKey } = grantsQuery(connectionId);
   const { data, error, refetch } = useQuery(grantsQuery(connectionId));
-  const grants = data?.values ?? [];
-
-  const save = async (values: Grant[]) => {
-    const before = data;
-    queryClient.setQueryData(queryKey, (shown) => shown && { ...shown, values });
-    try {
-      queryClient.setQueryData(queryKey, await replaceGrants(connectionId, values));
-      void queryClient.invalidateQueries({ queryKey: [...connectionKeys.all, "one", connectionId] });
-    } catch (failure) {
-      queryClient.setQueryData(queryKey, before);
-      sayError("The grants were not changed", failure);
-    }
-  };
+  const { shown, change } = useSavedAtOnce({
+    queryKey,
+    data,
+    save: ({ values }) => replaceGrants(connectionId, values),
+    refused: "The grants were not changed",
+    onSaved: () => void queryClient.invalidateQueries({ queryKey: [...connectionKeys.all, "one", connectionId] }),
+  });
+  const grants = shown?.values ?? [];
+  const save = (values: Grant[]) => shown && change({ ...shown, values });
   const choices = useSubjects(grants);
 
   return (
     <Section title="Who may use it">
       {error ? <LoadError error={error} what="The grants" onRetry={() => void refetch()} /> : null}
-      {!data && !error ? <Skeleton className="my-3 h-20" /> : null}
+      {!shown && !error ? <Skeleton className="my-3 h-20" /> : null}
       <ul>
         {grants.map((grant) => (
           <li key={keyOf(grant.subject)} className="flex items-center gap-2 border-b py-1.5">
@@ -48,7 +44,7 @@ export function Grants({ connectionId }: { connectionId: string }) {
               aria-label={`What ${grant.subject.label} may do`}
               value={grant.access}
               onChange={(event) =>
-                void save(
+                save(
                   grants.map((one) =>
                     one === grant ? { ...grant, access: event.target.value as Grant["access"] } : one,
                   ),
@@ -65,12 +61,12 @@ export function Grants({ connectionId }: { connectionId: string }) {
             <IconButton
               label={`Take ${grant.subject.label} out`}
               icon={<X />}
-              onClick={() => void save(grants.filter((one) => one !== grant))}
+              onClick={() => save(grants.filter((one) => one !== grant))}
             />
           </li>
         ))}
       </ul>
-      {data ? (
+      {shown ? (
         <div className="pt-3">
           <PickOne
             key={grants.length}
@@ -81,7 +77,7 @@ export function Grants({ connectionId }: { connectionId: string }) {
             empty="Nobody else by that name."
             onChange={(id) => {
               const chosen = choices.find(({ choice }) => choice.id === id);
-              if (chosen) void save([...grants, { subject: chosen.subject, access: "query" }]);
+              if (chosen) save([...grants, { subject: chosen.subject, access: "query" }]);
             }}
           />
         </div>

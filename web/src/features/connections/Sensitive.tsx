@@ -2,25 +2,20 @@ import { useQueryClient } from "@tanstack/react-query";
 
 import { connectionKeys, connectionQuery, updateConnection } from "@/api/queries/connections";
 import type { DataConnection } from "@/api/types";
+import { useSavedAtOnce } from "@/components/use-saved-at-once";
 import { Section } from "@/components/ui/page";
-import { sayError } from "@/components/ui/toast";
 
 /** Whether a connection's data stays out of Slack. A change is saved at once. */
 export function Sensitive({ connection, mayManage }: { connection: DataConnection; mayManage: boolean }) {
   const queryClient = useQueryClient();
+  const { shown = connection, change } = useSavedAtOnce({
+    queryKey: connectionQuery(connection.id).queryKey,
+    data: connection,
+    save: ({ sensitive }) => updateConnection(connection.id, { sensitive }),
+    refused: "The connection was not changed",
+    onSaved: () => void queryClient.invalidateQueries({ queryKey: connectionKeys.all }),
+  });
   if (!mayManage && !connection.sensitive) return null;
-
-  const save = async (sensitive: boolean) => {
-    const { queryKey } = connectionQuery(connection.id);
-    queryClient.setQueryData(queryKey, { ...connection, sensitive });
-    try {
-      queryClient.setQueryData(queryKey, await updateConnection(connection.id, { sensitive }));
-    } catch (failure) {
-      sayError("The connection was not changed", failure);
-    } finally {
-      void queryClient.invalidateQueries({ queryKey: connectionKeys.all });
-    }
-  };
 
   return (
     <Section title="Slack">
@@ -28,9 +23,9 @@ export function Sensitive({ connection, mayManage }: { connection: DataConnectio
         <input
           type="checkbox"
           className="mt-0.5 size-4 accent-accent"
-          checked={connection.sensitive}
+          checked={shown.sensitive}
           disabled={!mayManage}
-          onChange={(event) => void save(event.target.checked)}
+          onChange={(event) => change({ ...connection, sensitive: event.target.checked })}
         />
         <span>
           Keep out of Slack

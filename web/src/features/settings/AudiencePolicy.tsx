@@ -1,29 +1,24 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 
 import { audiencePolicyQuery, replaceAudiencePolicy } from "@/api/queries/audience";
-import type { AudiencePolicy as Policy } from "@/api/types";
+import { useSavedAtOnce } from "@/components/use-saved-at-once";
 import { Field } from "@/components/ui/field";
 import { LoadError } from "@/components/ui/notice";
 import { Section } from "@/components/ui/page";
 import { Skeleton } from "@/components/ui/skeleton";
-import { sayError } from "@/components/ui/toast";
 import { AUDIENCE_WORDS, type AudienceWord } from "@/lib/audience";
 
 /** The workspace's policy on how much of a message those see who may not view the data behind it. A change is saved at once. */
 export function AudiencePolicy() {
   const queryClient = useQueryClient();
   const { data, error, refetch } = useQuery(audiencePolicyQuery);
-
-  const save = async (policy: Policy) => {
-    queryClient.setQueryData(audiencePolicyQuery.queryKey, policy);
-    try {
-      queryClient.setQueryData(audiencePolicyQuery.queryKey, await replaceAudiencePolicy(policy));
-      void queryClient.invalidateQueries({ queryKey: ["task-audience"] });
-    } catch (failure) {
-      queryClient.setQueryData(audiencePolicyQuery.queryKey, data);
-      sayError("The policy was not changed", failure);
-    }
-  };
+  const { shown, change } = useSavedAtOnce({
+    queryKey: audiencePolicyQuery.queryKey,
+    data,
+    save: replaceAudiencePolicy,
+    refused: "The policy was not changed",
+    onSaved: () => void queryClient.invalidateQueries({ queryKey: ["task-audience"] }),
+  });
 
   return (
     <Section title="Who sees what in a message">
@@ -32,21 +27,21 @@ export function AudiencePolicy() {
         connection can take away more; nothing can give more.
       </p>
       {error ? <LoadError error={error} what="The policy" onRetry={() => void refetch()} /> : null}
-      {!data && !error ? <Skeleton className="mt-4 h-24 w-64" /> : null}
-      {data ? (
+      {!shown && !error ? <Skeleton className="mt-4 h-24 w-64" /> : null}
+      {shown ? (
         <div className="grid gap-4 pt-4 sm:grid-cols-2">
           <Field label="Members, and colleagues in Slack" hint="Without the right to view the results">
             <Choose
-              value={data.members}
+              value={shown.members}
               among={["full", "link_only", "withheld"]}
-              onChange={(members) => void save({ ...data, members })}
+              onChange={(members) => change({ ...shown, members })}
             />
           </Field>
           <Field label="Guests and people outside" hint="And Slack channels that hold any">
             <Choose
-              value={data.outsiders}
+              value={shown.outsiders}
               among={["link_only", "withheld"]}
-              onChange={(outsiders) => void save({ ...data, outsiders })}
+              onChange={(outsiders) => change({ ...shown, outsiders })}
             />
           </Field>
         </div>

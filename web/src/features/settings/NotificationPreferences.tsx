@@ -1,10 +1,9 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
 
 import { reachQuery } from "@/api/queries/people";
 import { meQuery } from "@/api/queries/session";
 import { preferencesQuery, quietTask, quietTasksQuery, replacePreferences } from "@/api/queries/settings";
-import type { NotificationPreferences as Preferences } from "@/api/types";
+import { useSavedAtOnce } from "@/components/use-saved-at-once";
 import { Time } from "@/components/time";
 import { Button } from "@/components/ui/button";
 import { LoadError } from "@/components/ui/notice";
@@ -17,24 +16,14 @@ export function NotificationPreferences() {
   const queryClient = useQueryClient();
   const { data: me } = useQuery(meQuery);
   const { data, error, refetch } = useQuery(preferencesQuery);
-  // Shown at once, while it is on its way.
-  const [chosen, setChosen] = useState<Preferences>();
-  const shown = chosen ?? data;
-
-  const save = async (preferences: Preferences) => {
-    setChosen(preferences);
-    try {
-      // What is on its way to here would tell what was before.
-      await queryClient.cancelQueries(preferencesQuery);
-      queryClient.setQueryData(preferencesQuery.queryKey, await replacePreferences(preferences));
-      // The editor says how each person is told.
-      void queryClient.invalidateQueries({ queryKey: reachQuery.queryKey });
-    } catch (failure) {
-      sayError("Your preferences were not changed", failure);
-    }
-    // Unless another was chosen meanwhile.
-    setChosen((latest) => (latest === preferences ? undefined : latest));
-  };
+  const { shown, change } = useSavedAtOnce({
+    queryKey: preferencesQuery.queryKey,
+    data,
+    save: replacePreferences,
+    refused: "Your preferences were not changed",
+    // The editor says how each person is told.
+    onSaved: () => void queryClient.invalidateQueries({ queryKey: reachQuery.queryKey }),
+  });
 
   return (
     <Section title="How you are told">
@@ -47,7 +36,7 @@ export function NotificationPreferences() {
               type="checkbox"
               className="size-4 accent-accent"
               checked={shown.email}
-              onChange={(event) => void save({ ...shown, email: event.target.checked })}
+              onChange={(event) => change({ ...shown, email: event.target.checked })}
             />
             By email
           </label>
@@ -57,7 +46,7 @@ export function NotificationPreferences() {
               className="mt-0.5 size-4 accent-accent"
               checked={shown.slackDm}
               disabled={!me?.features.slack}
-              onChange={(event) => void save({ ...shown, slackDm: event.target.checked })}
+              onChange={(event) => change({ ...shown, slackDm: event.target.checked })}
             />
             <span>
               By a direct message in Slack
