@@ -64,11 +64,15 @@ impl Gate<'_> {
             self.journal.check().await?;
             return Err(Failure::LeaseLost);
         }
+        let ClaimedRun { scope, lease, trigger, late, .. } = self.run;
         if told.is_empty() {
+            if *trigger == RunTrigger::Schedule {
+                // Now, and not as it ends: the day had fresh data, whatever becomes of the run.
+                self.store.run_found_fresh(scope, lease).await?;
+            }
             return Ok(Passage::Open { stale: None });
         }
         let stale = Stale { text: told.join(" "), connection_ids };
-        let ClaimedRun { scope, lease, trigger, late, .. } = self.run;
         if *trigger != RunTrigger::Schedule || *late || self.has_begun().await? {
             return Ok(Passage::Open { stale: Some(stale) });
         }

@@ -173,6 +173,33 @@ async fn stale_data_are_skipped_at_the_last_moment_and_told_once_in_a_row() {
     );
 }
 
+/// Fails where an answer alone ends a streak: the creator was not told of the 4th, though on the 3rd the data had come.
+#[tokio::test]
+async fn a_day_on_which_the_data_came_ends_the_streak_though_its_run_fails() {
+    let bench = bench().await;
+    let task = task(&bench, StalePolicy::Skip).await;
+    at(&bench, "2026-03-02T09:00:00Z").await;
+    at(&bench, "2026-03-02T10:45:00Z").await;
+    load(&bench, "2026-03-03T08:30:00Z");
+    bench.world.set("2026-03-03T09:00:00Z");
+    bench.world.store().due_claim(10, None).await.expect("an occurrence");
+    let failing = Scripted::by(|_, _| {
+        Err(agent::model::ModelError::Unavailable { message: "503".into(), retry_after: None })
+    });
+    assert_eq!(bench.agent(Arc::new(failing)).run_once().await.expect("a run"), 1);
+    assert_eq!(at(&bench, "2026-03-03T11:00:00Z").await, 0);
+    at(&bench, "2026-03-04T09:00:00Z").await;
+    at(&bench, "2026-03-04T10:45:00Z").await;
+    assert_eq!(
+        bench.world.fates(task.id).await,
+        ["03-02 skipped stale_data", "03-03 failed deadline", "03-04 skipped stale_data"]
+    );
+    assert_eq!(
+        kinds(&bench, &task).await,
+        [DeliveryKind::StaleData, DeliveryKind::Failure, DeliveryKind::StaleData]
+    );
+}
+
 #[tokio::test]
 async fn a_check_that_fails_is_named_and_follows_the_policy() {
     let bench = bench().await;
