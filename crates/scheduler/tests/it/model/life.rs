@@ -230,9 +230,6 @@ impl Life {
                 Err(refused) => turned_away(store, run, refused).await,
             };
         };
-        if run.late {
-            return "open".to_owned();
-        }
         let steps = store.step_list(scope, run.thread_id, 0).await.expect("steps");
         if !steps.is_empty() {
             return "open".to_owned();

@@ -68,14 +68,14 @@ impl Reference {
 
     /// What a worker does that has looked at the task's data: begin or go on, put the run back as if it had not been started, or
     /// give it up. A run that is put back had not started when a pause came during the look, and a pause skips such a run,
-    /// whether or not it is over by now. A day on which the data was fresh ends a streak of skipped ones, whatever comes of it.
+    /// whether or not it is over by now. A late one may not wait, for the last moment is over. A day on which the data was fresh
+    /// ends a streak of skipped ones, whatever comes of it.
     pub(in crate::model) fn look_at_data(&mut self, hold: Hold, data: Data, now: Instant) -> String {
         let run = self.run(hold.key);
-        let is_scheduled = run.trigger == "schedule";
-        let may_wait = !hold.is_late && !run.has_step;
+        let (is_scheduled, has_step) = (run.trigger == "schedule", run.has_step);
         let found = data.trouble();
         let (Some(is_skipped), true) = (self.skips_stale, is_scheduled) else { return "open".to_owned() };
-        if found.is_some() && !may_wait {
+        if found.is_some() && has_step {
             return "open".to_owned();
         }
         if let Err(refused) = self.check(hold) {
