@@ -1,9 +1,9 @@
-//! Days that are skipped for stale data: their creator is told of the first of a streak. The look itself, and when a run is put
-//! back for it, is the agent's: `crates/agent/tests/it/freshness.rs`.
+//! What a look at its data leaves with a run and its task: days that are skipped for stale data, of which the creator is told
+//! once per streak, and what was found. The look itself is the agent's: `crates/agent/tests/it/freshness.rs`.
 
 use chrono::TimeDelta;
 use domain::{delivery::DeliveryKind, run::RunReason};
-use store::{AfterFailure, ClaimedRun, Error};
+use store::{AfterFailure, ClaimedRun, Error, Page};
 use testkit::World;
 
 use crate::{fail, notices, tick};
@@ -110,4 +110,22 @@ async fn a_worker_that_lost_the_run_can_note_nothing() {
     let run = world.claim_one().await;
     world.store().run_skip_stale(&run.scope, &run.lease, STALE).await.expect("a skip");
     assert_eq!(notices(&world, task).await, [DeliveryKind::StaleData]);
+}
+
+/// A worker vanishes at work on a run whose data had come, and nobody goes on with it. No attempt of it has failed.
+///
+/// Fails where a claim leaves with the run what an earlier look found: the creator was told that it failed with that.
+#[tokio::test]
+async fn what_a_look_found_is_not_the_last_error_of_a_run_that_began_after_it() {
+    let world = World::new().await;
+    let task = world.task(|_| ()).await.id;
+    let run = run_of(&world, 2).await;
+    world.store().run_hold(&run.scope, &run.lease, STALE).await.expect("a hold");
+    world.step(TimeDelta::minutes(2));
+    find_fresh(&world, &world.claim_one().await).await;
+    world.set("2026-03-02T17:00:00Z");
+    tick(&world).await;
+    assert_eq!(world.fates(task).await, ["03-02 failed deadline"]);
+    let runs = world.store().run_list(&world.scope, task, &Page::first(1)).await.expect("runs").values;
+    assert_eq!(runs[0].message.as_deref(), Some(RunReason::Deadline.sentence()));
 }
