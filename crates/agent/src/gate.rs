@@ -1,8 +1,8 @@
 //! The freshness gate: whether a run's data is new enough for its turn to begin.
 //!
 //! Looked at each time the run is claimed, before anything is recorded. While the data is too old, a scheduled run goes back
-//! into the queue and holds nothing; at the last moment the task's policy decides. A look that fails counts as too old, with
-//! what went wrong in its place.
+//! into the queue and holds nothing; at the last moment the task's policy decides, and of a run that is late at once. A look that
+//! fails counts as too old, with what went wrong in its place.
 
 use chrono_tz::Tz;
 use domain::{
@@ -64,12 +64,16 @@ impl Gate<'_> {
             self.journal.check().await?;
             return Err(Failure::LeaseLost);
         }
+        let ClaimedRun { scope, lease, trigger, .. } = self.run;
         if told.is_empty() {
+            if *trigger == RunTrigger::Schedule {
+                // Now, and not as it ends: the day had fresh data, whatever becomes of the run.
+                self.store.run_found_fresh(scope, lease).await?;
+            }
             return Ok(Passage::Open { stale: None });
         }
         let stale = Stale { text: told.join(" "), connection_ids };
-        let ClaimedRun { scope, lease, trigger, late, .. } = self.run;
-        if *trigger != RunTrigger::Schedule || *late || self.has_begun().await? {
+        if *trigger != RunTrigger::Schedule || self.has_begun().await? {
             return Ok(Passage::Open { stale: Some(stale) });
         }
         match self.store.run_hold(scope, lease, &stale.text).await? {

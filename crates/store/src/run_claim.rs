@@ -419,7 +419,9 @@ async fn mark_running(tx: &mut Tx, runs: &[ClaimedRun]) -> Result<()> {
     let workspace_ids: Vec<_> = runs.iter().map(|run| run.lease.workspace_id.as_uuid()).collect();
     let run_ids: Vec<_> = runs.iter().map(|run| run.lease.run_id.as_uuid()).collect();
     let done = sqlx::query!(
-        "UPDATE run SET status = 'running', attempt = attempt + 1, 
+        "UPDATE run SET status = 'running', attempt = attempt + 1,
+             -- What a look at its data found is no error, and not the last one should it fail after this.
+             message = CASE WHEN reason = 'stale_data' THEN NULL ELSE message END,
              -- Its start is that of the attempt that its turn is of: where no thread was begun, the question is read anew.
              started_at = CASE WHEN thread_id IS NULL THEN $3 ELSE coalesce(started_at, $3) END
          FROM unnest($1::uuid[], $2::uuid[]) AS leased (workspace_id, run_id)

@@ -86,6 +86,23 @@ impl Store {
         Ok(AfterHold::LookAt(look_at))
     }
 
+    /// Notes that a run found its data fresh. For a scheduled one that ends a streak of days that were skipped for stale data,
+    /// whatever becomes of the run. `LeaseLost`, `RunStopped`.
+    pub async fn run_found_fresh(&self, scope: &Scope, lease: &RunLease) -> Result<()> {
+        let mut tx = self.begin(scope).await?;
+        run_queue::hold(&mut tx, lease).await?;
+        sqlx::query!(
+            "UPDATE task SET skipping_stale = false FROM run
+             WHERE task.workspace_id = $1 AND run.workspace_id = $1 AND run.id = $2 AND task.id = run.task_id
+               AND run.trigger = 'schedule' AND task.skipping_stale",
+            tx.workspace_id(),
+            lease.run_id.as_uuid()
+        )
+        .execute(tx.db())
+        .await?;
+        tx.commit().await
+    }
+
     /// Skips a run whose turn has not begun because its data is not fresh, and tells the creator, once per streak of skipped
     /// days. `LeaseLost`, `RunStopped`.
     pub async fn run_skip_stale(&self, scope: &Scope, lease: &RunLease, message: &str) -> Result<()> {
@@ -117,7 +134,8 @@ impl Store {
     }
 }
 
-/// Ends a streak of occurrences that were skipped for stale data, now that one has run.
+/// Ends a streak of occurrences that were skipped for stale data, now that one has brought an answer: by now its task may wait for
+/// fresh data no more, or send stale data, so that no run finds any fresh.
 pub(crate) async fn end_stale_streak(tx: &mut Tx, workspace_id: Uuid, task_id: Uuid) -> Result<()> {
     sqlx::query!(
         "UPDATE task SET skipping_stale = false WHERE workspace_id = $1 AND id = $2 AND skipping_stale",

@@ -173,6 +173,33 @@ async fn stale_data_are_skipped_at_the_last_moment_and_told_once_in_a_row() {
     );
 }
 
+/// Fails where an answer alone ends a streak: the creator was not told of the 4th, though on the 3rd the data had come.
+#[tokio::test]
+async fn a_day_on_which_the_data_came_ends_the_streak_though_its_run_fails() {
+    let bench = bench().await;
+    let task = task(&bench, StalePolicy::Skip).await;
+    at(&bench, "2026-03-02T09:00:00Z").await;
+    at(&bench, "2026-03-02T10:45:00Z").await;
+    load(&bench, "2026-03-03T08:30:00Z");
+    bench.world.set("2026-03-03T09:00:00Z");
+    bench.world.store().due_claim(10, None).await.expect("an occurrence");
+    let failing = Scripted::by(|_, _| {
+        Err(agent::model::ModelError::Unavailable { message: "503".into(), retry_after: None })
+    });
+    assert_eq!(bench.agent(Arc::new(failing)).run_once().await.expect("a run"), 1);
+    assert_eq!(at(&bench, "2026-03-03T11:00:00Z").await, 0);
+    at(&bench, "2026-03-04T09:00:00Z").await;
+    at(&bench, "2026-03-04T10:45:00Z").await;
+    assert_eq!(
+        bench.world.fates(task.id).await,
+        ["03-02 skipped stale_data", "03-03 failed deadline", "03-04 skipped stale_data"]
+    );
+    assert_eq!(
+        kinds(&bench, &task).await,
+        [DeliveryKind::StaleData, DeliveryKind::Failure, DeliveryKind::StaleData]
+    );
+}
+
 #[tokio::test]
 async fn a_check_that_fails_is_named_and_follows_the_policy() {
     let bench = bench().await;
@@ -230,7 +257,7 @@ async fn a_connection_that_is_not_watched_counts_as_fresh() {
 }
 
 #[tokio::test]
-async fn what_a_person_starts_and_what_is_late_never_waits() {
+async fn what_a_person_starts_never_waits() {
     let bench = bench().await;
     let task = task(&bench, StalePolicy::Skip).await;
     let (store, scope) = (bench.world.store(), &bench.world.scope);
@@ -241,11 +268,27 @@ async fn what_a_person_starts_and_what_is_late_never_waits() {
         assert_eq!(run.status, RunStatus::Succeeded);
         assert!(answer(&bench, &run).await.stale.is_some());
     }
-    // Nobody was there while the window was open.
-    at(&bench, "2026-03-02T12:00:00Z").await;
-    let run = last_run(&bench, &task).await;
+}
+
+/// Nobody was there while the window was open: its last moment is over.
+///
+/// Fails where a late run is let through whatever its task's policy: who does not want stale data was sent it.
+#[tokio::test]
+async fn what_is_late_does_not_wait_and_follows_the_policy() {
+    let bench = bench().await;
+    let skipping = task(&bench, StalePolicy::Skip).await;
+    let sending = task(&bench, StalePolicy::SendStale).await;
+    assert_eq!(at(&bench, "2026-03-02T12:00:00Z").await, 2);
+    assert_eq!(bench.world.fates(skipping.id).await, ["03-02 skipped stale_data"]);
+    assert_eq!(kinds(&bench, &skipping).await, [DeliveryKind::StaleData]);
+    assert_eq!(bench.world.fates(sending.id).await, ["03-02 succeeded late"]);
+    assert!(answer(&bench, &last_run(&bench, &sending).await).await.stale.is_some());
+    // Where its data is fresh, a late run is sent as any other.
+    load(&bench, "2026-03-03T08:30:00Z");
+    at(&bench, "2026-03-03T12:00:00Z").await;
+    let run = last_run(&bench, &skipping).await;
     assert_eq!((run.status, run.late), (RunStatus::Succeeded, true));
-    assert!(answer(&bench, &run).await.stale.is_some());
+    assert_eq!(answer(&bench, &run).await.stale, None);
 }
 
 #[tokio::test]
@@ -299,7 +342,7 @@ async fn a_deactivation_while_it_waits_cancels_the_run() {
 #[tokio::test]
 async fn a_run_whose_workers_vanished_while_it_waited_runs_late_or_is_missed() {
     let bench = bench().await;
-    let task = task(&bench, StalePolicy::Skip).await;
+    let task = task(&bench, StalePolicy::SendStale).await;
     at(&bench, "2026-03-02T09:00:00Z").await;
     assert_eq!(at(&bench, "2026-03-02T12:00:00Z").await, 1);
     assert_eq!(bench.world.fates(task.id).await, ["03-02 succeeded late"]);

@@ -5,6 +5,7 @@
 mod concurrency;
 mod fair_turns;
 mod fairness;
+mod freshness;
 mod leases;
 mod model;
 mod rule_01_dates;

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use domain::{delivery::DeliveryKind, run::RunReason, schedule::SPREAD};
-use store::Page;
+use store::{AfterHold, Page};
 use testkit::{World, world::at};
 
 use crate::{edit, fail, notices, run_once, tick};
@@ -31,14 +31,78 @@ async fn grace(world: &World, hours: u32) {
 
 #[tokio::test]
 async fn five_minutes_of_downtime() {
-    // Over the opening; over the close; nowhere near a window.
+    // Over the opening; nowhere near a window.
     for (down, back, fates) in [
         ("2026-03-02T08:58:00Z", "2026-03-02T09:03:00Z", vec!["03-02 queued"]),
         ("2026-03-02T08:59:59Z", "2026-03-02T09:04:59Z", vec!["03-02 queued"]),
-        ("2026-03-02T10:58:00Z", "2026-03-02T11:03:00Z", vec!["03-02 succeeded"]),
         ("2026-03-02T08:10:00Z", "2026-03-02T08:15:00Z", vec![]),
     ] {
         assert_eq!(fates_after(down, back, 6).await, fates, "{down} to {back}");
+    }
+}
+
+/// How the day's run stood when the schedulers went down, late in its window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Left {
+    Queued,
+    /// Its worker went down with them.
+    WithAWorkerThatVanished,
+    WithAWorkerThatStayed,
+    WaitingForItsRetry,
+    WaitingForItsData,
+    Answered,
+}
+
+/// Whatever was not over finds its window closed. What never started, or lost its worker, runs late: until that is on record no
+/// claim takes it. A retry does not, for it stays inside the window.
+///
+/// Fails where a tick does not look for runs whose windows have closed, or does so before it has missed their workers.
+#[tokio::test]
+async fn five_minutes_of_downtime_over_the_close() {
+    for (left, fate, runs_late) in [
+        (Left::Queued, "03-02 queued late", true),
+        (Left::WithAWorkerThatVanished, "03-02 queued late", true),
+        (Left::WithAWorkerThatStayed, "03-02 running", false),
+        (Left::WaitingForItsRetry, "03-02 failed deadline", false),
+        (Left::WaitingForItsData, "03-02 waiting stale_data late", true),
+        (Left::Answered, "03-02 succeeded", false),
+    ] {
+        let world = World::new().await;
+        let task = world.task(|_| ()).await.id;
+        world.set("2026-03-02T10:44:00Z");
+        assert_eq!(tick(&world).await.queued, 1);
+        let claimed = if left == Left::Queued { vec![] } else { world.claim().await };
+        for run in &claimed {
+            match left {
+                Left::Queued | Left::WithAWorkerThatVanished | Left::WithAWorkerThatStayed => {}
+                Left::WaitingForItsRetry => {
+                    fail(&world, run, RunReason::ModelUnavailable).await;
+                }
+                Left::WaitingForItsData => {
+                    let held = world.store().run_hold(&run.scope, &run.lease, "the data is a day old").await;
+                    assert_eq!(held.expect("a hold"), AfterHold::LookAt(at("2026-03-02T10:45:00Z")));
+                }
+                Left::Answered => world.succeed(run).await,
+            }
+        }
+        let leases: Vec<_> = claimed.iter().map(|run| run.lease).collect();
+        world.set("2026-03-02T10:58:00Z");
+        world.store().run_heartbeat(&leases).await.expect("a heartbeat");
+        let ticked = tick(&world).await;
+        assert_eq!((ticked.rescued, ticked.overdue), (0, 0), "{left:?}: before the downtime");
+        if left == Left::WithAWorkerThatStayed {
+            world.set("2026-03-02T11:02:30Z");
+            assert_eq!(world.store().run_heartbeat(&leases).await.expect("a heartbeat").len(), 1);
+        }
+        world.set("2026-03-02T11:03:00Z");
+        tick(&world).await;
+        assert_eq!(world.fates(task).await, [fate], "{left:?}");
+        let late: Vec<_> = world.claim().await.iter().map(|run| run.late).collect();
+        assert_eq!(late, if runs_late { vec![true] } else { vec![] }, "{left:?}");
+        if left == Left::WithAWorkerThatStayed {
+            world.succeed(&claimed[0]).await;
+            assert_eq!(world.fates(task).await, ["03-02 succeeded"], "it had started in time");
+        }
     }
 }
 

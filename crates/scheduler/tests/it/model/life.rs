@@ -220,12 +220,16 @@ impl Life {
     /// What the agent's gate does with the data that it found (`agent/src/gate.rs`), without a warehouse in which to find it.
     async fn look_at_data(&self, store: &Store, run: &ClaimedRun, data: Data) -> String {
         let (scope, lease) = (&run.scope, &run.lease);
-        let (Some(gate), Some(found)) = (&self.spec.freshness, data.trouble()) else {
-            return "open".to_owned();
-        };
-        if run.trigger != RunTrigger::Schedule || run.late {
+        let Some(gate) = &self.spec.freshness else { return "open".to_owned() };
+        if run.trigger != RunTrigger::Schedule {
             return "open".to_owned();
         }
+        let Some(found) = data.trouble() else {
+            return match store.run_found_fresh(scope, lease).await {
+                Ok(()) => "open".to_owned(),
+                Err(refused) => turned_away(store, run, refused).await,
+            };
+        };
         let steps = store.step_list(scope, run.thread_id, 0).await.expect("steps");
         if !steps.is_empty() {
             return "open".to_owned();
@@ -234,12 +238,7 @@ impl Life {
             Ok(AfterHold::LookAt(at)) => return format!("held until {at}"),
             Ok(AfterHold::Skipped) => return "skipped".to_owned(),
             Ok(AfterHold::TimeIsUp) => {}
-            Err(refused) => {
-                if matches!(refused, Error::RunStopped(_)) {
-                    store.run_stop(scope, lease, &Usage::default()).await.expect("a stop");
-                }
-                return seen::<()>(Err(refused));
-            }
+            Err(refused) => return turned_away(store, run, refused).await,
         }
         match gate.policy {
             StalePolicy::SendStale => "open".to_owned(),
@@ -249,6 +248,14 @@ impl Life {
             }
         }
     }
+}
+
+/// What a worker does that is refused at the gate: a run that was to stop ends.
+async fn turned_away(store: &Store, run: &ClaimedRun, refused: Error) -> String {
+    if matches!(refused, Error::RunStopped(_)) {
+        store.run_stop(&run.scope, &run.lease, &Usage::default()).await.expect("a stop");
+    }
+    seen::<()>(Err(refused))
 }
 
 fn a_reply_for_a_credit() -> StepBody {

@@ -26,8 +26,6 @@ pub(super) struct Hold {
     pub(super) key: Key,
     /// How often the run had been claimed.
     pub(super) claim: u32,
-    /// Whether its window had closed by then.
-    pub(super) is_late: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -66,19 +66,26 @@ impl Reference {
         run.available_at = deadline;
     }
 
-    /// What a worker does that has looked at the task's data before its first step: begin, put the run back as if it had not
-    /// been started, or give it up. A run that is put back had not started when a pause came during the look, and a pause skips
-    /// such a run, whether or not it is over by now.
+    /// What a worker does that has looked at the task's data: begin or go on, put the run back as if it had not been started, or
+    /// give it up. A run that is put back had not started when a pause came during the look, and a pause skips such a run,
+    /// whether or not it is over by now. A late one may not wait, for the last moment is over. A day on which the data was fresh
+    /// ends a streak of skipped ones, whatever comes of it.
     pub(in crate::model) fn look_at_data(&mut self, hold: Hold, data: Data, now: Instant) -> String {
         let run = self.run(hold.key);
-        let may_wait = run.trigger == "schedule" && !hold.is_late && !run.has_step;
-        let (Some(is_skipped), Some(found), true) = (self.skips_stale, data.trouble(), may_wait) else {
+        let (is_scheduled, has_step) = (run.trigger == "schedule", run.has_step);
+        let found = data.trouble();
+        let (Some(is_skipped), true) = (self.skips_stale, is_scheduled) else { return "open".to_owned() };
+        if found.is_some() && has_step {
             return "open".to_owned();
-        };
+        }
         if let Err(refused) = self.check(hold) {
             self.stop(hold, &refused, now);
             return refused;
         }
+        let Some(found) = found else {
+            self.skipping_since = None;
+            return "open".to_owned();
+        };
         let run = self.run(hold.key);
         let opens_at = run.occurrence.expect("an occurrence of a schedule").opens_at;
         let last_look_at = opens_at + HELD_AT_MOST;

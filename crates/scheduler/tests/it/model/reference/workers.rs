@@ -27,7 +27,7 @@ impl Reference {
             run.claims += 1;
             run.has_started = true;
             run.lease_until = Some(now + LEASE);
-            claimed.push(Hold { key: run.key, claim: run.claims, is_late: run.late });
+            claimed.push(Hold { key: run.key, claim: run.claims });
         }
         claimed
     }
