@@ -53,7 +53,8 @@ fn is_refusal(error: &slack::Error) -> bool {
     matches!(error.class(), Class::Ours | Class::Destination | Class::Installation)
 }
 
-/// Posts a delivery's first message with its charts; `None` where it has none that Slack shows, and nothing was posted.
+/// Posts a delivery's first message with its charts, which are `files` in Slack; `None` where it has none that Slack shows, and
+/// nothing was posted.
 ///
 /// A message that Slack refuses is not there, and so it may be made anew within the same attempt: somebody may have deleted a
 /// chart, and what is gone is uploaded once more. That is done once. A message whose charts are all there, or were uploaded a
@@ -64,11 +65,11 @@ pub(super) async fn post_with_pictures(
     line: &Line<'_>,
     target: &Target<'_>,
     pictures: &[Picture],
+    mut files: Vec<Option<String>>,
     drawn: impl Fn(&[Option<String>]) -> Part,
     thread_ts: Option<&str>,
     opens_thread: bool,
 ) -> Result<Option<String>, Stop> {
-    let mut files = upload::pictures(line, pictures).await?;
     for is_anew in [false, true] {
         if files.iter().all(Option::is_none) {
             break;

@@ -17,6 +17,7 @@ use super::{
     post::Target,
     reconcile::reconcile,
     said::{Said, is_there},
+    upload,
 };
 use crate::{
     Notifier,
@@ -56,9 +57,17 @@ enum Placed<'a> {
 /// What is to be done for a delivery that has its place.
 enum Next {
     /// Post what is missing of it.
-    Post(Box<Composed>, Said),
+    Post(Box<Draft>),
     /// Nothing: what is there is all that goes there.
     Leave(Arrived),
+}
+
+/// What a delivery is to say.
+struct Draft {
+    composed: Composed,
+    said: Said,
+    /// Slack's ids of its charts' files; none before they are there, nor once they were shown.
+    files: Vec<Option<String>>,
 }
 
 impl Notifier {
@@ -234,21 +243,22 @@ impl Notifier {
     ) -> Result<Arrived, Stop> {
         let channel = self.slack_channel(delivery, place).await?;
         let check = self.slack_check(delivery, place, &channel).await?;
-        let (composed, mut said) = match self.slack_compose(delivery, place, &channel, check).await? {
-            Next::Post(composed, said) => (composed, said),
+        let mut draft = match self.slack_draft(delivery, place, &channel, check).await? {
+            Next::Post(draft) => draft,
             Next::Leave(arrived) => return Ok(arrived),
         };
+        let file = draft.composed.attachment.clone();
         if let Some(room) = room {
             // The file that all of its answer's messages share, and its copy on the way out.
-            room.shrink_to(composed.attachment.as_ref().map_or(0, |file| 2 * file.bytes.len()));
+            room.shrink_to(file.as_ref().map_or(0, |file| 2 * file.bytes.len()));
         }
         let target = Target { lease: &delivery.lease, lane: &place.lane, channel: &channel };
-        let root = self.slack_post_parts(delivery, place, &target, &composed.message, &mut said).await?;
-        if let Some(file) = &composed.attachment {
+        let root = self.slack_post_parts(delivery, place, &target, &mut draft).await?;
+        if let Some(file) = &file {
             let below = delivery.slack_thread_ts.as_deref().unwrap_or(&root);
-            let note = layout::file_left_out(&composed.message);
+            let note = layout::file_left_out(&draft.composed.message);
             if attach(&place.line, &place.posts, &target, file, &note, below).await? {
-                said.put(&place.line, &delivery.lease, FILE_NOTE_PART, &note).await?;
+                draft.said.put(&place.line, &delivery.lease, FILE_NOTE_PART, &note).await?;
             }
         }
         Ok(Arrived { channel, ts: root, left_out: None })
@@ -304,6 +314,34 @@ impl Notifier {
         Ok(check)
     }
 
+    /// What a delivery says, with its charts in Slack. To bring them there takes minutes at worst, and so it is asked once more after
+    /// that whether the message is wanted, and how much of it its readers may see.
+    async fn slack_draft(
+        &self,
+        delivery: &ClaimedDelivery,
+        place: &Place<'_>,
+        channel: &str,
+        check: SlackChannelCheck,
+    ) -> Result<Next, Stop> {
+        let mut draft = match self.slack_compose(delivery, place, channel, check).await? {
+            // The message that shows them is there.
+            Next::Post(draft) if place.said.is_none() => draft,
+            next => return Ok(next),
+        };
+        let charts = upload::pictures(&place.line, &draft.composed.message.pictures).await?;
+        if charts.took_calls {
+            self.slack_refuse(delivery).await?;
+            draft = match self.slack_compose(delivery, place, channel, check).await? {
+                Next::Post(draft) => draft,
+                leave @ Next::Leave(_) => return Ok(leave),
+            };
+        }
+        draft.files = charts.files;
+        // Readers who may see less now see none.
+        draft.files.truncate(draft.composed.message.pictures.len());
+        Ok(Next::Post(draft))
+    }
+
     /// What a delivery says, and to whom; noted with the delivery. Of one whose first message is there that decision stands by
     /// which it was posted: where another one is made now, nothing more of it goes there.
     async fn slack_compose(
@@ -341,7 +379,7 @@ impl Notifier {
         let kept = place.said.as_ref().map_or(&[][..], |said| said.messages.as_slice());
         let said = Said::of(&parts, kept, &place.posts);
         audience::note(&self.store, delivery, decision, Some(said.mark())).await?;
-        Ok(Next::Post(Box::new(composed), said))
+        Ok(Next::Post(Box::new(Draft { composed, said, files: Vec::new() })))
     }
 
     /// Who is in a channel now. What Slack will not tell us is not known, and counts as if there were people from outside; what
@@ -368,9 +406,10 @@ impl Notifier {
         delivery: &ClaimedDelivery,
         place: &Place<'_>,
         target: &Target<'_>,
-        message: &Message,
-        said: &mut Said,
+        draft: &mut Draft,
     ) -> Result<String, Stop> {
+        let Draft { composed, said, files } = draft;
+        let message = &composed.message;
         let line = &place.line;
         let form = form(delivery);
         let buttons = buttons(delivery, message);
@@ -388,8 +427,10 @@ impl Notifier {
             let below = delivery.slack_thread_ts.as_deref();
             let drawn =
                 |files: &[Option<String>]| layout::parts(message, form, buttons, files).swap_remove(0);
+            let files = std::mem::take(files);
             let posted =
-                post_with_pictures(line, target, &message.pictures, drawn, below, opens_thread).await?;
+                post_with_pictures(line, target, &message.pictures, files, drawn, below, opens_thread)
+                    .await?;
             if let Some(ts) = posted {
                 ts
             } else {
