@@ -15,7 +15,7 @@ use store::{
 
 use crate::{
     slack::{SCOPES, Scene, all_text},
-    slack_inbox::inbox,
+    slack_inbox::{Stage, inbox},
 };
 
 /// The task's creator asks something in a conversation, and a worker takes it up. Answers the `ts` of what was said, too.
@@ -143,4 +143,26 @@ async fn a_reply_below_the_weekly_word_of_no_news_is_answered() {
     assert_eq!((delivery.kind, delivery.state), (DeliveryKind::Reply, DeliveryState::Sent));
     let reply = slack.messages(&scene.channel).pop().expect("a reply");
     assert_eq!(reply.thread_ts.as_deref(), Some(&*word.ts));
+}
+
+/// Fails where whoever is not known to be the creator is taken for another: they are told that the thread is not theirs.
+#[tokio::test]
+async fn a_creator_who_is_not_linked_is_told_to_link_their_account() {
+    let stage = Stage::new().await;
+    let mention = format!("<@{}> how many?", stage.bot);
+    let root = stage.said("app_mention", &stage.channel, &stage.creator, &mention, None).await;
+    stage.work().await;
+    stage.answer().await;
+    let scope = &stage.world.scope;
+    assert!(stage.store().slack_user_unlink(scope, stage.world.user).await.expect("an end"));
+    stage.said("message", &stage.channel, &stage.creator, "And by month?", Some(&root)).await;
+    stage.work().await;
+    let notes = stage.notes();
+    let [note] = &notes[..] else { panic!("one: {notes:?}") };
+    assert!(note.contains("https://tidings.test/settings"), "{note}");
+    assert_eq!((stage.turns().await, stage.outcomes("not_linked").await), (1, 1));
+    stage.link(stage.world.user, &stage.creator).await;
+    stage.said("message", &stage.channel, &stage.creator, "By month?", Some(&root)).await;
+    stage.work().await;
+    assert_eq!((stage.turns().await, stage.notes().len()), (2, 1));
 }
