@@ -137,7 +137,15 @@ impl Notifier {
             self.store.slack_put_off(scope, lease, wait).await?;
             return Err(Error::PutOff);
         }
-        let outcome = judge(stop, delivery.attempts + 1, &mut *self.random())?;
+        let mut outcome = judge(stop, delivery.attempts + 1, &mut *self.random())?;
+        if let DeliveryOutcome::Failed { reason, message } = &mut outcome {
+            let posts = self.store.slack_post_list(scope, lease.delivery_id).await?;
+            if posts.iter().any(|post| post.ts.is_none()) {
+                // It may stand there, whatever keeps us from looking.
+                "outcome_unknown".clone_into(reason);
+                *message = format!("Whether it arrived could not be looked up in Slack. {message}");
+            }
+        }
         self.record(delivery, &outcome).await
     }
 

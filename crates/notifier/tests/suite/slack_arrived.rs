@@ -154,6 +154,31 @@ async fn a_task_that_is_deleted_leaves_what_is_in_slack_as_it_is() {
     }
 }
 
+/// Fails where a look that Slack refuses says that the message did not arrive: it is there.
+#[tokio::test]
+async fn a_message_that_cannot_be_looked_for_may_have_arrived() {
+    for is_connected in [true, false] {
+        let scene = Scene::new().await;
+        let run = scene.run().await;
+        scene.slack.script("chat.postMessage", [Some(Fault::AnswerDropped)]);
+        scene.deliver().await;
+        assert_eq!(scene.delivery(run).await.state, DeliveryState::Unknown, "{is_connected}");
+        let why = if is_connected {
+            scene.slack.change_channel(&scene.channel, |channel| channel.members.clear());
+            "The app was removed from the channel."
+        } else {
+            scene.slack.uninstall(&scene.team);
+            "Slack is not connected"
+        };
+        let delivery = scene.deliver_all(run).await;
+        let end = (delivery.state, delivery.reason.as_deref());
+        assert_eq!(end, (DeliveryState::Failed, Some("outcome_unknown")), "{is_connected}");
+        let message = delivery.message.expect("a message");
+        assert!(message.contains(why), "{message}");
+        assert_eq!(scene.slack.messages(&scene.channel).len(), 1, "it is there");
+    }
+}
+
 /// The notifier has found the message, and waits for its conversation as the task is deleted. Fails where an attempt at what is
 /// missing is refused as one at a new message is: the delivery ended as withheld.
 #[tokio::test]
