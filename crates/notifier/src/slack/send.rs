@@ -166,9 +166,15 @@ impl Notifier {
             fail_point!("notifier::slack_reconciled");
             posts = self.store.slack_post_list(scope, lease.delivery_id).await?;
         }
+        let person = self.slack_person(delivery).await?;
+        let is_unlinked = delivery.channel == Channel::SlackDm && person.is_none();
         let said = if is_there(&posts, 0) {
             let said = self.store.slack_said(scope, lease.delivery_id).await?;
-            if let Some(why) = self.slack_end_of(delivery, &said).await? {
+            let why = match self.slack_end_of(delivery, &said).await? {
+                None if is_unlinked => Some("The recipient's Slack account is not linked any more."),
+                why => why,
+            };
+            if let Some(why) = why {
                 let arrived = self.slack_leave_as_is(delivery, &line, &posts, &said, why).await?;
                 return Ok(Placed::There(line, arrived));
             }
@@ -179,16 +185,10 @@ impl Notifier {
             }
             None
         };
-        let person = match &delivery.user {
-            Some(user) if delivery.channel == Channel::SlackDm => {
-                self.store.slack_user_get(scope, user.id).await?.map(|linked| linked.slack_user_id)
-            }
-            _ => None,
-        };
         let lane = match (&person, &delivery.slack_channel_id) {
             (Some(person), _) => format!("person {person}"),
-            (None, Some(channel)) => format!("channel {channel}"),
-            (None, None) => return Err(Stop::Destination("not_linked")),
+            (None, Some(channel)) if !is_unlinked => format!("channel {channel}"),
+            (None, _) => return Err(Stop::Destination("not_linked")),
         };
         Ok(match self.store.slack_lane_take(scope, lease, &lane).await? {
             SlackLaneTake::Held { checked } => {
@@ -196,6 +196,21 @@ impl Notifier {
             }
             SlackLaneTake::PutOff => Placed::PutOff,
         })
+    }
+
+    /// The Slack user whom a direct message is for: the recipient, as they are linked now. A reply is for nobody but the one who asked
+    /// there, whoever the recipient is linked with by now.
+    async fn slack_person(&self, delivery: &ClaimedDelivery) -> Result<Option<String>, Stop> {
+        let scope = &delivery.scope;
+        let recipient = delivery.user.as_ref().filter(|_| delivery.channel == Channel::SlackDm);
+        let Some(user) = recipient else { return Ok(None) };
+        let linked = self.store.slack_user_get(scope, user.id).await?.map(|linked| linked.slack_user_id);
+        if delivery.kind != DeliveryKind::Reply {
+            return Ok(linked);
+        }
+        let Some((thread_id, turn_no)) = delivery.thread_id.zip(delivery.turn_no) else { return Ok(None) };
+        let asked = self.store.slack_turn_get(scope, thread_id, turn_no).await?;
+        Ok(linked.filter(|linked| asked.is_some_and(|asked| asked.slack_user_id == *linked)))
     }
 
     /// How a delivery ends that is not to be sent: to someone who was deactivated, or wants no more of it.
