@@ -134,8 +134,13 @@ fn detail(error: &slack::Error) -> Option<&str> {
     }
 }
 
+/// A reply in the forms that it may be posted in, the plainest first.
+pub(super) fn forms(part: &Part) -> Vec<Part> {
+    if part.blocks.is_empty() { vec![part.clone()] } else { vec![words_alone(part), part.clone()] }
+}
+
 /// A part's sections without any form.
-pub(super) fn words_alone(part: &Part) -> Part {
+fn words_alone(part: &Part) -> Part {
     let sections = part.blocks.iter().filter_map(|block| match block {
         Block::Section { text, .. } => Some(text.text.as_str()),
         _ => None,

@@ -11,12 +11,12 @@ use tokio::time::Instant;
 use super::{
     arrived::Arrived,
     call::{Line, Method},
-    layout::{self, Buttons, Form},
+    layout::{self, Buttons, Form, Part},
     outcome::{Stop, asked_wait, failed, judge},
-    parts::{FILE_NOTE_PART, attach, post_or_plainer, post_with_pictures, words_alone},
+    parts::{FILE_NOTE_PART, attach, forms, post_or_plainer, post_with_pictures},
     post::Target,
     reconcile::reconcile,
-    said::{Said, is_there},
+    said::{Said, is_there, replies},
     upload,
 };
 use crate::{
@@ -65,6 +65,8 @@ enum Next {
 /// What a delivery is to say.
 struct Draft {
     composed: Composed,
+    /// Its messages, without pictures.
+    parts: Vec<Part>,
     said: Said,
     /// Slack's ids of its charts' files; none before they are there, nor once they were shown.
     files: Vec<Option<String>>,
@@ -346,6 +348,8 @@ impl Notifier {
         channel: &str,
         check: SlackChannelCheck,
     ) -> Result<Next, Stop> {
+        // Held on to, for what is composed twice is read once.
+        let _shared = self.answers.of(delivery);
         let mut draft = match self.slack_compose(delivery, place, channel, check).await? {
             // The message that shows them is there.
             Next::Post(draft) if place.said.is_none() => draft,
@@ -398,11 +402,16 @@ impl Notifier {
             return Err(Stop::End(DeliveryOutcome::Withheld { reason: "not_allowed".to_owned() }));
         }
         let message = &composed.message;
-        let parts = layout::parts(message, form(delivery), buttons(delivery, message), &[]);
+        let mut parts = layout::parts(message, form(delivery), buttons(delivery, message), &[]);
         let kept = place.said.as_ref().map_or(&[][..], |said| said.messages.as_slice());
+        if let Some(replies) = replies(kept, &place.posts) {
+            // Cut anew, as after a change of the title above it, it may go on elsewhere than the first message ends.
+            parts.truncate(1);
+            parts.extend(replies);
+        }
         let said = Said::of(&parts, kept, &place.posts);
         audience::note(&self.store, delivery, decision, Some(said.mark())).await?;
-        Ok(Next::Post(Box::new(Draft { composed, said, files: Vec::new() })))
+        Ok(Next::Post(Box::new(Draft { composed, parts, said, files: Vec::new() })))
     }
 
     /// Who is in a channel now. What Slack will not tell us is not known, and counts as if there were people from outside; what
@@ -431,7 +440,7 @@ impl Notifier {
         target: &Target<'_>,
         draft: &mut Draft,
     ) -> Result<String, Stop> {
-        let Draft { composed, said, files } = draft;
+        let Draft { composed, parts, said, files } = draft;
         let message = &composed.message;
         let line = &place.line;
         let form = form(delivery);
@@ -439,7 +448,6 @@ impl Notifier {
         let opens_thread = opens_thread(delivery);
         let posted_ts =
             |part: u32| place.posts.iter().find(|post| post.part == part).and_then(|post| post.ts.clone());
-        let parts = layout::parts(message, form, buttons, &[]);
         let root = if let Some(ts) = posted_ts(0) {
             if opens_thread {
                 let id = target.lease.delivery_id;
@@ -462,10 +470,9 @@ impl Notifier {
             }
         };
         let below = delivery.slack_thread_ts.as_deref().unwrap_or(&root);
-        for (number, part) in (1..).zip(parts.into_iter().skip(1)) {
+        for (number, part) in (1..).zip(parts.iter().skip(1)) {
             if posted_ts(number).is_none() {
-                let tries = vec![words_alone(&part), part];
-                post_or_plainer(line, target, number, tries, Some(below), false, said).await?;
+                post_or_plainer(line, target, number, forms(part), Some(below), false, said).await?;
             }
         }
         Ok(root)
