@@ -133,7 +133,8 @@ impl MemberCache {
         Ok(members)
     }
 
-    /// What each of them is, apps left out. Whoever the team's list does not name is of another one.
+    /// What each of them is, apps left out. Whoever the team's list does not name is of another one, and so is whoever Slack will
+    /// not tell us of: a stranger of a shared channel, or somebody who has just gone. One of them must not keep us from the others.
     async fn people<E: From<Error>, F: Future<Output = Result<(), E>>>(
         &self,
         client: &Client,
@@ -148,8 +149,12 @@ impl MemberCache {
         }
         for id in self.unknown(team_id, &ids).into_iter().take(ASKED_SINGLY_MAX) {
             turn(MemberCall::UsersInfo).await?;
-            let user = client.users_info(token, &id).await?;
-            self.keep(team_id, &user, now);
+            let kind = match client.users_info(token, &id).await {
+                Ok(user) => kind(&user, team_id),
+                Err(error) if hides_person(&error) => MemberKind::Outside,
+                Err(error) => return Err(error.into()),
+            };
+            self.keep(team_id, id, kind, now);
         }
         let kept = self.kept();
         let kind_of = |id: &String| {
@@ -185,8 +190,9 @@ impl MemberCache {
                     return Err(error.into());
                 }
             };
-            for user in &page.items {
-                self.keep(team_id, user, now);
+            for user in page.items {
+                let kind = kind(&user, team_id);
+                self.keep(team_id, user.id, kind, now);
             }
             let Some(next) = page.next_cursor else { break };
             self.kept().listed_to.insert(team_id.to_owned(), next);
@@ -200,8 +206,8 @@ impl MemberCache {
         ids.iter().filter(|id| !is_known(id)).cloned().collect()
     }
 
-    fn keep(&self, team_id: &str, user: &User, now: DateTime<Utc>) {
-        self.kept().people.insert((team_id.to_owned(), user.id.clone()), (now, kind(user, team_id)));
+    fn keep(&self, team_id: &str, id: String, kind: MemberKind, now: DateTime<Utc>) {
+        self.kept().people.insert((team_id.to_owned(), id), (now, kind));
     }
 
     /// What is kept, without what is too old by `now`.
@@ -236,6 +242,11 @@ async fn member_ids<E: From<Error>, F: Future<Output = Result<(), E>>>(
         }
     }
     Ok(None)
+}
+
+/// Whether Slack says of the person who was asked after, and of nothing else, that we are told nothing.
+fn hides_person(error: &Error) -> bool {
+    matches!(error.code(), Some("user_not_found" | "user_not_visible"))
 }
 
 /// A guest may belong to the team, and a member of another team may be no stranger: either is outside.

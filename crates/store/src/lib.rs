@@ -142,7 +142,11 @@ pub use session::*;
 pub use sign_in::*;
 pub use slack_button::*;
 pub use slack_channel::*;
-pub use slack_event::*;
+use slack_event::SlackEventTurns;
+pub use slack_event::{
+    ClaimedSlackEvent, NewSlackEvent, SLACK_EVENT_LEASE, SLACK_EVENT_REST, SlackEventLease, SlackEventPut,
+    SlackOrder,
+};
 pub use slack_installation::*;
 pub use slack_lane::{SLACK_ACCESS_METHOD, SLACK_CHANNEL_REST, SlackChannelCheck, SlackLaneTake, SlackRate};
 pub use slack_oauth::*;
@@ -237,6 +241,7 @@ pub struct Store {
 struct Memory {
     claims: Mutex<ClaimMemory>,
     delivery_turns: Mutex<DeliveryTurns>,
+    slack_event_turns: Mutex<SlackEventTurns>,
 }
 
 impl Store {
@@ -308,6 +313,10 @@ impl Store {
 
     fn delivery_turns(&self) -> MutexGuard<'_, DeliveryTurns> {
         self.memory.delivery_turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn slack_event_turns(&self) -> MutexGuard<'_, SlackEventTurns> {
+        self.memory.slack_event_turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for the connections in use to come back, and closes them.

@@ -2,6 +2,7 @@
 //!
 //! The events of one conversation are worked on one at a time, in the order of their `ts`, whatever order they came in and
 //! however many workers there are. A fresh event of a conversation rests for a moment, so that one that was overtaken can come.
+//! Workspaces take turns: in one of them hundreds may speak to us at once, and Slack takes notes to them at a pace of its own.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{WorkspaceId, slack::SlackEventKind};
@@ -81,6 +82,20 @@ pub struct ClaimedSlackEvent {
     pub received_at: DateTime<Utc>,
 }
 
+/// The workspaces that had the last turns in the inbox: the next claims start behind them. May be lost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SlackEventTurns {
+    asked: Uuid,
+    ended: Uuid,
+}
+
+impl SlackEventTurns {
+    /// What shows a turn's end is claimed apart from what somebody waits for.
+    fn of(&mut self, kinds: &[SlackEventKind]) -> &mut Uuid {
+        if kinds.contains(&SlackEventKind::TurnEnded) { &mut self.ended } else { &mut self.asked }
+    }
+}
+
 impl Store {
     /// Puts something into the inbox, once.
     pub async fn slack_event_put(&self, event: &NewSlackEvent<'_>) -> Result<SlackEventPut> {
@@ -105,42 +120,73 @@ impl Store {
         Ok(if done.rows_affected() == 1 { SlackEventPut::Stored } else { SlackEventPut::Ignored })
     }
 
-    /// Claims up to `limit` events of these kinds for `worker`, those that waited longest first, and of a conversation only the
-    /// earliest.
+    /// Claims up to `limit` events of these kinds for `worker`, in rounds over the workspaces: of each those that waited longest
+    /// first, and of a conversation only the earliest. A claim starts behind the workspace that had the last turn.
     pub async fn slack_event_claim(
         &self,
         worker: &str,
         kinds: &[SlackEventKind],
         limit: u32,
     ) -> Result<Vec<ClaimedSlackEvent>> {
-        let kinds: Vec<String> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
+        let words: Vec<String> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
         let mut tx = self.begin_across().await?;
+        let last_turn = *self.slack_event_turns().of(kinds);
+        // Visits the workspaces where something waits one by one along the index.
         let rows = sqlx::query!(
-            r#"WITH ready AS (
-                   SELECT workspace_id, event_id FROM slack_event AS waiting
-                   WHERE state = 'pending' AND available_at <= $1 AND (lease_token IS NULL OR lease_until <= $1)
-                     AND kind = ANY ($5)
-                     AND NOT EXISTS (
-                         SELECT FROM slack_event AS other
-                         WHERE other.workspace_id = waiting.workspace_id AND other.order_key = waiting.order_key
-                           AND other.state = 'pending' AND other.event_id <> waiting.event_id
-                           AND ((other.order_ts, other.event_id) < (waiting.order_ts, waiting.event_id)
-                             OR other.lease_until > $1))
-                   ORDER BY available_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            r#"WITH RECURSIVE visit (workspace_id) AS (
+                   (SELECT workspace_id FROM slack_event WHERE state = 'pending' ORDER BY workspace_id LIMIT 1)
+                   UNION ALL
+                   SELECT behind.workspace_id FROM visit
+                   CROSS JOIN LATERAL (
+                       SELECT workspace_id FROM slack_event
+                       WHERE state = 'pending' AND workspace_id > visit.workspace_id
+                       ORDER BY workspace_id LIMIT 1
+                   ) AS behind
+               ), ready AS (
+                   SELECT visit.workspace_id, waiting.event_id, waiting.place
+                   FROM visit
+                   CROSS JOIN LATERAL (
+                       -- Numbered after they are cut off: to number a backlog is to read all of it.
+                       SELECT event_id, row_number() OVER (ORDER BY available_at) AS place FROM (
+                           SELECT event_id, available_at FROM slack_event AS waiting
+                           WHERE waiting.workspace_id = visit.workspace_id AND state = 'pending' AND available_at <= $1
+                             AND (lease_token IS NULL OR lease_until <= $1) AND kind = ANY ($5)
+                             AND NOT EXISTS (
+                                 SELECT FROM slack_event AS other
+                                 WHERE other.workspace_id = waiting.workspace_id AND other.order_key = waiting.order_key
+                                   AND other.state = 'pending' AND other.event_id <> waiting.event_id
+                                   AND ((other.order_ts, other.event_id) < (waiting.order_ts, waiting.event_id)
+                                     OR other.lease_until > $1))
+                           ORDER BY available_at LIMIT $2
+                       ) AS oldest
+                   ) AS waiting
+                   ORDER BY waiting.place, visit.workspace_id <= $6, visit.workspace_id LIMIT $2
+               ), taken AS (
+                   SELECT slack_event.workspace_id, slack_event.event_id, ready.place FROM slack_event
+                   JOIN ready ON ready.workspace_id = slack_event.workspace_id AND ready.event_id = slack_event.event_id
+                   WHERE slack_event.state = 'pending' AND slack_event.available_at <= $1
+                     AND (slack_event.lease_token IS NULL OR slack_event.lease_until <= $1)
+                   FOR UPDATE OF slack_event SKIP LOCKED
                )
                UPDATE slack_event SET lease_token = gen_random_uuid(), lease_until = $3, worker = $4
-               FROM ready
-               WHERE slack_event.workspace_id = ready.workspace_id AND slack_event.event_id = ready.event_id
-               RETURNING slack_event.workspace_id, slack_event.event_id, kind, payload AS "payload!", attempts, received_at,
-                   lease_token AS "lease_token!""#,
+               FROM taken
+               WHERE slack_event.workspace_id = taken.workspace_id AND slack_event.event_id = taken.event_id
+               RETURNING slack_event.workspace_id, slack_event.event_id, slack_event.kind,
+                   slack_event.payload AS "payload!", slack_event.attempts, slack_event.received_at,
+                   slack_event.lease_token AS "lease_token!", taken.place AS "place!""#,
             tx.now,
             i64::from(limit),
             tx.now + SLACK_EVENT_LEASE,
             worker,
-            &kinds
+            &words,
+            last_turn
         )
         .fetch_all(tx.db())
         .await?;
+        let last = rows
+            .iter()
+            .max_by_key(|row| (row.place, row.workspace_id <= last_turn, row.workspace_id))
+            .map(|row| row.workspace_id);
         let mut claimed = Vec::with_capacity(rows.len());
         for row in rows {
             let workspace_id = WorkspaceId::from(row.workspace_id);
@@ -154,6 +200,9 @@ impl Store {
             });
         }
         tx.commit().await?;
+        if let Some(last) = last {
+            *self.slack_event_turns().of(kinds) = last;
+        }
         Ok(claimed)
     }
 

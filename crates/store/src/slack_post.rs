@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     DeliveryId,
     delivery::{Audience, DeliveryState},
+    run::RunReason,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -54,6 +55,8 @@ pub enum SlackPostStart {
     Begun,
     /// The channel or the workspace rests for so long.
     Wait(TimeDelta),
+    /// Nothing of the delivery is there, and nothing is to go there any more: this is why.
+    Refused(RunReason),
 }
 
 /// How a call to post ended.
@@ -134,7 +137,8 @@ impl Store {
     }
 
     /// Notes that a message is about to be posted: after this bytes may leave. The delivery must hold the conversation's lane; no
-    /// message of it may be on its way or there already under this number.
+    /// message of it may be on its way or there already under this number. The first one is refused where an attempt would be:
+    /// minutes may have gone by since this one began, with charts or with a look at who is there.
     pub async fn slack_post_start(
         &self,
         scope: &Scope,
@@ -152,7 +156,9 @@ impl Store {
         if lanes.free_at > now {
             return Ok(SlackPostStart::Wait(lanes.free_at - now));
         }
-        require_lease(&mut tx, lease).await?;
+        if let Some(reason) = refusal_of_held(&mut tx, lease).await?.filter(|_| part == 0) {
+            return Ok(SlackPostStart::Refused(reason));
+        }
         hold_lane(&mut tx, lane, lease, self.delivery_lease).await?;
         hold_until(&mut tx, lane, POST_LIMIT).await?;
         sqlx::query!(
@@ -475,6 +481,31 @@ async fn require_lease(tx: &mut Tx, lease: &DeliveryLease) -> Result<()> {
     .fetch_optional(tx.db())
     .await?;
     held.map(|_| ()).ok_or(Error::LeaseLost)
+}
+
+/// Why a held delivery may not be sent any more, as at the beginning of an attempt. Whoever lost the lease must not begin anything.
+async fn refusal_of_held(tx: &mut Tx, lease: &DeliveryLease) -> Result<Option<RunReason>> {
+    let held = sqlx::query!(
+        r#"SELECT task.deleted_at IS NOT NULL AS "is_task_deleted!",
+               EXISTS (SELECT FROM member WHERE member.workspace_id = $1 AND member.deactivated_at IS NOT NULL
+                   AND member.user_id IN (delivery.user_id, task.creator_id)) AS "is_author_deactivated!"
+           FROM delivery
+           LEFT JOIN task ON task.workspace_id = delivery.workspace_id AND task.id = delivery.task_id
+           WHERE delivery.workspace_id = $1 AND delivery.id = $2 AND delivery.lease_token = $3 AND delivery.lease_until > $4
+           FOR SHARE OF delivery"#,
+        tx.workspace_id(),
+        lease.delivery_id.as_uuid(),
+        lease.token,
+        tx.now
+    )
+    .fetch_optional(tx.db())
+    .await?
+    .ok_or(Error::LeaseLost)?;
+    Ok(match (held.is_author_deactivated, held.is_task_deleted) {
+        (true, _) => Some(RunReason::CreatorDeactivated),
+        (false, true) => Some(RunReason::TaskDeleted),
+        (false, false) => None,
+    })
 }
 
 /// The conversation's second of rest, from now.

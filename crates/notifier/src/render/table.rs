@@ -10,6 +10,8 @@ use crate::message::{Excerpt, TABLE_ROWS_MAX};
 const WIDTH_MAX: usize = 72;
 /// The longest name of a column, in characters.
 const NAME_MAX: usize = 30;
+/// The most columns, however narrow: Slack refuses a message with more, and a mail shows the same table.
+const COLUMNS_MAX: usize = slack::block::TABLE_COLUMNS_MAX;
 
 /// A table cut to what a mail can show.
 pub(crate) struct ShortTable {
@@ -40,7 +42,8 @@ pub(crate) fn short_table(excerpt: &Excerpt) -> ShortTable {
         let texts: Vec<String> = cells().map(|cell| format.text(cell)).collect();
         let longest = texts.iter().chain([&name]).map(|text| text.chars().count()).max().unwrap_or(0);
         width += longest.min(WIDTH_MAX / 3) + 2;
-        if width > WIDTH_MAX && table.head.len() >= 2 {
+        let is_wide = width > WIDTH_MAX && table.head.len() >= 2;
+        if is_wide || table.head.len() == COLUMNS_MAX {
             break;
         }
         table.head.push(name);
@@ -81,5 +84,16 @@ mod tests {
         assert_eq!(table.left_out.as_deref(), Some("and 1001 more rows and 8 more columns"));
         assert_eq!(left_out(1, 0).as_deref(), Some("and 1 more row"));
         assert_eq!(left_out(0, 0), None);
+    }
+
+    /// Fails where the width alone is counted: 24 of these fit, and Slack refuses the message.
+    #[test]
+    fn there_are_no_more_columns_than_slack_shows() {
+        let columns = (0..24).map(|_| Column::new("n", ColumnType::Integer)).collect();
+        let rows = vec![vec![Cell::Int(1); 24]];
+        let excerpt = Excerpt { handle: "r1".into(), columns, rows, row_count: 1, truncated: None };
+        let table = short_table(&excerpt);
+        assert_eq!((table.head.len(), table.flush_right.len(), table.rows[0].len()), (20, 20, 20));
+        assert_eq!(table.left_out.as_deref(), Some("and 4 more columns"));
     }
 }

@@ -106,14 +106,13 @@ pub fn parts(message: &Message, form: Form, buttons: Buttons, files: &[Option<St
     parts
 }
 
-/// What is posted where Slack refuses the blocks: the finding, and where the rest is.
+/// What is posted where Slack refuses the blocks: the finding, that the data was not fresh where it was not, and where the rest is.
 pub fn plain_text(message: &Message) -> Part {
-    let mut text = format!("*{}*\n{}", block::inert(&message.title), block::inert(&short_headline(message)));
-    if let Some((label, url)) = linked(message) {
-        text.push('\n');
-        text.push_str(&block::link(&url, label));
-    }
-    Part { text, blocks: Vec::new() }
+    let mut lines = vec![format!("*{}*", block::inert(&message.title))];
+    lines.extend(message.banner.as_deref().map(banner_line));
+    lines.push(block::inert(&short_headline(message)));
+    lines.extend(linked(message).map(|(label, url)| block::link(&url, label)));
+    Part { text: lines.join("\n"), blocks: Vec::new() }
 }
 
 /// What is posted below a message whose file Slack does not take.
@@ -132,9 +131,13 @@ fn top(message: &Message, form: Form) -> Vec<Block> {
         blocks.push(Block::header(if message.title.is_empty() { "Tidings" } else { &message.title }));
     }
     if let Some(banner) = &message.banner {
-        blocks.push(Block::section(format!("⚠️ *{}*", block::inert(&words(banner)))));
+        blocks.push(Block::section(banner_line(banner)));
     }
     blocks
+}
+
+fn banner_line(banner: &[Inline]) -> String {
+    format!("⚠️ *{}*", block::inert(&words(banner)))
 }
 
 /// What stands below the answer: where it comes from, and what to press.
@@ -369,6 +372,18 @@ mod tests {
         assert_eq!(
             plain_text(&message("Fine.", 0)).text,
             "*Flights &lt;!here&gt;*\nUnited leads\n<https://tidings.example/threads/1|Open the thread>"
+        );
+    }
+
+    /// Fails where a message that goes in a plainer form says nothing of stale data.
+    #[test]
+    fn the_plain_text_says_that_the_data_was_not_fresh() {
+        let mut message = message("Fine.", 0);
+        message.banner = Some(vec![Inline::Text("Data as of <Friday>.".into())]);
+        let text = plain_text(&message).text;
+        assert!(
+            text.starts_with("*Flights &lt;!here&gt;*\n⚠️ *Data as of &lt;Friday&gt;.*\nUnited leads\n"),
+            "{text}"
         );
     }
 }

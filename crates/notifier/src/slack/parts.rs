@@ -53,7 +53,8 @@ fn is_refusal(error: &slack::Error) -> bool {
     matches!(error.class(), Class::Ours | Class::Destination | Class::Installation)
 }
 
-/// Posts a delivery's first message with its charts; `None` where it has none that Slack shows, and nothing was posted.
+/// Posts a delivery's first message with its charts, which are `files` in Slack; `None` where it has none that Slack shows, and
+/// nothing was posted.
 ///
 /// A message that Slack refuses is not there, and so it may be made anew within the same attempt: somebody may have deleted a
 /// chart, and what is gone is uploaded once more. That is done once. A message whose charts are all there, or were uploaded a
@@ -64,11 +65,11 @@ pub(super) async fn post_with_pictures(
     line: &Line<'_>,
     target: &Target<'_>,
     pictures: &[Picture],
+    mut files: Vec<Option<String>>,
     drawn: impl Fn(&[Option<String>]) -> Part,
     thread_ts: Option<&str>,
     opens_thread: bool,
 ) -> Result<Option<String>, Stop> {
-    let mut files = upload::pictures(line, pictures).await?;
     for is_anew in [false, true] {
         if files.iter().all(Option::is_none) {
             break;
@@ -133,8 +134,13 @@ fn detail(error: &slack::Error) -> Option<&str> {
     }
 }
 
+/// A reply in the forms that it may be posted in, the plainest first.
+pub(super) fn forms(part: &Part) -> Vec<Part> {
+    if part.blocks.is_empty() { vec![part.clone()] } else { vec![words_alone(part), part.clone()] }
+}
+
 /// A part's sections without any form.
-pub(super) fn words_alone(part: &Part) -> Part {
+fn words_alone(part: &Part) -> Part {
     let sections = part.blocks.iter().filter_map(|block| match block {
         Block::Section { text, .. } => Some(text.text.as_str()),
         _ => None,

@@ -5,7 +5,7 @@ use domain::DeliveryId;
 use fail::fail_point;
 use serde_json::json;
 use slack::{Class, Message, Metadata};
-use store::{DeliveryLease, SlackPostEnd, SlackPostStart};
+use store::{DeliveryLease, DeliveryOutcome, SlackPostEnd, SlackPostStart};
 
 use super::{call::Line, layout::Part, outcome::Stop};
 
@@ -65,6 +65,10 @@ async fn begin(line: &Line<'_>, target: &Target<'_>, part: u32) -> Result<(), St
         let wait = match start.await? {
             SlackPostStart::Begun => return Ok(()),
             SlackPostStart::Wait(wait) => wait,
+            SlackPostStart::Refused(reason) => {
+                let reason = reason.as_str().to_owned();
+                return Err(Stop::End(DeliveryOutcome::Withheld { reason }));
+            }
         };
         if wait > PATIENCE || waited >= PATIENCE {
             return Err(Stop::Later(wait));

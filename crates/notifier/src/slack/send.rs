@@ -11,12 +11,13 @@ use tokio::time::Instant;
 use super::{
     arrived::Arrived,
     call::{Line, Method},
-    layout::{self, Buttons, Form},
+    layout::{self, Buttons, Form, Part},
     outcome::{Stop, asked_wait, failed, judge},
-    parts::{FILE_NOTE_PART, attach, post_or_plainer, post_with_pictures, words_alone},
+    parts::{FILE_NOTE_PART, attach, forms, post_or_plainer, post_with_pictures},
     post::Target,
     reconcile::reconcile,
-    said::{Said, is_there},
+    said::{Said, is_there, replies},
+    upload,
 };
 use crate::{
     Notifier,
@@ -56,9 +57,19 @@ enum Placed<'a> {
 /// What is to be done for a delivery that has its place.
 enum Next {
     /// Post what is missing of it.
-    Post(Box<Composed>, Said),
+    Post(Box<Draft>),
     /// Nothing: what is there is all that goes there.
     Leave(Arrived),
+}
+
+/// What a delivery is to say.
+struct Draft {
+    composed: Composed,
+    /// Its messages, without pictures.
+    parts: Vec<Part>,
+    said: Said,
+    /// Slack's ids of its charts' files; none before they are there, nor once they were shown.
+    files: Vec<Option<String>>,
 }
 
 impl Notifier {
@@ -128,7 +139,15 @@ impl Notifier {
             self.store.slack_put_off(scope, lease, wait).await?;
             return Err(Error::PutOff);
         }
-        let outcome = judge(stop, delivery.attempts + 1, &mut *self.random())?;
+        let mut outcome = judge(stop, delivery.attempts + 1, &mut *self.random())?;
+        if let DeliveryOutcome::Failed { reason, message } = &mut outcome {
+            let posts = self.store.slack_post_list(scope, lease.delivery_id).await?;
+            if posts.iter().any(|post| post.ts.is_none()) {
+                // It may stand there, whatever keeps us from looking.
+                "outcome_unknown".clone_into(reason);
+                *message = format!("Whether it arrived could not be looked up in Slack. {message}");
+            }
+        }
         self.record(delivery, &outcome).await
     }
 
@@ -149,9 +168,15 @@ impl Notifier {
             fail_point!("notifier::slack_reconciled");
             posts = self.store.slack_post_list(scope, lease.delivery_id).await?;
         }
+        let person = self.slack_person(delivery).await?;
+        let is_unlinked = delivery.channel == Channel::SlackDm && person.is_none();
         let said = if is_there(&posts, 0) {
             let said = self.store.slack_said(scope, lease.delivery_id).await?;
-            if let Some(why) = self.slack_end_of(delivery, &said).await? {
+            let why = match self.slack_end_of(delivery, &said).await? {
+                None if is_unlinked => Some("The recipient's Slack account is not linked any more."),
+                why => why,
+            };
+            if let Some(why) = why {
                 let arrived = self.slack_leave_as_is(delivery, &line, &posts, &said, why).await?;
                 return Ok(Placed::There(line, arrived));
             }
@@ -162,16 +187,10 @@ impl Notifier {
             }
             None
         };
-        let person = match &delivery.user {
-            Some(user) if delivery.channel == Channel::SlackDm => {
-                self.store.slack_user_get(scope, user.id).await?.map(|linked| linked.slack_user_id)
-            }
-            _ => None,
-        };
         let lane = match (&person, &delivery.slack_channel_id) {
             (Some(person), _) => format!("person {person}"),
-            (None, Some(channel)) => format!("channel {channel}"),
-            (None, None) => return Err(Stop::Destination("not_linked")),
+            (None, Some(channel)) if !is_unlinked => format!("channel {channel}"),
+            (None, _) => return Err(Stop::Destination("not_linked")),
         };
         Ok(match self.store.slack_lane_take(scope, lease, &lane).await? {
             SlackLaneTake::Held { checked } => {
@@ -179,6 +198,21 @@ impl Notifier {
             }
             SlackLaneTake::PutOff => Placed::PutOff,
         })
+    }
+
+    /// The Slack user whom a direct message is for: the recipient, as they are linked now. A reply is for nobody but the one who asked
+    /// there, whoever the recipient is linked with by now.
+    async fn slack_person(&self, delivery: &ClaimedDelivery) -> Result<Option<String>, Stop> {
+        let scope = &delivery.scope;
+        let recipient = delivery.user.as_ref().filter(|_| delivery.channel == Channel::SlackDm);
+        let Some(user) = recipient else { return Ok(None) };
+        let linked = self.store.slack_user_get(scope, user.id).await?.map(|linked| linked.slack_user_id);
+        if delivery.kind != DeliveryKind::Reply {
+            return Ok(linked);
+        }
+        let Some((thread_id, turn_no)) = delivery.thread_id.zip(delivery.turn_no) else { return Ok(None) };
+        let asked = self.store.slack_turn_get(scope, thread_id, turn_no).await?;
+        Ok(linked.filter(|linked| asked.is_some_and(|asked| asked.slack_user_id == *linked)))
     }
 
     /// How a delivery ends that is not to be sent: to someone who was deactivated, or wants no more of it.
@@ -234,21 +268,22 @@ impl Notifier {
     ) -> Result<Arrived, Stop> {
         let channel = self.slack_channel(delivery, place).await?;
         let check = self.slack_check(delivery, place, &channel).await?;
-        let (composed, mut said) = match self.slack_compose(delivery, place, &channel, check).await? {
-            Next::Post(composed, said) => (composed, said),
+        let mut draft = match self.slack_draft(delivery, place, &channel, check).await? {
+            Next::Post(draft) => draft,
             Next::Leave(arrived) => return Ok(arrived),
         };
+        let file = draft.composed.attachment.clone();
         if let Some(room) = room {
             // The file that all of its answer's messages share, and its copy on the way out.
-            room.shrink_to(composed.attachment.as_ref().map_or(0, |file| 2 * file.bytes.len()));
+            room.shrink_to(file.as_ref().map_or(0, |file| 2 * file.bytes.len()));
         }
         let target = Target { lease: &delivery.lease, lane: &place.lane, channel: &channel };
-        let root = self.slack_post_parts(delivery, place, &target, &composed.message, &mut said).await?;
-        if let Some(file) = &composed.attachment {
+        let root = self.slack_post_parts(delivery, place, &target, &mut draft).await?;
+        if let Some(file) = &file {
             let below = delivery.slack_thread_ts.as_deref().unwrap_or(&root);
-            let note = layout::file_left_out(&composed.message);
+            let note = layout::file_left_out(&draft.composed.message);
             if attach(&place.line, &place.posts, &target, file, &note, below).await? {
-                said.put(&place.line, &delivery.lease, FILE_NOTE_PART, &note).await?;
+                draft.said.put(&place.line, &delivery.lease, FILE_NOTE_PART, &note).await?;
             }
         }
         Ok(Arrived { channel, ts: root, left_out: None })
@@ -304,6 +339,36 @@ impl Notifier {
         Ok(check)
     }
 
+    /// What a delivery says, with its charts in Slack. To bring them there takes minutes at worst, and so it is asked once more after
+    /// that whether the message is wanted, and how much of it its readers may see.
+    async fn slack_draft(
+        &self,
+        delivery: &ClaimedDelivery,
+        place: &Place<'_>,
+        channel: &str,
+        check: SlackChannelCheck,
+    ) -> Result<Next, Stop> {
+        // Held on to, for what is composed twice is read once.
+        let _shared = self.answers.of(delivery);
+        let mut draft = match self.slack_compose(delivery, place, channel, check).await? {
+            // The message that shows them is there.
+            Next::Post(draft) if place.said.is_none() => draft,
+            next => return Ok(next),
+        };
+        let charts = upload::pictures(&place.line, &draft.composed.message.pictures).await?;
+        if charts.took_calls {
+            self.slack_refuse(delivery).await?;
+            draft = match self.slack_compose(delivery, place, channel, check).await? {
+                Next::Post(draft) => draft,
+                leave @ Next::Leave(_) => return Ok(leave),
+            };
+        }
+        draft.files = charts.files;
+        // Readers who may see less now see none.
+        draft.files.truncate(draft.composed.message.pictures.len());
+        Ok(Next::Post(draft))
+    }
+
     /// What a delivery says, and to whom; noted with the delivery. Of one whose first message is there that decision stands by
     /// which it was posted: where another one is made now, nothing more of it goes there.
     async fn slack_compose(
@@ -337,11 +402,16 @@ impl Notifier {
             return Err(Stop::End(DeliveryOutcome::Withheld { reason: "not_allowed".to_owned() }));
         }
         let message = &composed.message;
-        let parts = layout::parts(message, form(delivery), buttons(delivery, message), &[]);
+        let mut parts = layout::parts(message, form(delivery), buttons(delivery, message), &[]);
         let kept = place.said.as_ref().map_or(&[][..], |said| said.messages.as_slice());
+        if let Some(replies) = replies(kept, &place.posts) {
+            // Cut anew, as after a change of the title above it, it may go on elsewhere than the first message ends.
+            parts.truncate(1);
+            parts.extend(replies);
+        }
         let said = Said::of(&parts, kept, &place.posts);
         audience::note(&self.store, delivery, decision, Some(said.mark())).await?;
-        Ok(Next::Post(Box::new(composed), said))
+        Ok(Next::Post(Box::new(Draft { composed, parts, said, files: Vec::new() })))
     }
 
     /// Who is in a channel now. What Slack will not tell us is not known, and counts as if there were people from outside; what
@@ -368,16 +438,16 @@ impl Notifier {
         delivery: &ClaimedDelivery,
         place: &Place<'_>,
         target: &Target<'_>,
-        message: &Message,
-        said: &mut Said,
+        draft: &mut Draft,
     ) -> Result<String, Stop> {
+        let Draft { composed, parts, said, files } = draft;
+        let message = &composed.message;
         let line = &place.line;
         let form = form(delivery);
         let buttons = buttons(delivery, message);
         let opens_thread = opens_thread(delivery);
         let posted_ts =
             |part: u32| place.posts.iter().find(|post| post.part == part).and_then(|post| post.ts.clone());
-        let parts = layout::parts(message, form, buttons, &[]);
         let root = if let Some(ts) = posted_ts(0) {
             if opens_thread {
                 let id = target.lease.delivery_id;
@@ -388,8 +458,10 @@ impl Notifier {
             let below = delivery.slack_thread_ts.as_deref();
             let drawn =
                 |files: &[Option<String>]| layout::parts(message, form, buttons, files).swap_remove(0);
+            let files = std::mem::take(files);
             let posted =
-                post_with_pictures(line, target, &message.pictures, drawn, below, opens_thread).await?;
+                post_with_pictures(line, target, &message.pictures, files, drawn, below, opens_thread)
+                    .await?;
             if let Some(ts) = posted {
                 ts
             } else {
@@ -398,10 +470,9 @@ impl Notifier {
             }
         };
         let below = delivery.slack_thread_ts.as_deref().unwrap_or(&root);
-        for (number, part) in (1..).zip(parts.into_iter().skip(1)) {
+        for (number, part) in (1..).zip(parts.iter().skip(1)) {
             if posted_ts(number).is_none() {
-                let tries = vec![words_alone(&part), part];
-                post_or_plainer(line, target, number, tries, Some(below), false, said).await?;
+                post_or_plainer(line, target, number, forms(part), Some(below), false, said).await?;
             }
         }
         Ok(root)

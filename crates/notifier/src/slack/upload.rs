@@ -36,10 +36,18 @@ struct Content<'a> {
     below: Option<(&'a str, &'a str)>,
 }
 
-/// Slack's ids of the files of `pictures`, in their order; none for one that Slack does not take. A picture is uploaded once,
-/// however many messages show it.
-pub(super) async fn pictures(line: &Line<'_>, pictures: &[Picture]) -> Result<Vec<Option<String>>, Stop> {
-    let mut files = Vec::with_capacity(pictures.len());
+/// A message's charts, in Slack.
+#[derive(Debug, Default)]
+pub(super) struct Charts {
+    /// Slack's ids of their files, in their order; none for one that Slack does not take.
+    pub(super) files: Vec<Option<String>>,
+    /// Whether Slack was asked about any: all of them may take minutes.
+    pub(super) took_calls: bool,
+}
+
+/// Brings `pictures` to Slack. A picture is uploaded once, however many messages show it.
+pub(super) async fn pictures(line: &Line<'_>, pictures: &[Picture]) -> Result<Charts, Stop> {
+    let mut charts = Charts::default();
     for (position, picture) in pictures.iter().enumerate() {
         let key = picture_key(picture);
         let name = format!("chart-{}.png", position + 1);
@@ -53,17 +61,21 @@ pub(super) async fn pictures(line: &Line<'_>, pictures: &[Picture]) -> Result<Ve
             below: None,
         };
         match upload(line, &content).await {
-            Ok(file) => files.push(Some(file)),
+            Ok(found) => {
+                charts.took_calls |= found.took_calls;
+                charts.files.push(Some(found.id));
+            }
             // The message says in words what the picture shows.
             Err(Stop::Slack(error)) if error.class() == Class::Ours => {
                 tracing::error!(%error, "Slack does not take a chart");
                 metrics::counter!("tidings_slack_refusals_total", "what" => "picture").increment(1);
-                files.push(None);
+                charts.took_calls = true;
+                charts.files.push(None);
             }
             Err(stop) => return Err(stop),
         }
     }
-    Ok(files)
+    Ok(charts)
 }
 
 /// As [`pictures`], whose `files` are in doubt: each is looked for, and what somebody deleted is uploaded anew. Where Slack will
@@ -78,7 +90,7 @@ pub(super) async fn pictures_anew(
             tracing::warn!(%error, "whether a chart is still in Slack is not known");
             Ok(files.to_vec())
         }
-        found => found,
+        found => found.map(|charts| charts.files),
     }
 }
 
@@ -120,13 +132,21 @@ fn picture_key(picture: &Picture) -> String {
     format!("picture {}", hex::encode(Sha256::digest(&picture.png)))
 }
 
-/// Brings a file to Slack unless it is there, and answers its id.
-async fn upload(line: &Line<'_>, content: &Content<'_>) -> Result<String, Stop> {
+/// A file that is in Slack.
+struct Uploaded {
+    id: String,
+    /// Whether Slack was asked about it.
+    took_calls: bool,
+}
+
+/// Brings a file to Slack unless it is there.
+async fn upload(line: &Line<'_>, content: &Content<'_>) -> Result<Uploaded, Stop> {
     let known = line.store.slack_upload_get(line.scope, &line.team_id, content.key).await?;
-    if let Some(known) = known
-        && (known.is_complete || is_there(line, content.key, content.below.is_none(), &known).await?)
-    {
-        return Ok(known.file_id);
+    if let Some(known) = known {
+        let took_calls = !known.is_complete;
+        if known.is_complete || is_there(line, content.key, content.below.is_none(), &known).await? {
+            return Ok(Uploaded { id: known.file_id, took_calls });
+        }
     }
     let upload = line
         .call(Method::UPLOAD_URL, |client, token| async move {
@@ -158,7 +178,7 @@ async fn upload(line: &Line<'_>, content: &Content<'_>) -> Result<String, Stop> 
         wait_until_looked_at(line, file).await?;
     }
     line.store.slack_upload_complete(line.scope, content.key, &upload.file_id).await?;
-    Ok(upload.file_id)
+    Ok(Uploaded { id: upload.file_id, took_calls: true })
 }
 
 /// Looks whether a file's third step succeeded after all.

@@ -57,20 +57,20 @@ impl SlackInbox {
         if is_peoples && !is_mention && !is_direct {
             return Ok(Step::Done("others_talk"));
         }
-        let member = self.store.slack_user_find(scope, user).await?;
-        match (thread, member) {
-            (Some(thread), Some(member)) if thread.creator_id == member.user_id => {
+        let Some(member) = self.store.slack_user_find(scope, user).await? else {
+            // It may be the very one who asked.
+            let url = format!("{}/settings", self.public_url);
+            return self.tell(&said, SlackNote::NotLinked, words::not_linked(&url)).await;
+        };
+        match thread {
+            Some(thread) if thread.creator_id == member.user_id => {
                 self.follow_up(&said, &thread, &member).await
             }
-            (Some(thread), _) => {
+            Some(thread) => {
                 let url = format!("{}/threads/{}", self.public_url, thread.thread_id);
                 self.tell(&said, SlackNote::NotCreator, words::not_creator(&url)).await
             }
-            (None, None) => {
-                let url = format!("{}/settings", self.public_url);
-                self.tell(&said, SlackNote::NotLinked, words::not_linked(&url)).await
-            }
-            (None, Some(member)) => self.ask(&said, None, &member).await,
+            None => self.ask(&said, None, &member).await,
         }
     }
 

@@ -154,6 +154,31 @@ async fn a_task_that_is_deleted_leaves_what_is_in_slack_as_it_is() {
     }
 }
 
+/// Fails where a look that Slack refuses says that the message did not arrive: it is there.
+#[tokio::test]
+async fn a_message_that_cannot_be_looked_for_may_have_arrived() {
+    for is_connected in [true, false] {
+        let scene = Scene::new().await;
+        let run = scene.run().await;
+        scene.slack.script("chat.postMessage", [Some(Fault::AnswerDropped)]);
+        scene.deliver().await;
+        assert_eq!(scene.delivery(run).await.state, DeliveryState::Unknown, "{is_connected}");
+        let why = if is_connected {
+            scene.slack.change_channel(&scene.channel, |channel| channel.members.clear());
+            "The app was removed from the channel."
+        } else {
+            scene.slack.uninstall(&scene.team);
+            "Slack is not connected"
+        };
+        let delivery = scene.deliver_all(run).await;
+        let end = (delivery.state, delivery.reason.as_deref());
+        assert_eq!(end, (DeliveryState::Failed, Some("outcome_unknown")), "{is_connected}");
+        let message = delivery.message.expect("a message");
+        assert!(message.contains(why), "{message}");
+        assert_eq!(scene.slack.messages(&scene.channel).len(), 1, "it is there");
+    }
+}
+
 /// The notifier has found the message, and waits for its conversation as the task is deleted. Fails where an attempt at what is
 /// missing is refused as one at a new message is: the delivery ended as withheld.
 #[tokio::test]
@@ -182,6 +207,33 @@ async fn a_task_that_is_deleted_after_the_look_into_slack_leaves_what_is_there_a
     assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Sent, 1), "{delivery:?}");
     assert_eq!(delivery.provider_id, Some(format!("{} {}", scene.channel, message.ts)));
     assert_eq!((delivery.reason, delivery.message), (None, None), "nothing of it is missing");
+}
+
+/// Fails where the rest is cut anew at each attempt: a longer title leaves less room in the first message, which is there, and what
+/// would not fit into it now is said twice.
+#[tokio::test]
+async fn the_rest_of_an_answer_is_posted_as_it_was_cut_before() {
+    let scene = Scene::new().await;
+    let run = scene.world.claim(scene.world.task(scene.to_channel()).await, None).await;
+    let paragraphs: Vec<String> =
+        (0..500).map(|number| format!("p{number}: {}", "word ".repeat(8))).collect();
+    let run = scene.world.answer_with(&run, 3, 0, &paragraphs.join("\n\n")).await;
+    scene.slack.script("chat.postMessage", [None, Some(Fault::Html { status: 503 })]);
+    scene.deliver().await;
+    assert_eq!(scene.slack.messages(&scene.channel).len(), 1);
+    let rename = "UPDATE task SET title = repeat('Flights ', 17)";
+    testkit::execute(&mut scene.world.database.superuser().await, rename).await;
+    let delivery = scene.deliver_all(run).await;
+    assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Sent, 2), "{delivery:?}");
+    let messages = scene.slack.messages(&scene.channel);
+    let all = all_text(&messages);
+    for number in 0..500 {
+        assert_eq!(all.matches(&format!("p{number}:")).count(), 1, "paragraph {number}");
+    }
+    let posted: Vec<Value> =
+        messages.iter().map(|message| json!({ "text": message.text, "blocks": message.blocks })).collect();
+    let said = scene.proof(&delivery).await.content.expect("what it said");
+    assert_eq!(said.as_array().map(|said| &said[1..]), Some(&posted[1..]), "and that is proven");
 }
 
 /// Fails where what was planned is kept as the proof, and where what was posted is written down only once that is known: the

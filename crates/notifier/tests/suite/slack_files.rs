@@ -1,7 +1,13 @@
-//! Files in Slack that are refused, too large or gone.
+//! Files in Slack that are refused, too large or gone, and what changes while they are on their way.
 
-use domain::delivery::{Audience, DeliveryState};
-use store::Delivery;
+use chrono::TimeDelta;
+use domain::{
+    access::Role,
+    delivery::{Audience, DeliveryState},
+    slack::SlackLinkedBy,
+    task::Notification,
+};
+use store::{Delivery, NotificationPreference};
 use testkit::slack::Fault;
 
 use crate::slack::{SCOPES, Scene, all_text, blocks};
@@ -147,5 +153,58 @@ async fn a_message_that_is_refused_for_something_else_goes_without_its_chart() {
         assert!(shown(&scene).is_empty(), "{may_look}");
         assert_eq!(scene.calls("chat.postMessage").len() - posted, 2, "{may_look}");
         assert_eq!(scene.calls("files.completeUploadExternal").len(), 1, "{may_look}");
+    }
+}
+
+/// The notifier is about to note a chart's first call as something changes. Fails where that is asked before the charts alone: each
+/// of these is sent in full.
+#[tokio::test]
+async fn what_changes_while_charts_are_on_their_way_counts() {
+    for change in ["deleted", "deactivated", "unsubscribed", "sensitive"] {
+        let scene = Scene::new().await;
+        let (world, team) = (&scene.world, &scene.team);
+        let (store, scope, database) = (world.store(), &world.scope, &world.database);
+        let ada = world.member("ada@example.com", Role::Member).await;
+        let person = scene.slack.add_user(team, "ada", "ada@example.com");
+        store.slack_user_link(scope, ada, team, &person, SlackLinkedBy::SignIn).await.expect("a link");
+        let wish = NotificationPreference { email: false, slack_dm: true, quiet_task_ids: vec![] };
+        store.preference_put(scope, ada, &wish).await.expect("a wish");
+        let task = world.task(Notification { user_ids: vec![ada], ..Notification::default() }).await;
+        let run = world.run(task).await;
+        let mut other = database.superuser().await;
+        testkit::execute(&mut other, "BEGIN; LOCK TABLE slack_upload IN EXCLUSIVE MODE").await;
+        let meanwhile = async {
+            let blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+            while database.number(blocked).await == 0 {}
+            match change {
+                "deleted" => store.task_delete(scope, task).await.expect("deleted"),
+                "deactivated" => store.member_deactivate(scope, ada).await.expect("deactivated"),
+                "unsubscribed" => {
+                    store.task_snooze(scope, task, ada, TimeDelta::days(7)).await.expect("a rest");
+                }
+                _ => {
+                    let statement = "UPDATE connection SET sensitive = true";
+                    testkit::execute(&mut database.superuser().await, statement).await;
+                }
+            }
+            testkit::execute(&mut other, "COMMIT").await;
+        };
+        tokio::join!(scene.deliver(), meanwhile);
+        let delivery = scene.deliver_all(run).await;
+        let end = (delivery.state, delivery.reason.as_deref());
+        let messages = scene.slack.messages(&scene.slack.direct_message(&person));
+        if change == "sensitive" {
+            assert_eq!((end, delivery.audience), ((DeliveryState::Sent, None), Some(Audience::LinkOnly)));
+            let [message] = &messages[..] else { panic!("{messages:?}") };
+            assert!(blocks(message, "image").is_empty() && !all_text(&messages).contains("58,665"));
+            continue;
+        }
+        let expected = match change {
+            "deleted" => (DeliveryState::Withheld, Some("task_deleted")),
+            "deactivated" => (DeliveryState::Withheld, Some("creator_deactivated")),
+            _ => (DeliveryState::Suppressed, Some("unsubscribed")),
+        };
+        assert_eq!(end, expected, "{change}");
+        assert!(messages.is_empty(), "{change}: {messages:?}");
     }
 }

@@ -88,7 +88,7 @@ impl Stage {
         self.world.store()
     }
 
-    async fn link(&self, user: UserId, slack_user: &str) {
+    pub(crate) async fn link(&self, user: UserId, slack_user: &str) {
         let by = SlackLinkedBy::SignIn;
         let linked = self.store().slack_user_link(&self.world.scope, user, &self.team, slack_user, by).await;
         linked.expect("a link");
@@ -163,7 +163,7 @@ impl Stage {
     }
 
     /// The agent answers the one turn that waits, and the reply to it is posted.
-    async fn answer(&self) {
+    pub(crate) async fn answer(&self) {
         let run = self.world.claim_one().await;
         self.world.succeed(&run).await;
         self.post_replies().await;
@@ -298,6 +298,7 @@ async fn only_the_creators_replies_carry_a_thread_on_and_others_are_told_once() 
     let notes = stage.notes();
     assert_eq!(notes.len(), 2, "one each: {notes:?}");
     assert!(notes[0].contains("https://tidings.test/threads/"), "{notes:?}");
+    assert!(notes[1].contains("https://tidings.test/settings"), "{notes:?}");
 
     let reply = stage.said("message", &stage.channel, &stage.creator, "And by month?", Some(&root)).await;
     stage.work().await;

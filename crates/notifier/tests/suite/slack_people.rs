@@ -65,6 +65,22 @@ async fn a_channel_that_cannot_be_looked_into_counts_as_one_with_people_from_out
     assert!(reason.contains("cannot be looked into"), "{reason}");
 }
 
+/// Fails where the refusal ends the reading: the message is lost, and the channel is paused for all tasks.
+#[tokio::test]
+async fn somebody_of_whom_slack_tells_nothing_counts_as_from_outside() {
+    let scene = Scene::new().await;
+    let elsewhere = scene.slack.add_team("Harbour Hotels");
+    let stranger = scene.slack.add_user(&elsewhere, "stranger", "stranger@harbour.example");
+    let colleague = scene.slack.add_user(&scene.team, "ana", "ana@acme.test");
+    scene.slack.change_channel(&scene.channel, |channel| channel.members.extend([stranger, colleague]));
+    let reason = shows_a_link_alone(&scene).await;
+    assert!(reason.contains("holds 1 person from outside"), "{reason}");
+    let asked = scene.calls("users.info");
+    assert!(asked.iter().any(|call| call.outcome == "user_not_found"), "{asked:?}");
+    let others = asked.iter().filter(|call| call.outcome == "ok").count();
+    assert_eq!(others, 2, "the colleague and our app");
+}
+
 /// Fails where the method that is held is the one that the reading of members goes by, and not the one that Slack limited.
 #[tokio::test]
 async fn nobody_calls_the_method_that_slack_limited_whatever_it_was_called_for() {

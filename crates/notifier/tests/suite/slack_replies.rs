@@ -15,7 +15,7 @@ use store::{
 
 use crate::{
     slack::{SCOPES, Scene, all_text},
-    slack_inbox::inbox,
+    slack_inbox::{Stage, inbox},
 };
 
 /// The task's creator asks something in a conversation, and a worker takes it up. Answers the `ts` of what was said, too.
@@ -37,6 +37,13 @@ pub(crate) async fn ask(scene: &Scene, channel: &str, asker: &str, is_dm: bool) 
     };
     store.slack_ask(scope, None, &asked).await.expect("a turn");
     (ts, claim(scene).await)
+}
+
+/// Links the task's creator with somebody in Slack.
+async fn link(scene: &Scene, person: &str) {
+    let (world, by) = (&scene.world, SlackLinkedBy::SignIn);
+    let linked = world.store().slack_user_link(&world.scope, world.creator, &scene.team, person, by).await;
+    linked.expect("a link");
 }
 
 async fn claim(scene: &Scene) -> ClaimedRun {
@@ -101,10 +108,42 @@ async fn of_a_question_that_failed_a_channel_reads_no_more_than_it_would_of_an_a
 async fn who_asked_in_a_direct_message_reads_there_what_went_wrong() {
     let scene = Scene::new().await;
     let asker = scene.slack.add_user(&scene.team, "creator", "creator@example.com");
+    link(&scene, &asker).await;
     let direct = scene.slack.direct_message(&asker);
     let (delivery, said) = fails(&scene, &direct, &asker, true).await;
     assert_eq!(delivery.state, DeliveryState::Sent, "{delivery:?}");
     assert!(said.contains("password authentication failed"), "{said}");
+}
+
+/// Fails where an answer goes to the conversation whatever has become of who asked there.
+#[tokio::test]
+async fn an_answer_in_a_direct_message_is_for_who_asked_while_that_is_the_member() {
+    for (is_linked, is_another) in [(true, false), (true, true), (false, false)] {
+        let scene = Scene::new().await;
+        let (store, scope) = (scene.world.store(), &scene.world.scope);
+        let asker = scene.slack.add_user(&scene.team, "creator", "creator@example.com");
+        link(&scene, &asker).await;
+        let direct = scene.slack.direct_message(&asker);
+        let (_, run) = ask(&scene, &direct, &asker, true).await;
+        let run = scene.world.answer(&run, 3, 0).await;
+        if is_another {
+            let another = scene.slack.add_user(&scene.team, "another", "another@example.com");
+            link(&scene, &another).await;
+        }
+        if !is_linked {
+            assert!(store.slack_user_unlink(scope, scene.world.creator).await.expect("an end"));
+        }
+        let delivery = scene.deliver_all(run).await;
+        let below = scene.slack.messages(&direct).len() - 1;
+        let end = (delivery.state, delivery.reason.as_deref());
+        if is_linked && !is_another {
+            assert_eq!((end, below), ((DeliveryState::Sent, None), 1));
+        } else {
+            let failed = (DeliveryState::Failed, Some("slack_not_linked"));
+            assert_eq!((end, below), (failed, 0), "{is_linked} {is_another}");
+            assert!(scene.calls("chat.postMessage").is_empty(), "nor anywhere else");
+        }
+    }
 }
 
 /// Fails where only an answer opens a thread: the reply is other people's talk, and nobody answers it.
@@ -118,9 +157,7 @@ async fn a_reply_below_the_weekly_word_of_no_news_is_answered() {
     slack.change_channel(&scene.channel, |channel| {
         channel.members.insert(creator.clone());
     });
-    let by = SlackLinkedBy::SignIn;
-    let linked = world.store().slack_user_link(&world.scope, world.creator, team, &creator, by).await;
-    linked.expect("a link");
+    link(&scene, &creator).await;
     world.quiet_week(world.task(scene.to_channel()).await).await;
     for _ in 0..20 {
         scene.deliver().await;
@@ -143,4 +180,26 @@ async fn a_reply_below_the_weekly_word_of_no_news_is_answered() {
     assert_eq!((delivery.kind, delivery.state), (DeliveryKind::Reply, DeliveryState::Sent));
     let reply = slack.messages(&scene.channel).pop().expect("a reply");
     assert_eq!(reply.thread_ts.as_deref(), Some(&*word.ts));
+}
+
+/// Fails where whoever is not known to be the creator is taken for another: they are told that the thread is not theirs.
+#[tokio::test]
+async fn a_creator_who_is_not_linked_is_told_to_link_their_account() {
+    let stage = Stage::new().await;
+    let mention = format!("<@{}> how many?", stage.bot);
+    let root = stage.said("app_mention", &stage.channel, &stage.creator, &mention, None).await;
+    stage.work().await;
+    stage.answer().await;
+    let scope = &stage.world.scope;
+    assert!(stage.store().slack_user_unlink(scope, stage.world.user).await.expect("an end"));
+    stage.said("message", &stage.channel, &stage.creator, "And by month?", Some(&root)).await;
+    stage.work().await;
+    let notes = stage.notes();
+    let [note] = &notes[..] else { panic!("one: {notes:?}") };
+    assert!(note.contains("https://tidings.test/settings"), "{note}");
+    assert_eq!((stage.turns().await, stage.outcomes("not_linked").await), (1, 1));
+    stage.link(stage.world.user, &stage.creator).await;
+    stage.said("message", &stage.channel, &stage.creator, "By month?", Some(&root)).await;
+    stage.work().await;
+    assert_eq!((stage.turns().await, stage.notes().len()), (2, 1));
 }

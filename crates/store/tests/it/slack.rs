@@ -479,6 +479,30 @@ async fn events_of_a_conversation_come_one_at_a_time_by_their_time() {
     assert_eq!(claimed_ids(&world).await, Vec::<String>::new());
 }
 
+/// Fails where the oldest come first over all workspaces: a question waits for all that was said elsewhere before it.
+#[tokio::test]
+async fn workspaces_take_turns_in_the_inbox() {
+    let world = connected().await;
+    let store = world.store();
+    let (other, user) = world::workspace(store, "beta").await;
+    store.slack_installation_put(&other, &installation("T2", user)).await.expect("an installation");
+    for number in 0..5 {
+        put(&world, &format!("E{number}"), None).await;
+    }
+    world.step(TimeDelta::seconds(1));
+    let (kind, payload) = (SlackEventKind::Event, "{}");
+    let late = NewSlackEvent { team_id: "T2", event_id: "Late", kind, payload, order: None };
+    store.slack_event_put(&late).await.expect("a write");
+    let mut claimed = Vec::new();
+    for _ in 0..2 {
+        let events = store.slack_event_claim("test", &[kind], 1).await.expect("a claim");
+        claimed.extend(events.into_iter().map(|event| event.lease.event_id));
+    }
+    assert_eq!(claimed.len(), 2);
+    assert!(claimed.contains(&"Late".to_owned()), "{claimed:?}");
+    assert_eq!(claim(&world).await.len(), 4, "the others' turn comes");
+}
+
 #[tokio::test]
 async fn a_message_asks_once_and_its_answer_is_a_reply_made_with_the_turns_end() {
     let world = connected().await;
