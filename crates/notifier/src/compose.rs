@@ -1,16 +1,15 @@
 //! From stored rows to what a delivery says.
 
+mod notices;
+
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use chrono_tz::Tz;
 use domain::{
     UserId,
     answer::Answer,
     audience::Decision,
-    condition::Condition,
     delivery::{Audience, DeliveryKind},
-    notice::NoticeKind,
     run::RunReason,
 };
 use store::{ClaimedDelivery, DeliveryUser, Store, StoredResult, Thread, Turn};
@@ -21,8 +20,7 @@ use crate::{
     email::{ATTACHMENT_BYTES_MAX, CsvFile},
     gather,
     message::{Excerpt, Message, PICTURES_MAX, Picture, Report, TABLE_ROWS_MAX},
-    no_news::{CHECKS_MAX, NoNews},
-    notice::{self, Event, KeptNotice, Notice},
+    notice::{self, Event},
     render::inert::clip,
     shared::{Shared, Wording},
 };
@@ -376,140 +374,8 @@ impl Composer<'_> {
         Ok(Attachment::File(Arc::new(CsvFile { name, bytes: writer.into_bytes() })))
     }
 
-    async fn notice(&self, event: Event, details: Option<String>) -> Result<Composed, Error> {
-        let gone = Error::Gone("the task was deleted");
-        let task_id = self.delivery.task_id.ok_or(Error::Gone("the notice is about no task"))?;
-        let task = self.store.task_get(&self.delivery.scope, task_id).await?.ok_or(gone)?;
-        let page = match event {
-            Event::Expiring | Event::Expired => "/edit",
-            Event::Failed(_) | Event::Recovered | Event::StillRunning(_) | Event::StaleData(_) => "",
-        };
-        let notice = Notice {
-            event,
-            details: details.as_deref(),
-            task_title: &task.title,
-            expires_at: task.expires_at,
-            task_url: format!("{}/tasks/{task_id}{page}", self.public_url),
-            at: self.delivery.created_at,
-            zone: zone(&task.schedule.timezone),
-        };
-        Ok(Composed {
-            message: notice.message(),
-            decision: None,
-            attachment: None,
-            conversation: format!("task-{task_id}"),
-        })
-    }
-
-    /// A notice that is kept for the page, in the same words.
-    async fn kept_notice(&self, reader: Reader<'_>) -> Result<Composed, Error> {
-        let Reader::Person(user) = reader else { return Err(Error::Gone("a notice goes to one person")) };
-        let found =
-            self.store.notice_of_delivery(&self.delivery.scope, self.delivery.lease.delivery_id).await?;
-        let kept = found.ok_or(Error::Gone("the notice is gone"))?;
-        let is_of_cap = matches!(kept.kind, NoticeKind::CapNear | NoticeKind::CapReached);
-        let (label, page) = match kept.task_id {
-            Some(task_id) => ("Open the task", format!("tasks/{task_id}")),
-            None if is_of_cap => ("Open the caps", "admin/caps".to_owned()),
-            None => ("Open the webhooks", "admin/webhooks".to_owned()),
-        };
-        let message = KeptNotice {
-            headline: &kept.headline,
-            advice: &kept.advice,
-            details: kept.details.as_deref(),
-            action: (label, format!("{}/{page}", self.public_url)),
-            because: match kept.task_id {
-                Some(_) => "You get this because the task is yours.",
-                None if is_of_cap => "You get this because the cap is yours, or you are an admin.",
-                None => "You get this because you are an admin.",
-            },
-            at: kept.created_at,
-            zone: zone(&user.timezone),
-        };
-        Ok(Composed {
-            message: message.message(),
-            decision: None,
-            attachment: None,
-            conversation: kept
-                .task_id
-                .map_or_else(|| format!("notice-{}", kept.id), |id| format!("task-{id}")),
-        })
-    }
-
-    /// Word to an admin, about no task.
-    fn slack_ended(&self) -> Composed {
-        let details = self.delivery.details.as_deref().unwrap_or_default();
-        Composed {
-            message: notice::slack_ended(details, self.public_url, self.delivery.created_at),
-            decision: None,
-            attachment: None,
-            conversation: "slack".to_owned(),
-        }
-    }
-
-    /// Word of an occurrence that was skipped for stale data: its run knows the day and what was found.
-    async fn stale_notice(&self) -> Result<Composed, Error> {
-        let run = match self.delivery.run_id {
-            Some(run_id) => self.store.run_get(&self.delivery.scope, run_id).await?,
-            None => None,
-        };
-        let day = run.as_ref().and_then(|run| run.occurrence).map(|window| window.date);
-        self.notice(Event::StaleData(day), run.and_then(|run| run.message)).await
-    }
-
-    /// A week without news. Its numbers are for those who would see the answer's.
-    async fn no_news(&self, reader: Reader<'_>) -> Result<Composed, Error> {
-        let scope = &self.delivery.scope;
-        let task_id = self.delivery.task_id.ok_or(Error::Gone("the word is about no task"))?;
-        let task = self.store.task_get(scope, task_id).await?.ok_or(Error::Gone("the task was deleted"))?;
-        let thread_id = self.delivery.thread_id.ok_or(Error::Gone("the run has no thread"))?;
-        let thread =
-            self.store.thread_get(scope, thread_id).await?.ok_or(Error::Gone("the thread is gone"))?;
-        let decision = self.audience(reader, &thread).await?;
-        let audience = decision.audience;
-        let at = self.delivery.created_at;
-        let checks = if audience == Audience::Full {
-            // Of the week. A late answer at its very beginning was sent, and is none of these.
-            let checks = self.store.check_list(scope, task_id, at - TimeDelta::days(7), CHECKS_MAX).await?;
-            Some(checks.into_iter().map(|past| (past.checked_at, past.check.sentence)).collect())
-        } else {
-            None
-        };
-        let is_creator = reader.is(task.creator_id);
-        let word = NoNews {
-            task_title: &task.title,
-            condition: task
-                .condition
-                .as_ref()
-                .map(Condition::in_words)
-                .filter(|_| audience == Audience::Full),
-            checks,
-            at,
-            zone: zone(&task.schedule.timezone),
-            // A task is its creator's alone.
-            task_url: is_creator.then(|| format!("{}/tasks/{task_id}", self.public_url)),
-            unsubscribe_url: Some(self.unsubscribe_url()),
-            because: because(&thread, reader),
-        };
-        Ok(Composed {
-            message: word.message(),
-            decision: Some(decision),
-            attachment: None,
-            conversation: format!("task-{task_id}"),
-        })
-    }
-
     fn unsubscribe_url(&self) -> String {
         format!("{}/unsubscribe/{}", self.public_url, self.delivery.unsubscribe_token)
-    }
-
-    async fn failure_notice(&self) -> Result<Composed, Error> {
-        let run = match self.delivery.run_id {
-            Some(run_id) => self.store.run_get(&self.delivery.scope, run_id).await?,
-            None => None,
-        };
-        let reason = run.as_ref().and_then(|run| run.reason).unwrap_or(RunReason::Internal);
-        self.notice(Event::Failed(reason), run.and_then(|run| run.message)).await
     }
 }
 
