@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use domain::{
-    UserId,
+    ConnectionId, UserId,
     answer::Answer,
     audience::Decision,
     delivery::{Audience, DeliveryKind},
@@ -272,12 +272,32 @@ impl Composer<'_> {
     /// How much `reader` may see now of what rests on `thread`'s data.
     async fn audience(&self, reader: Reader<'_>, thread: &Thread) -> Result<Decision, Error> {
         let scope = &self.delivery.scope;
-        Ok(match reader {
+        match reader {
             Reader::Person(user) => {
-                audience::of_person(self.readers, scope, thread, user.id, self.delivery.channel).await?
+                Ok(audience::of_person(self.readers, scope, thread, user.id, self.delivery.channel).await?)
             }
-            Reader::Channel(there) => audience::of_slack_channel(self.store, scope, thread, there).await?,
-        })
+            Reader::Channel(_) => {
+                let used = self.store.thread_connections_used(scope, thread.id).await?;
+                Ok(self.audience_over(reader, thread.creator_id, &used).await?)
+            }
+        }
+    }
+
+    /// How much `reader` may see now of what rests on these connections and is told by `creator_id`.
+    async fn audience_over(
+        &self,
+        reader: Reader<'_>,
+        creator_id: UserId,
+        used: &[ConnectionId],
+    ) -> Result<Decision, store::Error> {
+        let (store, scope) = (self.store, &self.delivery.scope);
+        match reader {
+            Reader::Person(user) => {
+                let channel = self.delivery.channel;
+                audience::of_person_over(store, scope, creator_id, used, user.id, channel).await
+            }
+            Reader::Channel(there) => audience::of_slack_channel(store, scope, creator_id, used, there).await,
+        }
     }
 
     fn report(

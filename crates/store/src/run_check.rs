@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    TaskId,
+    TaskId, ThreadId,
     answer::Answer,
     check::{ANOMALY_VALUES_MAX, Check, History},
     condition::Condition,
@@ -53,6 +53,8 @@ pub struct NewCheck {
 pub struct PastCheck {
     /// When.
     pub checked_at: DateTime<Utc>,
+    /// The thread that it was about.
+    pub thread_id: ThreadId,
     /// What came of it.
     pub check: Check,
 }
@@ -93,25 +95,29 @@ impl Store {
         })
     }
 
-    /// What came of a task's condition after an instant where nothing was sent, oldest first, at most the newest `limit`; tests
-    /// left out.
+    /// What came of a task's condition after an instant and until another where nothing was sent, oldest first, at most the
+    /// newest `limit`; tests left out.
     pub async fn check_list(
         &self,
         scope: &Scope,
         task_id: TaskId,
         after: DateTime<Utc>,
+        until: DateTime<Utc>,
         limit: u32,
     ) -> Result<Vec<PastCheck>> {
         let mut tx = self.begin(scope).await?;
         let rows = sqlx::query!(
-            r#"SELECT run_id, checked_at, outcome AS "outcome!: Value" FROM (
-                   SELECT run_id, checked_at, outcome FROM run_check
-                   WHERE workspace_id = $1 AND task_id = $2 AND checked_at > $3 AND is_history AND NOT sent
-                   ORDER BY checked_at DESC, run_id DESC LIMIT $4) AS latest
+            r#"SELECT run_id, checked_at, thread_id AS "thread_id!", outcome AS "outcome!: Value" FROM (
+                   SELECT run_check.run_id, checked_at, run.thread_id, outcome FROM run_check
+                   JOIN run ON run.workspace_id = run_check.workspace_id AND run.id = run_check.run_id
+                   WHERE run_check.workspace_id = $1 AND run_check.task_id = $2 AND checked_at > $3 AND checked_at <= $4
+                     AND is_history AND NOT sent AND run.thread_id IS NOT NULL
+                   ORDER BY checked_at DESC, run_check.run_id DESC LIMIT $5) AS latest
                ORDER BY checked_at, run_id"#,
             tx.workspace_id(),
             task_id.as_uuid(),
             after,
+            until,
             i64::from(limit)
         )
         .fetch_all(tx.db())
@@ -119,7 +125,7 @@ impl Store {
         rows.into_iter()
             .map(|row| {
                 let check = json("run_check", "outcome", row.run_id, row.outcome)?;
-                Ok(PastCheck { checked_at: row.checked_at, check })
+                Ok(PastCheck { checked_at: row.checked_at, thread_id: row.thread_id.into(), check })
             })
             .collect()
     }

@@ -349,10 +349,11 @@ async fn a_week_without_news_is_told_to_creator_and_recipients_once() {
     assert_eq!(messages(&bench, &task).await.len(), 5);
     count_on(&bench, 24, 100).await;
     assert_eq!(messages(&bench, &task).await.len(), 7);
+    let (after, until) = ("2026-03-17T12:00:00Z", "2026-03-25T00:00:00Z");
     let past = bench
         .world
         .store()
-        .check_list(&bench.world.scope, task.id, testkit::world::at("2026-03-17T12:00:00Z"), 3)
+        .check_list(&bench.world.scope, task.id, testkit::world::at(after), testkit::world::at(until), 3)
         .await
         .expect("checks");
     let days: Vec<_> = past.iter().map(|past| past.checked_at.format("%d").to_string()).collect();

@@ -91,7 +91,8 @@ impl Composer<'_> {
         self.notice(Event::StaleData(day), run.and_then(|run| run.message)).await
     }
 
-    /// A week without news. Its numbers are for those who would see the answer's.
+    /// A week without news. Its numbers are for those who would see the answers of all the runs that they are of: one of a task
+    /// that names no connection may have used another one than the last.
     pub(super) async fn no_news(&self, reader: Reader<'_>) -> Result<Composed, Error> {
         let scope = &self.delivery.scope;
         let task_id = self.delivery.task_id.ok_or(Error::Gone("the word is about no task"))?;
@@ -99,25 +100,19 @@ impl Composer<'_> {
         let thread_id = self.delivery.thread_id.ok_or(Error::Gone("the run has no thread"))?;
         let thread =
             self.store.thread_get(scope, thread_id).await?.ok_or(Error::Gone("the thread is gone"))?;
-        let decision = self.audience(reader, &thread).await?;
-        let audience = decision.audience;
         let at = self.delivery.created_at;
-        let checks = if audience == Audience::Full {
-            // Of the week. A late answer at its very beginning was sent, and is none of these.
-            let checks = self.store.check_list(scope, task_id, at - TimeDelta::days(7), CHECKS_MAX).await?;
-            Some(checks.into_iter().map(|past| (past.checked_at, past.check.sentence)).collect())
-        } else {
-            None
-        };
+        // Of the week. A late answer at its very beginning was sent, and is none of these.
+        let checks = self.store.check_list(scope, task_id, at - TimeDelta::days(7), at, CHECKS_MAX).await?;
+        let told_of: Vec<_> = checks.iter().map(|past| past.thread_id).chain([thread_id]).collect();
+        let used = self.store.threads_connections_used(scope, &told_of).await?;
+        let decision = self.audience_over(reader, thread.creator_id, &used).await?;
+        let is_full = decision.audience == Audience::Full;
+        let checks = checks.into_iter().map(|past| (past.checked_at, past.check.sentence)).collect();
         let is_creator = reader.is(task.creator_id);
         let word = NoNews {
             task_title: &task.title,
-            condition: task
-                .condition
-                .as_ref()
-                .map(Condition::in_words)
-                .filter(|_| audience == Audience::Full),
-            checks,
+            condition: task.condition.as_ref().map(Condition::in_words).filter(|_| is_full),
+            checks: is_full.then_some(checks),
             at,
             zone: zone(&task.schedule.timezone),
             // A task is its creator's alone.

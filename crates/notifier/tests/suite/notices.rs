@@ -1,0 +1,72 @@
+//! What word about a task says, to whom, and when that was.
+
+use chrono::TimeDelta;
+use domain::{
+    RunId, TaskId,
+    audience::ConnectionAudience,
+    delivery::{Audience, DeliveryState},
+};
+use serde_json::Value;
+
+use crate::{
+    delivery::text,
+    slack::{Scene, all_text},
+    support::SmtpServer,
+    world::World,
+};
+
+/// A week in which one run's check was of other data than the last one's: `rule` is what holds for that.
+async fn week_over_payroll_and_flights(world: &World, task: TaskId, rule: ConnectionAudience) -> RunId {
+    let payroll = world.connect("Payroll").await;
+    world.store().connection_audience_put(&world.scope, payroll, &rule).await.expect("a rule");
+    world.database.time.step(TimeDelta::days(5) + TimeDelta::minutes(105));
+    world.quiet_run(task, payroll, "340 rows, which is not below 300").await;
+    world.database.time.step(TimeDelta::days(2));
+    world.quiet_run(task, world.connection, "612 rows, which is not below 500").await
+}
+
+/// Fails where the last run's thread alone is looked at: whoever may not see Payroll's data reads how many rows it has.
+#[tokio::test]
+async fn word_of_a_quiet_week_is_held_to_the_data_of_all_its_checks() {
+    let world = World::new().await;
+    let server = SmtpServer::start(&[]);
+    let task = world.task(world.members(&["grey@example.com"]).await).await;
+    let rule = ConnectionAudience { members: Some(Audience::LinkOnly), ..ConnectionAudience::default() };
+    let run = week_over_payroll_and_flights(&world, task, rule).await;
+    assert_eq!(world.notifier(&server).run_once().await, 2);
+    let events = server.into_events();
+    let mails: Vec<&Value> = events.iter().filter(|event| event["event"] == "accepted").collect();
+    assert_eq!(mails.len(), 2);
+    for mail in mails {
+        let words = text(&mail["mail"], "text/plain");
+        let is_creators = mail["to"] == "creator@example.com";
+        assert_eq!(words.contains("340 rows"), is_creators, "{words}");
+        assert_eq!(words.contains("612 rows"), is_creators, "{words}");
+    }
+    let delivery = world.delivery_to(run, "grey@example.com").await;
+    assert_eq!((delivery.state, delivery.audience), (DeliveryState::Sent, Some(Audience::LinkOnly)));
+    let proof = world.store().delivery_proof(&world.scope, delivery.id).await.expect("a look");
+    let attempt = proof.expect("a delivery").attempts.remove(0);
+    let decision = attempt.decision.expect("a decision");
+    assert!(decision.reason.contains("May not view the results of Payroll"), "{}", decision.reason);
+    let record = decision.record.expect("a record");
+    let names: Vec<_> = record.connections.iter().map(|used| used.name.as_str()).collect();
+    assert_eq!(names, ["Flights", "Payroll"]);
+}
+
+/// Fails likewise.
+#[tokio::test]
+async fn no_number_of_sensitive_data_goes_into_slack_with_word_of_a_quiet_week() {
+    let scene = Scene::new().await;
+    let ada = scene.slack.add_user(&scene.team, "ada", "ada@example.com");
+    scene.slack.change_channel(&scene.channel, |channel| {
+        channel.members.insert(ada);
+    });
+    let task = scene.world.task(scene.to_channel()).await;
+    let rule = ConnectionAudience { is_sensitive: true, ..ConnectionAudience::default() };
+    let run = week_over_payroll_and_flights(&scene.world, task, rule).await;
+    let delivery = scene.deliver_all(run).await;
+    assert_eq!((delivery.state, delivery.audience), (DeliveryState::Sent, Some(Audience::LinkOnly)));
+    let said = all_text(&scene.roots());
+    assert!(said.contains("No news from") && !said.contains("340 rows"), "{said}");
+}
