@@ -20,7 +20,7 @@ use crate::{
     email::{ATTACHMENT_BYTES_MAX, CsvFile},
     gather,
     message::{Excerpt, Message, PICTURES_MAX, Picture, Report, TABLE_ROWS_MAX},
-    notice::{self, Event},
+    notice::{self, Details, Event},
     render::inert::clip,
     shared::{Shared, Wording},
 };
@@ -63,7 +63,7 @@ impl Reader<'_> {
 pub(crate) struct Composed {
     /// What it says.
     pub(crate) message: Message,
-    /// How much of everything that is, and why; none for word to a task's creator, who sees it all.
+    /// How much of everything that is, and why; none for word to one person in which no data can be.
     pub(crate) decision: Option<Decision>,
     /// What goes along.
     pub(crate) attachment: Option<Arc<CsvFile>>,
@@ -114,17 +114,17 @@ impl Composer<'_> {
     pub(crate) async fn compose(&self, reader: Reader<'_>) -> Result<Composed, Error> {
         match self.delivery.kind {
             DeliveryKind::Answer | DeliveryKind::Reply => self.answer(reader).await,
-            DeliveryKind::Failure => self.failure_notice().await,
-            DeliveryKind::Recovery => self.notice(Event::Recovered, None).await,
+            DeliveryKind::Failure => self.failure_notice(reader).await,
+            DeliveryKind::Recovery => self.notice(Event::Recovered, Details::None).await,
             DeliveryKind::StillRunning => {
                 // All that the queue has to say of it is the day.
                 let day = self.delivery.details.as_deref().and_then(|day| day.parse().ok());
-                self.notice(Event::StillRunning(day), None).await
+                self.notice(Event::StillRunning(day), Details::None).await
             }
             DeliveryKind::NoNews => self.no_news(reader).await,
-            DeliveryKind::StaleData => self.stale_notice().await,
-            DeliveryKind::Expiring => self.notice(Event::Expiring, None).await,
-            DeliveryKind::Expired => self.notice(Event::Expired, None).await,
+            DeliveryKind::StaleData => self.stale_notice(reader).await,
+            DeliveryKind::Expiring => self.notice(Event::Expiring, Details::None).await,
+            DeliveryKind::Expired => self.notice(Event::Expired, Details::None).await,
             DeliveryKind::Notice => self.kept_notice(reader).await,
             DeliveryKind::SlackEnded => Ok(self.slack_ended()),
         }

@@ -2,15 +2,16 @@
 
 use chrono::TimeDelta;
 use domain::{condition::Condition, delivery::Audience, notice::NoticeKind, run::RunReason};
+use store::Run;
 
 use super::{Composed, Composer, Error, Reader, because, zone};
 use crate::{
     no_news::{CHECKS_MAX, NoNews},
-    notice::{self, Event, KeptNotice, Notice},
+    notice::{self, Details, Event, KeptNotice, Notice},
 };
 
 impl Composer<'_> {
-    pub(super) async fn notice(&self, event: Event, details: Option<String>) -> Result<Composed, Error> {
+    pub(super) async fn notice(&self, event: Event, details: Details<'_>) -> Result<Composed, Error> {
         let gone = Error::Gone("the task was deleted");
         let task_id = self.delivery.task_id.ok_or(Error::Gone("the notice is about no task"))?;
         let task = self.store.task_get(&self.delivery.scope, task_id).await?.ok_or(gone)?;
@@ -20,7 +21,7 @@ impl Composer<'_> {
         };
         let notice = Notice {
             event,
-            details: details.as_deref(),
+            details,
             task_title: &task.title,
             expires_at: task.expires_at,
             task_url: format!("{}/tasks/{task_id}{page}", self.public_url),
@@ -82,13 +83,44 @@ impl Composer<'_> {
     }
 
     /// Word of an occurrence that was skipped for stale data: its run knows the day and what was found.
-    pub(super) async fn stale_notice(&self) -> Result<Composed, Error> {
-        let run = match self.delivery.run_id {
-            Some(run_id) => self.store.run_get(&self.delivery.scope, run_id).await?,
-            None => None,
-        };
+    pub(super) async fn stale_notice(&self, reader: Reader<'_>) -> Result<Composed, Error> {
+        let run = self.run().await?;
         let day = run.as_ref().and_then(|run| run.occurrence).map(|window| window.date);
-        self.notice(Event::StaleData(day), run.and_then(|run| run.message)).await
+        self.notice_of_run(reader, Event::StaleData(day), run).await
+    }
+
+    pub(super) async fn failure_notice(&self, reader: Reader<'_>) -> Result<Composed, Error> {
+        let run = self.run().await?;
+        let reason = run.as_ref().and_then(|run| run.reason).unwrap_or(RunReason::Internal);
+        self.notice_of_run(reader, Event::Failed(reason), run).await
+    }
+
+    async fn run(&self) -> Result<Option<Run>, store::Error> {
+        match self.delivery.run_id {
+            Some(run_id) => self.store.run_get(&self.delivery.scope, run_id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Word of how a run ended. What a database said of it, or how old its data was, is data itself: held to the same rules, it is
+    /// left out where its reader may not see it, and the word goes all the same.
+    async fn notice_of_run(
+        &self,
+        reader: Reader<'_>,
+        event: Event,
+        run: Option<Run>,
+    ) -> Result<Composed, Error> {
+        let Some(run) = run else { return self.notice(event, Details::None).await };
+        let words = run.message.filter(|words| !notice::is_said_anyway(event, words));
+        let Some(words) = words else { return self.notice(event, Details::None).await };
+        let used = self.store.run_message_connections(&self.delivery.scope, run.id).await?;
+        let decision = self.audience_over(reader, run.creator_id, &used).await?;
+        let details = match decision.audience {
+            Audience::Full => Details::Told(&words),
+            Audience::LinkOnly | Audience::Withheld => Details::LeftOut,
+        };
+        let composed = self.notice(event, details).await?;
+        Ok(Composed { decision: Some(decision), ..composed })
     }
 
     /// A week without news. Its numbers are for those who would see the answers of all the runs that they are of: one of a task
@@ -126,14 +158,5 @@ impl Composer<'_> {
             attachment: None,
             conversation: format!("task-{task_id}"),
         })
-    }
-
-    pub(super) async fn failure_notice(&self) -> Result<Composed, Error> {
-        let run = match self.delivery.run_id {
-            Some(run_id) => self.store.run_get(&self.delivery.scope, run_id).await?,
-            None => None,
-        };
-        let reason = run.as_ref().and_then(|run| run.reason).unwrap_or(RunReason::Internal);
-        self.notice(Event::Failed(reason), run.and_then(|run| run.message)).await
     }
 }

@@ -4,12 +4,16 @@ use chrono::TimeDelta;
 use domain::{
     RunId, TaskId,
     audience::ConnectionAudience,
-    delivery::{Audience, DeliveryState},
+    delivery::{Audience, Channel, DeliveryState},
+    run::RunReason,
+    slack::SlackLinkedBy,
+    task::Notification,
 };
 use serde_json::Value;
+use store::NotificationPreference;
 
 use crate::{
-    delivery::text,
+    delivery::{scheduled_run, text},
     slack::{Scene, all_text},
     support::SmtpServer,
     world::World,
@@ -69,4 +73,65 @@ async fn no_number_of_sensitive_data_goes_into_slack_with_word_of_a_quiet_week()
     assert_eq!((delivery.state, delivery.audience), (DeliveryState::Sent, Some(Audience::LinkOnly)));
     let said = all_text(&scene.roots());
     assert!(said.contains("No news from") && !said.contains("340 rows"), "{said}");
+}
+
+/// Has the task's creator be told in Slack alone. Answers who they are there.
+async fn prefers_slack(scene: &Scene) -> String {
+    let world = &scene.world;
+    let person = scene.slack.add_user(&scene.team, "creator", "creator@example.com");
+    let by = SlackLinkedBy::SignIn;
+    let linked = world.store().slack_user_link(&world.scope, world.creator, &scene.team, &person, by).await;
+    linked.expect("a link");
+    let wish = NotificationPreference { email: false, slack_dm: true, quiet_task_ids: vec![] };
+    world.store().preference_put(&world.scope, world.creator, &wish).await.expect("a wish");
+    person
+}
+
+/// Fails where a notice goes whole wherever it goes: Slack reads how old sensitive data is, and what its database says.
+#[tokio::test]
+async fn what_a_notice_quotes_of_sensitive_data_stays_out_of_slack() {
+    let words = "Data of Flights as of Thu 26 Feb 2026, older than the 24 hours that are allowed.";
+    for (is_skipped, is_sensitive) in [(true, true), (true, false), (false, true), (false, false)] {
+        let scene = Scene::new().await;
+        let (world, store) = (&scene.world, scene.world.store());
+        let person = prefers_slack(&scene).await;
+        let task = world.task(Notification::default()).await;
+        let run = scheduled_run(world).await;
+        if is_skipped {
+            store.run_skip_stale(&run.scope, &run.lease, words).await.expect("skipped");
+        } else {
+            world.fail(&run, RunReason::AccessLost, words).await;
+        }
+        // It is looked at as it is sent.
+        let rule = ConnectionAudience { is_sensitive, ..ConnectionAudience::default() };
+        store.connection_audience_put(&world.scope, world.connection, &rule).await.expect("a rule");
+        let delivery = scene.deliver_all(run.lease.run_id).await;
+        assert_eq!((delivery.channel, delivery.state), (Channel::SlackDm, DeliveryState::Sent));
+        let audience = if is_sensitive { Audience::LinkOnly } else { Audience::Full };
+        assert_eq!(delivery.audience, Some(audience));
+        let said = all_text(&scene.slack.messages(&scene.slack.direct_message(&person)));
+        assert_eq!(said.contains("as of Thu 26 Feb"), !is_sensitive, "{said}");
+        assert_eq!(said.contains("may quote data that stays out of Slack"), is_sensitive, "{said}");
+        assert!(said.contains(&format!("/tasks/{task}")), "{said}");
+        let attempt = scene.proof(&delivery).await.attempts.remove(0);
+        let decision = attempt.decision.expect("a decision");
+        assert_eq!(decision.reason.contains("Flights is sensitive"), is_sensitive, "{}", decision.reason);
+        assert_eq!(decision.record.expect("a record").connections[0].id, world.connection);
+    }
+}
+
+/// By mail its creator reads all of it: fails where what is kept out of Slack is kept from them.
+#[tokio::test]
+async fn by_mail_a_notice_says_what_it_found_of_sensitive_data() {
+    let world = World::new().await;
+    let server = SmtpServer::start(&[]);
+    let rule = ConnectionAudience { is_sensitive: true, ..ConnectionAudience::default() };
+    world.store().connection_audience_put(&world.scope, world.connection, &rule).await.expect("a rule");
+    world.task(Notification::default()).await;
+    let run = scheduled_run(&world).await;
+    let words = "Data of Flights is older than it may be.";
+    world.store().run_skip_stale(&run.scope, &run.lease, words).await.expect("skipped");
+    assert_eq!(world.notifier(&server).run_once().await, 1);
+    let told = server.event("accepted");
+    assert!(text(&told["mail"], "text/plain").contains(words));
 }
