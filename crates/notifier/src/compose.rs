@@ -4,6 +4,7 @@ mod notices;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use domain::{
     ConnectionId, UserId,
@@ -126,7 +127,7 @@ impl Composer<'_> {
             DeliveryKind::Expiring => self.notice(Event::Expiring, Details::None).await,
             DeliveryKind::Expired => self.notice(Event::Expired, Details::None).await,
             DeliveryKind::Notice => self.kept_notice(reader).await,
-            DeliveryKind::SlackEnded => Ok(self.slack_ended()),
+            DeliveryKind::SlackEnded => self.slack_ended().await,
         }
     }
 
@@ -139,7 +140,7 @@ impl Composer<'_> {
         };
         let decision = self.audience(reader, &source.thread).await?;
         if self.is_kept_out_of_slack(&source.thread).await? {
-            return Ok(self.kept_out_of_slack(&source.thread, decision));
+            return Ok(self.kept_out_of_slack(&source.thread, decision).await?);
         }
         let is_full = decision.audience == Audience::Full;
         let wording = Wording { is_full, because: because(&source.thread, reader) };
@@ -186,19 +187,25 @@ impl Composer<'_> {
     }
 
     /// The link alone. Nobody sees more of it, whatever their rights are.
-    fn kept_out_of_slack(&self, thread: &Thread, decision: Decision) -> Composed {
+    async fn kept_out_of_slack(&self, thread: &Thread, decision: Decision) -> Result<Composed, store::Error> {
         let url = format!("{}/threads/{}", self.public_url, thread.id);
         let reason = match decision.audience {
             Audience::Full => "It uses data that stays out of Slack.".to_owned(),
             Audience::LinkOnly | Audience::Withheld => decision.reason,
         };
         let audience = decision.audience.tighter(Audience::LinkOnly);
-        Composed {
-            message: notice::kept_out_of_slack(&thread.title, url, self.delivery.created_at),
+        Ok(Composed {
+            message: notice::kept_out_of_slack(&thread.title, url, self.happened_at().await?),
             decision: Some(Decision { audience, reason, ..decision }),
             attachment: None,
             conversation: format!("thread-{}", thread.id),
-        }
+        })
+    }
+
+    /// When what it tells of happened. A message that is sent again tells of the same, and not of the day when somebody asked.
+    async fn happened_at(&self) -> Result<DateTime<Utc>, store::Error> {
+        let (scope, id) = (&self.delivery.scope, self.delivery.lease.delivery_id);
+        self.store.delivery_first_queued_at(scope, id).await
     }
 
     async fn is_late(&self) -> Result<bool, store::Error> {
@@ -217,7 +224,7 @@ impl Composer<'_> {
             self.store.thread_get(scope, thread_id).await?.ok_or(Error::Gone("the thread is gone"))?;
         if self.is_kept_out_of_slack(&thread).await? {
             let decision = self.audience(reader, &thread).await?;
-            return Ok(self.kept_out_of_slack(&thread, decision));
+            return Ok(self.kept_out_of_slack(&thread, decision).await?);
         }
         let decision = match reader {
             Reader::Person(_) => None,
@@ -232,7 +239,7 @@ impl Composer<'_> {
         });
         let url = format!("{}/threads/{thread_id}", self.public_url);
         Ok(Composed {
-            message: notice::no_answer(&thread.title, why, url, self.delivery.created_at),
+            message: notice::no_answer(&thread.title, why, url, self.happened_at().await?),
             decision,
             attachment: None,
             conversation: format!("thread-{thread_id}"),

@@ -25,7 +25,7 @@ impl Composer<'_> {
             task_title: &task.title,
             expires_at: task.expires_at,
             task_url: format!("{}/tasks/{task_id}{page}", self.public_url),
-            at: self.delivery.created_at,
+            at: self.happened_at().await?,
             zone: zone(&task.schedule.timezone),
         };
         Ok(Composed {
@@ -72,14 +72,14 @@ impl Composer<'_> {
     }
 
     /// Word to an admin, about no task.
-    pub(super) fn slack_ended(&self) -> Composed {
+    pub(super) async fn slack_ended(&self) -> Result<Composed, Error> {
         let details = self.delivery.details.as_deref().unwrap_or_default();
-        Composed {
-            message: notice::slack_ended(details, self.public_url, self.delivery.created_at),
+        Ok(Composed {
+            message: notice::slack_ended(details, self.public_url, self.happened_at().await?),
             decision: None,
             attachment: None,
             conversation: "slack".to_owned(),
-        }
+        })
     }
 
     /// Word of an occurrence that was skipped for stale data: its run knows the day and what was found.
@@ -123,8 +123,8 @@ impl Composer<'_> {
         Ok(Composed { decision: Some(decision), ..composed })
     }
 
-    /// A week without news. Its numbers are for those who would see the answers of all the runs that they are of: one of a task
-    /// that names no connection may have used another one than the last.
+    /// A week without news, as it was when that was found. Its numbers are for those who would see the answers of all the runs that
+    /// they are of: one of a task that names no connection may have used another one than the last.
     pub(super) async fn no_news(&self, reader: Reader<'_>) -> Result<Composed, Error> {
         let scope = &self.delivery.scope;
         let task_id = self.delivery.task_id.ok_or(Error::Gone("the word is about no task"))?;
@@ -132,7 +132,7 @@ impl Composer<'_> {
         let thread_id = self.delivery.thread_id.ok_or(Error::Gone("the run has no thread"))?;
         let thread =
             self.store.thread_get(scope, thread_id).await?.ok_or(Error::Gone("the thread is gone"))?;
-        let at = self.delivery.created_at;
+        let at = self.happened_at().await?;
         // Of the week. A late answer at its very beginning was sent, and is none of these.
         let checks = self.store.check_list(scope, task_id, at - TimeDelta::days(7), at, CHECKS_MAX).await?;
         let told_of: Vec<_> = checks.iter().map(|past| past.thread_id).chain([thread_id]).collect();
@@ -143,7 +143,12 @@ impl Composer<'_> {
         let is_creator = reader.is(task.creator_id);
         let word = NoNews {
             task_title: &task.title,
-            condition: task.condition.as_ref().map(Condition::in_words).filter(|_| is_full),
+            // Of a task that was edited since, the condition may be another one than these checks are of.
+            condition: task
+                .condition
+                .as_ref()
+                .filter(|_| is_full && task.updated_at <= at)
+                .map(Condition::in_words),
             checks: is_full.then_some(checks),
             at,
             zone: zone(&task.schedule.timezone),

@@ -27,7 +27,7 @@ pub(crate) fn accepted(events: &[Value]) -> BTreeMap<String, Vec<String>> {
     mails
 }
 
-fn header(mail: &Value, name: &str) -> String {
+pub(crate) fn header(mail: &Value, name: &str) -> String {
     let headers = mail["headers"].as_array().expect("headers");
     let found = headers.iter().find(|header| header[0] == name).unwrap_or_else(|| panic!("no header {name}"));
     found[1].as_str().expect("a text").to_owned()

@@ -1,5 +1,7 @@
 //! What word about a task says, to whom, and when that was.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use domain::{
     RunId, TaskId,
@@ -9,11 +11,12 @@ use domain::{
     slack::SlackLinkedBy,
     task::Notification,
 };
+use notifier::Notifier;
 use serde_json::Value;
 use store::NotificationPreference;
 
 use crate::{
-    delivery::{scheduled_run, text},
+    delivery::{header, scheduled_run, text},
     slack::{Scene, all_text},
     support::SmtpServer,
     world::World,
@@ -134,4 +137,53 @@ async fn by_mail_a_notice_says_what_it_found_of_sensitive_data() {
     assert_eq!(world.notifier(&server).run_once().await, 1);
     let told = server.event("accepted");
     assert!(text(&told["mail"], "text/plain").contains(words));
+}
+
+/// Sends what there is to send, one mail: its subject and its words.
+async fn sent(notifier: &Arc<Notifier>, server: &SmtpServer) -> (String, Vec<String>) {
+    assert_eq!(notifier.run_once().await, 1);
+    let mail = &server.event("accepted")["mail"];
+    // Each message has a link of its own there.
+    let lines = text(mail, "text/plain").lines().filter(|line| !line.starts_with("Unsubscribe"));
+    (header(mail, "Subject"), lines.map(str::to_owned).collect())
+}
+
+/// Fails where a repeat is dated as it is asked for: it tells of another week, and with that week's checks.
+#[tokio::test]
+async fn word_of_a_quiet_week_that_is_sent_again_tells_of_the_same_week() {
+    let world = World::new().await;
+    let server = SmtpServer::start(&[]);
+    let notifier = world.notifier(&server);
+    let task = world.task(Notification::default()).await;
+    world.database.time.step(TimeDelta::days(7) + TimeDelta::minutes(105));
+    let run = world.quiet_run(task, world.connection, "612 rows, which is not below 500").await;
+    let first = sent(&notifier, &server).await;
+    assert!(first.0.ends_with("Mon 9 Mar 2026") && first.1.join(" ").contains("612 rows"), "{first:?}");
+    let mut id = world.deliveries(run).await.remove(0).id;
+    // The second one repeats a repeat.
+    for _ in 0..2 {
+        world.database.time.step(TimeDelta::days(1));
+        world.quiet_run(task, world.connection, "700 rows, which is not below 500").await;
+        id = world.store().delivery_send_again(&world.scope, id, world.creator).await.expect("queued");
+        assert_eq!(sent(&notifier, &server).await, first);
+    }
+}
+
+/// Fails likewise: the task seems to have failed on the day when somebody asked for it again.
+#[tokio::test]
+async fn word_of_a_failure_that_is_sent_again_tells_of_the_same_day() {
+    let world = World::new().await;
+    let server = SmtpServer::start(&[]);
+    let notifier = world.notifier(&server);
+    world.task(Notification::default()).await;
+    let run = scheduled_run(&world).await;
+    world.fail(&run, RunReason::AccessLost, "You may no longer query “Flights”.").await;
+    let first = sent(&notifier, &server).await;
+    assert!(first.0.ends_with("Tue 3 Mar 2026"), "{first:?}");
+    let mut id = world.deliveries(run.lease.run_id).await.remove(0).id;
+    for _ in 0..2 {
+        world.database.time.step(TimeDelta::days(1));
+        id = world.store().delivery_send_again(&world.scope, id, world.creator).await.expect("queued");
+        assert_eq!(sent(&notifier, &server).await, first);
+    }
 }
