@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use domain::{
-    ConnectionId, UserId,
+    ConnectionId, ResultId, UserId,
     answer::Answer,
     audience::Decision,
     delivery::{Audience, DeliveryKind},
@@ -89,7 +89,7 @@ pub(crate) struct Source {
     thread: Thread,
     turn: Turn,
     answer: Answer,
-    /// The turn's results, without rows.
+    /// The turn's results, and those of earlier ones that it shows or takes figures from, without rows.
     results: Vec<StoredResult>,
 }
 
@@ -272,7 +272,7 @@ impl Composer<'_> {
             return if self.delivery.kind == DeliveryKind::Reply { Ok(None) } else { Err(GONE) };
         };
         let mut results = self.store.result_list(scope, thread_id).await?;
-        results.retain(|result| result.turn_no == turn_no);
+        results.retain(|result| result.turn_no == turn_no || rests_on(&answer, result.id));
         Ok(Some(Source { thread, turn, answer, results }))
     }
 
@@ -416,6 +416,12 @@ fn because(thread: &Thread, reader: Reader<'_>) -> String {
         return format!("{creator} has this sent here by Tidings.");
     }
     format!("You get this because {creator} chose you as a recipient in Tidings.")
+}
+
+/// Whether an answer shows a result, or takes a figure from it.
+fn rests_on(answer: &Answer, id: ResultId) -> bool {
+    answer.results.iter().any(|shown| shown.id == id)
+        || answer.figures.iter().flat_map(|figure| &figure.cells).any(|cell| cell.result_id == id)
 }
 
 fn shown_results(source: &Source) -> impl Iterator<Item = &StoredResult> {
