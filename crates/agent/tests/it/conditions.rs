@@ -360,6 +360,28 @@ async fn a_week_without_news_is_told_to_creator_and_recipients_once() {
     assert_eq!(days, ["22", "23", "24"]);
 }
 
+/// Fails where the thread counts as one of its own queries alone: whoever may not see Payroll is told what was found in it.
+#[tokio::test]
+async fn what_an_earlier_run_found_counts_as_data_of_the_connection_that_it_asked() {
+    let bench = Bench::new().await;
+    let (world, store) = (&bench.world, bench.world.store());
+    let condition = json!({"kind": "percent_change", "direction": "up", "percent": 10});
+    let task = task(&bench, &condition).await;
+    count_on(&bench, 2, 100).await;
+    // As of a task that names no connection.
+    let payroll = testkit::world::connection(store, &world.scope, world.user, "Payroll").await;
+    world.execute(&format!("UPDATE result SET connection_id = '{payroll}'")).await;
+    count_on(&bench, 3, 200).await;
+    let run = last_run(&bench, &task).await;
+    assert!(answer(&bench, &run).await.why.expect("a reason").contains("from 100"));
+    let thread_id = run.thread_id.expect("a thread");
+    let mut used = store.thread_connections_used(&world.scope, thread_id).await.expect("ids");
+    let mut expected = [world.connection, payroll];
+    used.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(used, expected);
+}
+
 /// A quiet run is a good one: it ends a streak of failures.
 #[tokio::test]
 async fn no_news_is_no_failure() {

@@ -47,7 +47,7 @@ async fn sent(world: &World, instant: &str) {
 /// How many flights each run found that counts as history, oldest first.
 async fn history(world: &World, task: &Task) -> Vec<u32> {
     let found = world.store().check_history(&world.scope, task.id, Some("flights")).await;
-    found.expect("a history").values.into_iter().map(|flights| flights as u32).collect()
+    found.expect("a history").history.values.into_iter().map(|flights| flights as u32).collect()
 }
 
 /// How often its creator was told of a quiet week.
