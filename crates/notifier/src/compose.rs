@@ -408,10 +408,15 @@ impl Composer<'_> {
 
 /// Why `reader` gets a message about a thread.
 fn because(thread: &Thread, reader: Reader<'_>) -> String {
+    let is_of_task = thread.task_id.is_some();
     if reader.is(thread.creator_id) {
-        return "You get this because the task is yours.".to_owned();
+        let why = if is_of_task { "the task is yours" } else { "you asked" };
+        return format!("You get this because {why}.");
     }
     let creator = clip(&thread.creator_name, NAME_MAX);
+    if !is_of_task {
+        return format!("{creator} asked this in Slack.");
+    }
     if matches!(reader, Reader::Channel(_)) {
         return format!("{creator} has this sent here by Tidings.");
     }

@@ -148,6 +148,7 @@ async fn an_answer_from_what_an_earlier_turn_read_shows_it_and_says_when_that_wa
     let said = all_text(&[reply]);
     assert!(said.contains("United led, as was found before") && said.contains("Airline 0"), "{said}");
     assert!(said.contains("Data as of Mon 2 Mar 2026"), "{said}");
+    assert!(said.contains("creator asked this in Slack"), "it is of no task that sends it here: {said}");
 }
 
 /// Fails where only an answer opens a thread: the reply is other people's talk, and nobody answers it.
