@@ -6,7 +6,7 @@ use domain::{
     condition::Condition,
     run::RunTrigger,
 };
-use store::{ClaimedRun, NewCheck, Store};
+use store::{ClaimedRun, NewCheck, PastValues, Store};
 
 use crate::{figures, turn::Ended};
 
@@ -19,7 +19,7 @@ pub(crate) async fn evaluate(
     condition: &Condition,
     ended: &Ended,
 ) -> Result<NewCheck, store::Error> {
-    let ClaimedRun { scope, lease, trigger, .. } = run;
+    let ClaimedRun { scope, lease, trigger, thread_id, .. } = run;
     let without = |why: &str| NewCheck { check: Check::not_evaluated(why.to_owned()), rows_digest: None };
     if let Some(limit) = &ended.limit {
         return Ok(without(&format!("{limit} was reached before there was an answer")));
@@ -48,7 +48,12 @@ pub(crate) async fn evaluate(
         | RunTrigger::Manual
         | RunTrigger::Test
         | RunTrigger::Retry
-        | RunTrigger::Thread => store.check_history(scope, task_id, column).await?,
+        | RunTrigger::Thread => {
+            let PastValues { history, connection_ids } = store.check_history(scope, task_id, column).await?;
+            // The answer says what it was held against: that is data of theirs.
+            store.connection_read_put(scope, lease, *thread_id, &connection_ids).await?;
+            history
+        }
     };
     Ok(NewCheck { check: check::judge(condition, &measure, &history), rows_digest: measure.digest })
 }

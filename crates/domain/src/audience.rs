@@ -322,7 +322,8 @@ fn decide_channel(data: &DataBehind, viewers: Option<&[Viewer]>, is_shared_outsi
     }
     let outsider = Viewer::without_rights(Standing::Outsider);
     let in_doubt = (is_shared_outside || viewers.is_none()).then_some(&outsider);
-    let mut tightest = Limit { audience: Audience::Full, of: Vec::new(), why: Why::Rights };
+    // Whoever joins later reads what stands there: it is no more than its creator is shown in Slack, even where nobody is.
+    let mut tightest = limit(data, &Viewer::without_rights(Standing::Creator), true);
     let mut standing = Standing::Creator;
     for viewer in known.iter().chain(in_doubt) {
         let colleague = Viewer::without_rights(Standing::Colleague);

@@ -108,6 +108,11 @@ fn a_sensitive_connection_stays_out_of_slack_and_with_those_who_may_view_it() {
         assert_eq!(decision.reason, "Payroll is sensitive: what it answers never goes into Slack.");
         assert_eq!(to_channel(&data, &[viewer], false).audience, Audience::LinkOnly);
     }
+    // Nor into a channel that nobody is in yet: without the look at the creator it goes there whole.
+    let nobody = to_channel(&data, &[], false);
+    assert_eq!(nobody.audience, Audience::LinkOnly);
+    assert_eq!(nobody.reason, "Payroll is sensitive: what it answers never goes into Slack.");
+    assert_eq!(to_channel(&flights(), &[], false).reason, "Nobody is in the channel but the app.");
 }
 
 #[test]

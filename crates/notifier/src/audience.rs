@@ -1,7 +1,7 @@
 //! How much a delivery's recipient sees, decided from the rights of this moment, and written down with what it rested on.
 
 use domain::{
-    UserId,
+    ConnectionId, UserId,
     audience::{self, Decision},
     delivery::{Audience, Channel},
 };
@@ -35,6 +35,20 @@ pub(crate) async fn of_person(
     Ok(audience::decide(&data, &audience::Recipient::Person { viewer: &viewer, channel }))
 }
 
+/// As [`of_person`], of what rests on these connections: of more than one thread, or of what a run says that has none.
+pub(crate) async fn of_person_over(
+    store: &Store,
+    scope: &Scope,
+    creator_id: UserId,
+    used: &[ConnectionId],
+    user_id: UserId,
+    channel: Channel,
+) -> Result<Decision, store::Error> {
+    let facts = store.audience_facts(scope, creator_id, used, &[user_id]).await?;
+    let viewer = facts.viewer(user_id);
+    Ok(audience::decide(&facts.data, &audience::Recipient::Person { viewer: &viewer, channel }))
+}
+
 /// Who is in a Slack channel, apps left out.
 #[derive(Clone, Debug)]
 pub(crate) struct ChannelPeople {
@@ -58,16 +72,16 @@ impl ChannelPeople {
     }
 }
 
-/// Decides how much of it a Slack channel sees now, by who is in it.
+/// Decides how much of what rests on these connections a Slack channel sees now, by who is in it.
 pub(crate) async fn of_slack_channel(
     store: &Store,
     scope: &Scope,
-    thread: &Thread,
+    creator_id: UserId,
+    used: &[ConnectionId],
     there: &ChannelPeople,
 ) -> Result<Decision, store::Error> {
-    let used = store.thread_connections_used(scope, thread.id).await?;
     let known = there.people.as_deref().unwrap_or_default();
-    let (data, viewers) = store.audience_of_channel(scope, thread.creator_id, &used, known).await?;
+    let (data, viewers) = store.audience_of_channel(scope, creator_id, used, known).await?;
     let to = audience::Recipient::SlackChannel {
         viewers: there.people.as_ref().map(|_| viewers.as_slice()),
         is_shared_outside: there.is_shared_outside,

@@ -1,16 +1,16 @@
 //! From stored rows to what a delivery says.
 
+mod notices;
+
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use domain::{
-    UserId,
+    ConnectionId, ResultId, UserId,
     answer::Answer,
     audience::Decision,
-    condition::Condition,
     delivery::{Audience, DeliveryKind},
-    notice::NoticeKind,
     run::RunReason,
 };
 use store::{ClaimedDelivery, DeliveryUser, Store, StoredResult, Thread, Turn};
@@ -21,8 +21,7 @@ use crate::{
     email::{ATTACHMENT_BYTES_MAX, CsvFile},
     gather,
     message::{Excerpt, Message, PICTURES_MAX, Picture, Report, TABLE_ROWS_MAX},
-    no_news::{CHECKS_MAX, NoNews},
-    notice::{self, Event, KeptNotice, Notice},
+    notice::{self, Details, Event},
     render::inert::clip,
     shared::{Shared, Wording},
 };
@@ -65,7 +64,7 @@ impl Reader<'_> {
 pub(crate) struct Composed {
     /// What it says.
     pub(crate) message: Message,
-    /// How much of everything that is, and why; none for word to a task's creator, who sees it all.
+    /// How much of everything that is, and why; none for word to one person in which no data can be.
     pub(crate) decision: Option<Decision>,
     /// What goes along.
     pub(crate) attachment: Option<Arc<CsvFile>>,
@@ -90,7 +89,7 @@ pub(crate) struct Source {
     thread: Thread,
     turn: Turn,
     answer: Answer,
-    /// The turn's results, without rows.
+    /// The turn's results, and those of earlier ones that it shows or takes figures from, without rows.
     results: Vec<StoredResult>,
 }
 
@@ -116,19 +115,19 @@ impl Composer<'_> {
     pub(crate) async fn compose(&self, reader: Reader<'_>) -> Result<Composed, Error> {
         match self.delivery.kind {
             DeliveryKind::Answer | DeliveryKind::Reply => self.answer(reader).await,
-            DeliveryKind::Failure => self.failure_notice().await,
-            DeliveryKind::Recovery => self.notice(Event::Recovered, None).await,
+            DeliveryKind::Failure => self.failure_notice(reader).await,
+            DeliveryKind::Recovery => self.notice(Event::Recovered, Details::None).await,
             DeliveryKind::StillRunning => {
                 // All that the queue has to say of it is the day.
                 let day = self.delivery.details.as_deref().and_then(|day| day.parse().ok());
-                self.notice(Event::StillRunning(day), None).await
+                self.notice(Event::StillRunning(day), Details::None).await
             }
             DeliveryKind::NoNews => self.no_news(reader).await,
-            DeliveryKind::StaleData => self.stale_notice().await,
-            DeliveryKind::Expiring => self.notice(Event::Expiring, None).await,
-            DeliveryKind::Expired => self.notice(Event::Expired, None).await,
+            DeliveryKind::StaleData => self.stale_notice(reader).await,
+            DeliveryKind::Expiring => self.notice(Event::Expiring, Details::None).await,
+            DeliveryKind::Expired => self.notice(Event::Expired, Details::None).await,
             DeliveryKind::Notice => self.kept_notice(reader).await,
-            DeliveryKind::SlackEnded => Ok(self.slack_ended()),
+            DeliveryKind::SlackEnded => self.slack_ended().await,
         }
     }
 
@@ -141,7 +140,7 @@ impl Composer<'_> {
         };
         let decision = self.audience(reader, &source.thread).await?;
         if self.is_kept_out_of_slack(&source.thread).await? {
-            return Ok(self.kept_out_of_slack(&source.thread, decision));
+            return Ok(self.kept_out_of_slack(&source.thread, decision).await?);
         }
         let is_full = decision.audience == Audience::Full;
         let wording = Wording { is_full, because: because(&source.thread, reader) };
@@ -188,19 +187,25 @@ impl Composer<'_> {
     }
 
     /// The link alone. Nobody sees more of it, whatever their rights are.
-    fn kept_out_of_slack(&self, thread: &Thread, decision: Decision) -> Composed {
+    async fn kept_out_of_slack(&self, thread: &Thread, decision: Decision) -> Result<Composed, store::Error> {
         let url = format!("{}/threads/{}", self.public_url, thread.id);
         let reason = match decision.audience {
             Audience::Full => "It uses data that stays out of Slack.".to_owned(),
             Audience::LinkOnly | Audience::Withheld => decision.reason,
         };
         let audience = decision.audience.tighter(Audience::LinkOnly);
-        Composed {
-            message: notice::kept_out_of_slack(&thread.title, url, self.delivery.created_at),
+        Ok(Composed {
+            message: notice::kept_out_of_slack(&thread.title, url, self.happened_at().await?),
             decision: Some(Decision { audience, reason, ..decision }),
             attachment: None,
             conversation: format!("thread-{}", thread.id),
-        }
+        })
+    }
+
+    /// When what it tells of happened. A message that is sent again tells of the same, and not of the day when somebody asked.
+    async fn happened_at(&self) -> Result<DateTime<Utc>, store::Error> {
+        let (scope, id) = (&self.delivery.scope, self.delivery.lease.delivery_id);
+        self.store.delivery_first_queued_at(scope, id).await
     }
 
     async fn is_late(&self) -> Result<bool, store::Error> {
@@ -219,7 +224,7 @@ impl Composer<'_> {
             self.store.thread_get(scope, thread_id).await?.ok_or(Error::Gone("the thread is gone"))?;
         if self.is_kept_out_of_slack(&thread).await? {
             let decision = self.audience(reader, &thread).await?;
-            return Ok(self.kept_out_of_slack(&thread, decision));
+            return Ok(self.kept_out_of_slack(&thread, decision).await?);
         }
         let decision = match reader {
             Reader::Person(_) => None,
@@ -234,7 +239,7 @@ impl Composer<'_> {
         });
         let url = format!("{}/threads/{thread_id}", self.public_url);
         Ok(Composed {
-            message: notice::no_answer(&thread.title, why, url, self.delivery.created_at),
+            message: notice::no_answer(&thread.title, why, url, self.happened_at().await?),
             decision,
             attachment: None,
             conversation: format!("thread-{thread_id}"),
@@ -267,19 +272,39 @@ impl Composer<'_> {
             return if self.delivery.kind == DeliveryKind::Reply { Ok(None) } else { Err(GONE) };
         };
         let mut results = self.store.result_list(scope, thread_id).await?;
-        results.retain(|result| result.turn_no == turn_no);
+        results.retain(|result| result.turn_no == turn_no || rests_on(&answer, result.id));
         Ok(Some(Source { thread, turn, answer, results }))
     }
 
     /// How much `reader` may see now of what rests on `thread`'s data.
     async fn audience(&self, reader: Reader<'_>, thread: &Thread) -> Result<Decision, Error> {
         let scope = &self.delivery.scope;
-        Ok(match reader {
+        match reader {
             Reader::Person(user) => {
-                audience::of_person(self.readers, scope, thread, user.id, self.delivery.channel).await?
+                Ok(audience::of_person(self.readers, scope, thread, user.id, self.delivery.channel).await?)
             }
-            Reader::Channel(there) => audience::of_slack_channel(self.store, scope, thread, there).await?,
-        })
+            Reader::Channel(_) => {
+                let used = self.store.thread_connections_used(scope, thread.id).await?;
+                Ok(self.audience_over(reader, thread.creator_id, &used).await?)
+            }
+        }
+    }
+
+    /// How much `reader` may see now of what rests on these connections and is told by `creator_id`.
+    async fn audience_over(
+        &self,
+        reader: Reader<'_>,
+        creator_id: UserId,
+        used: &[ConnectionId],
+    ) -> Result<Decision, store::Error> {
+        let (store, scope) = (self.store, &self.delivery.scope);
+        match reader {
+            Reader::Person(user) => {
+                let channel = self.delivery.channel;
+                audience::of_person_over(store, scope, creator_id, used, user.id, channel).await
+            }
+            Reader::Channel(there) => audience::of_slack_channel(store, scope, creator_id, used, there).await,
+        }
     }
 
     fn report(
@@ -376,153 +401,32 @@ impl Composer<'_> {
         Ok(Attachment::File(Arc::new(CsvFile { name, bytes: writer.into_bytes() })))
     }
 
-    async fn notice(&self, event: Event, details: Option<String>) -> Result<Composed, Error> {
-        let gone = Error::Gone("the task was deleted");
-        let task_id = self.delivery.task_id.ok_or(Error::Gone("the notice is about no task"))?;
-        let task = self.store.task_get(&self.delivery.scope, task_id).await?.ok_or(gone)?;
-        let page = match event {
-            Event::Expiring | Event::Expired => "/edit",
-            Event::Failed(_) | Event::Recovered | Event::StillRunning(_) | Event::StaleData(_) => "",
-        };
-        let notice = Notice {
-            event,
-            details: details.as_deref(),
-            task_title: &task.title,
-            expires_at: task.expires_at,
-            task_url: format!("{}/tasks/{task_id}{page}", self.public_url),
-            at: self.delivery.created_at,
-            zone: zone(&task.schedule.timezone),
-        };
-        Ok(Composed {
-            message: notice.message(),
-            decision: None,
-            attachment: None,
-            conversation: format!("task-{task_id}"),
-        })
-    }
-
-    /// A notice that is kept for the page, in the same words.
-    async fn kept_notice(&self, reader: Reader<'_>) -> Result<Composed, Error> {
-        let Reader::Person(user) = reader else { return Err(Error::Gone("a notice goes to one person")) };
-        let found =
-            self.store.notice_of_delivery(&self.delivery.scope, self.delivery.lease.delivery_id).await?;
-        let kept = found.ok_or(Error::Gone("the notice is gone"))?;
-        let is_of_cap = matches!(kept.kind, NoticeKind::CapNear | NoticeKind::CapReached);
-        let (label, page) = match kept.task_id {
-            Some(task_id) => ("Open the task", format!("tasks/{task_id}")),
-            None if is_of_cap => ("Open the caps", "admin/caps".to_owned()),
-            None => ("Open the webhooks", "admin/webhooks".to_owned()),
-        };
-        let message = KeptNotice {
-            headline: &kept.headline,
-            advice: &kept.advice,
-            details: kept.details.as_deref(),
-            action: (label, format!("{}/{page}", self.public_url)),
-            because: match kept.task_id {
-                Some(_) => "You get this because the task is yours.",
-                None if is_of_cap => "You get this because the cap is yours, or you are an admin.",
-                None => "You get this because you are an admin.",
-            },
-            at: kept.created_at,
-            zone: zone(&user.timezone),
-        };
-        Ok(Composed {
-            message: message.message(),
-            decision: None,
-            attachment: None,
-            conversation: kept
-                .task_id
-                .map_or_else(|| format!("notice-{}", kept.id), |id| format!("task-{id}")),
-        })
-    }
-
-    /// Word to an admin, about no task.
-    fn slack_ended(&self) -> Composed {
-        let details = self.delivery.details.as_deref().unwrap_or_default();
-        Composed {
-            message: notice::slack_ended(details, self.public_url, self.delivery.created_at),
-            decision: None,
-            attachment: None,
-            conversation: "slack".to_owned(),
-        }
-    }
-
-    /// Word of an occurrence that was skipped for stale data: its run knows the day and what was found.
-    async fn stale_notice(&self) -> Result<Composed, Error> {
-        let run = match self.delivery.run_id {
-            Some(run_id) => self.store.run_get(&self.delivery.scope, run_id).await?,
-            None => None,
-        };
-        let day = run.as_ref().and_then(|run| run.occurrence).map(|window| window.date);
-        self.notice(Event::StaleData(day), run.and_then(|run| run.message)).await
-    }
-
-    /// A week without news. Its numbers are for those who would see the answer's.
-    async fn no_news(&self, reader: Reader<'_>) -> Result<Composed, Error> {
-        let scope = &self.delivery.scope;
-        let task_id = self.delivery.task_id.ok_or(Error::Gone("the word is about no task"))?;
-        let task = self.store.task_get(scope, task_id).await?.ok_or(Error::Gone("the task was deleted"))?;
-        let thread_id = self.delivery.thread_id.ok_or(Error::Gone("the run has no thread"))?;
-        let thread =
-            self.store.thread_get(scope, thread_id).await?.ok_or(Error::Gone("the thread is gone"))?;
-        let decision = self.audience(reader, &thread).await?;
-        let audience = decision.audience;
-        let at = self.delivery.created_at;
-        let checks = if audience == Audience::Full {
-            // Of the week. A late answer at its very beginning was sent, and is none of these.
-            let checks = self.store.check_list(scope, task_id, at - TimeDelta::days(7), CHECKS_MAX).await?;
-            Some(checks.into_iter().map(|past| (past.checked_at, past.check.sentence)).collect())
-        } else {
-            None
-        };
-        let is_creator = reader.is(task.creator_id);
-        let word = NoNews {
-            task_title: &task.title,
-            condition: task
-                .condition
-                .as_ref()
-                .map(Condition::in_words)
-                .filter(|_| audience == Audience::Full),
-            checks,
-            at,
-            zone: zone(&task.schedule.timezone),
-            // A task is its creator's alone.
-            task_url: is_creator.then(|| format!("{}/tasks/{task_id}", self.public_url)),
-            unsubscribe_url: Some(self.unsubscribe_url()),
-            because: because(&thread, reader),
-        };
-        Ok(Composed {
-            message: word.message(),
-            decision: Some(decision),
-            attachment: None,
-            conversation: format!("task-{task_id}"),
-        })
-    }
-
     fn unsubscribe_url(&self) -> String {
         format!("{}/unsubscribe/{}", self.public_url, self.delivery.unsubscribe_token)
-    }
-
-    async fn failure_notice(&self) -> Result<Composed, Error> {
-        let run = match self.delivery.run_id {
-            Some(run_id) => self.store.run_get(&self.delivery.scope, run_id).await?,
-            None => None,
-        };
-        let reason = run.as_ref().and_then(|run| run.reason).unwrap_or(RunReason::Internal);
-        self.notice(Event::Failed(reason), run.and_then(|run| run.message)).await
     }
 }
 
 /// Why `reader` gets a message about a thread.
 fn because(thread: &Thread, reader: Reader<'_>) -> String {
+    let is_of_task = thread.task_id.is_some();
     if reader.is(thread.creator_id) {
-        return "You get this because the task is yours.".to_owned();
+        let why = if is_of_task { "the task is yours" } else { "you asked" };
+        return format!("You get this because {why}.");
     }
     let creator = clip(&thread.creator_name, NAME_MAX);
+    if !is_of_task {
+        return format!("{creator} asked this in Slack.");
+    }
     if matches!(reader, Reader::Channel(_)) {
         return format!("{creator} has this sent here by Tidings.");
     }
     format!("You get this because {creator} chose you as a recipient in Tidings.")
+}
+
+/// Whether an answer shows a result, or takes a figure from it.
+fn rests_on(answer: &Answer, id: ResultId) -> bool {
+    answer.results.iter().any(|shown| shown.id == id)
+        || answer.figures.iter().flat_map(|figure| &figure.cells).any(|cell| cell.result_id == id)
 }
 
 fn shown_results(source: &Source) -> impl Iterator<Item = &StoredResult> {

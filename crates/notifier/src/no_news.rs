@@ -67,7 +67,7 @@ impl NoNews<'_> {
             None => "It is sent only when its condition holds.".to_owned(),
         };
         let Some(checks) = self.checks.as_ref().filter(|checks| !checks.is_empty()) else {
-            return vec![paragraph(format!("{when} It ran as planned, and that was not so."))];
+            return vec![paragraph(format!("{when} When it ran, that was not so."))];
         };
         let items = checks
             .iter()
@@ -77,7 +77,8 @@ impl NoNews<'_> {
             })
             .collect();
         vec![
-            paragraph(format!("{when} It ran as planned, and its latest checks said:")),
+            // Runs of the week that failed or were skipped have none.
+            paragraph(format!("{when} Its latest checks said:")),
             Block::List { first: None, items },
         ]
     }

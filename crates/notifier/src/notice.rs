@@ -13,13 +13,17 @@ use crate::{
     },
 };
 
+/// What stands in the place of details that are left out.
+const LEFT_OUT: &str =
+    "What went wrong in detail may quote data that stays out of Slack. It is on the task's page.";
+
 /// What a notice is about.
 #[derive(Clone, Debug)]
 pub struct Notice<'a> {
     /// What happened.
     pub event: Event,
-    /// What went wrong, in the words of whoever noticed.
-    pub details: Option<&'a str>,
+    /// What there is to say beyond that.
+    pub details: Details<'a>,
     /// The task's title.
     pub task_title: &'a str,
     /// When the task expires.
@@ -37,9 +41,14 @@ impl Notice<'_> {
     pub fn message(&self) -> Message {
         let title = clip(&inert_line(self.task_title), 150);
         let Words { headline, advice } = self.event.words(&title, self.expires_at, self.zone);
-        let mut body = vec![Block::Paragraph(vec![Inline::Text(advice)])];
-        if let Some(details) = self.details.filter(|details| !self.is_said_anyway(details)) {
-            body.push(Block::Quote(vec![Block::Paragraph(vec![Inline::Text(inert(&clip(details, 1_000)))])]));
+        let paragraph = |text: String| Block::Paragraph(vec![Inline::Text(text)]);
+        let mut body = vec![paragraph(advice)];
+        match self.details {
+            Details::Told(words) if !is_said_anyway(self.event, words) => {
+                body.push(Block::Quote(vec![paragraph(inert(&clip(words, 1_000)))]));
+            }
+            Details::LeftOut => body.push(paragraph(LEFT_OUT.to_owned())),
+            Details::None | Details::Told(_) => {}
         }
         let local = self.at.with_timezone(&self.zone);
         Message {
@@ -59,12 +68,6 @@ impl Notice<'_> {
         }
     }
 
-    /// Whether `details` are in the advice already.
-    fn is_said_anyway(&self, details: &str) -> bool {
-        details.trim().is_empty()
-            || matches!(self.event, Event::Failed(reason) if reason.sentence() == details)
-    }
-
     /// What the button says.
     const fn label(&self) -> &'static str {
         match self.event {
@@ -74,6 +77,22 @@ impl Notice<'_> {
             }
         }
     }
+}
+
+/// What went wrong, in the words of whoever noticed.
+#[derive(Clone, Copy, Debug)]
+pub enum Details<'a> {
+    /// Nobody said more than what happened.
+    None,
+    /// These words.
+    Told(&'a str),
+    /// Words that may quote data which the reader is not shown where they read this.
+    LeftOut,
+}
+
+/// Whether `details` are in the advice about `event` already.
+pub(crate) fn is_said_anyway(event: Event, details: &str) -> bool {
+    details.trim().is_empty() || matches!(event, Event::Failed(reason) if reason.sentence() == details)
 }
 
 /// Word to an admin that Slack is no longer connected: `details` say which team, and why.
@@ -225,7 +244,7 @@ mod tests {
     fn notice(event: Event, details: &str) -> Message {
         Notice {
             event,
-            details: Some(details),
+            details: Details::Told(details),
             task_title: "Weekly\r\nflights",
             expires_at: Some("2026-03-08T23:30:00Z".parse().expect("an instant")),
             task_url: "https://tidings.example/tasks/1".into(),

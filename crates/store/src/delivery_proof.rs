@@ -351,6 +351,24 @@ impl Store {
         Ok(creator.flatten().map(UserId::from))
     }
 
+    /// When a delivery's message was queued for the first time: itself or, where it is a repeat, the first of those that it repeats.
+    /// That is when what it tells of happened, whoever asks for it later.
+    pub async fn delivery_first_queued_at(&self, scope: &Scope, id: DeliveryId) -> Result<DateTime<Utc>> {
+        let mut tx = self.begin(scope).await?;
+        let first = sqlx::query_scalar!(
+            r#"WITH RECURSIVE repeated (repeats, created_at) AS (
+                   SELECT repeats, created_at FROM delivery WHERE workspace_id = $1 AND id = $2
+                   UNION ALL
+                   SELECT delivery.repeats, delivery.created_at
+                   FROM repeated JOIN delivery ON delivery.workspace_id = $1 AND delivery.id = repeated.repeats
+               )
+               SELECT created_at AS "created_at!" FROM repeated WHERE repeats IS NULL"#,
+            tx.workspace_id(),
+            id.as_uuid()
+        );
+        first.fetch_optional(tx.db()).await?.ok_or(Error::NotFound)
+    }
+
     /// Queues a delivery's message once more, for the same recipient by the same way: a new delivery, decided and sent as any
     /// other, with the same to say. `Conflict::DeliveryUnfinished` while that delivery is on its way,
     /// `Conflict::DeliveryRepeatUnfinished` while another one with the same message is (a repeat of it, of the one that it

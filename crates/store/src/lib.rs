@@ -130,7 +130,7 @@ pub use private_postgres::{PrivatePostgres, PrivatePostgresOptions, postgres_bin
 pub use recipient::*;
 pub use result::*;
 pub use run::*;
-pub use run_check::{NewCheck, PastCheck, TaskTerms};
+pub use run_check::{NewCheck, PastCheck, PastValues, TaskTerms};
 use run_claim::ClaimMemory;
 pub use run_claim::ClaimedRun;
 pub use run_end::{AfterFailure, RunAnswer, RunFailure};

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use domain::{
-    DeliveryId, NoticeId, RunId, TaskId, UserId,
+    ConnectionId, DeliveryId, NoticeId, RunId, TaskId, UserId,
     delivery::{Channel, DeliveryKind},
     notice::{Event, NoticeKind, Words},
     run::RunReason,
@@ -182,6 +182,38 @@ impl Store {
         .fetch_optional(tx.db())
         .await?;
         row.map(PageNotice::try_from).transpose()
+    }
+
+    /// The connections whose data may be quoted by what a run says of its end: those that its thread used or names. Of a run that
+    /// was put off until it was skipped, and has no thread, those that its task names. Where none is named, or may have been
+    /// another one since the task was edited, any is meant on which its creator has a right, if it was there.
+    pub async fn run_message_connections(&self, scope: &Scope, id: RunId) -> Result<Vec<ConnectionId>> {
+        let mut tx = self.begin(scope).await?;
+        let ids = sqlx::query_scalar!(
+            r#"SELECT connection.id AS "id!" FROM run
+               LEFT JOIN task ON task.workspace_id = run.workspace_id AND task.id = run.task_id
+               LEFT JOIN thread ON thread.workspace_id = run.workspace_id AND thread.id = run.thread_id
+               CROSS JOIN LATERAL (
+                   SELECT coalesce(thread.connection_ids, ARRAY(
+                       SELECT connection_id FROM task_connection
+                       WHERE task_connection.workspace_id = run.workspace_id AND task_connection.task_id = run.task_id)) AS ids
+               ) AS named
+               JOIN connection ON connection.workspace_id = run.workspace_id
+               WHERE run.workspace_id = $1 AND run.id = $2 AND (
+                   connection.id = ANY (named.ids)
+                   OR EXISTS (SELECT FROM connection_used AS used
+                       WHERE used.workspace_id = $1 AND used.thread_id = run.thread_id AND used.connection_id = connection.id)
+                   OR (cardinality(named.ids) = 0 OR thread.id IS NULL AND task.checked_since > run.created_at)
+                       AND (connection.deleted_at IS NULL OR connection.deleted_at > run.created_at)
+                       AND EXISTS (SELECT FROM connection_access AS access WHERE access.workspace_id = $1
+                           AND access.connection_id = connection.id AND access.user_id = run.creator_id))
+               ORDER BY connection.id"#,
+            tx.workspace_id(),
+            id.as_uuid()
+        )
+        .fetch_all(tx.db())
+        .await?;
+        Ok(ids.into_iter().map(ConnectionId::from).collect())
     }
 }
 

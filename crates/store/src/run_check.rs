@@ -1,9 +1,11 @@
 //! What comes of tasks' conditions, run by run: what a run is held to, what earlier runs found, and an end that sends only
 //! where the condition says so.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    TaskId,
+    ConnectionId, TaskId, ThreadId,
     answer::Answer,
     check::{ANOMALY_VALUES_MAX, Check, History},
     condition::Condition,
@@ -48,11 +50,22 @@ pub struct NewCheck {
     pub rows_digest: Option<[u8; 32]>,
 }
 
+/// What earlier runs of a task found, and where.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PastValues {
+    /// What they found.
+    pub history: History,
+    /// The connections that their queries ran on: of a task that names none, each run may have asked others.
+    pub connection_ids: Vec<ConnectionId>,
+}
+
 /// What came of a condition in one run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PastCheck {
     /// When.
     pub checked_at: DateTime<Utc>,
+    /// The thread that it was about.
+    pub thread_id: ThreadId,
     /// What came of it.
     pub check: Check,
 }
@@ -66,10 +79,14 @@ impl Store {
         scope: &Scope,
         task_id: TaskId,
         column: Option<&str>,
-    ) -> Result<History> {
+    ) -> Result<PastValues> {
         let mut tx = self.begin(scope).await?;
         let mut rows = sqlx::query!(
-            r#"SELECT run_check.value AS "value!", run_check.rows_digest FROM run_check
+            r#"SELECT run_check.value AS "value!", run_check.rows_digest, ARRAY(
+                   SELECT DISTINCT result.connection_id FROM result
+                   WHERE result.workspace_id = turn.workspace_id AND result.thread_id = turn.thread_id
+                     AND result.turn_no = turn.turn_no) AS "connection_ids!"
+               FROM run_check
                JOIN task ON task.workspace_id = run_check.workspace_id AND task.id = run_check.task_id
                JOIN run ON run.workspace_id = run_check.workspace_id AND run.id = run_check.run_id
                JOIN turn ON turn.workspace_id = run.workspace_id AND turn.thread_id = run.thread_id
@@ -86,32 +103,39 @@ impl Store {
         .fetch_all(tx.db())
         .await?;
         rows.reverse();
-        Ok(History {
+        let connection_ids: BTreeSet<Uuid> =
+            rows.iter().flat_map(|row| row.connection_ids.iter().copied()).collect();
+        let history = History {
             last_value: rows.last().map(|row| row.value),
             last_digest: rows.last().and_then(|row| row.rows_digest.clone()),
             values: rows.iter().map(|row| row.value).collect(),
-        })
+        };
+        Ok(PastValues { history, connection_ids: connection_ids.into_iter().map(Into::into).collect() })
     }
 
-    /// What came of a task's condition after an instant where nothing was sent, oldest first, at most the newest `limit`; tests
-    /// left out.
+    /// What came of a task's condition after an instant and until another where nothing was sent, oldest first, at most the
+    /// newest `limit`; tests left out.
     pub async fn check_list(
         &self,
         scope: &Scope,
         task_id: TaskId,
         after: DateTime<Utc>,
+        until: DateTime<Utc>,
         limit: u32,
     ) -> Result<Vec<PastCheck>> {
         let mut tx = self.begin(scope).await?;
         let rows = sqlx::query!(
-            r#"SELECT run_id, checked_at, outcome AS "outcome!: Value" FROM (
-                   SELECT run_id, checked_at, outcome FROM run_check
-                   WHERE workspace_id = $1 AND task_id = $2 AND checked_at > $3 AND is_history AND NOT sent
-                   ORDER BY checked_at DESC, run_id DESC LIMIT $4) AS latest
+            r#"SELECT run_id, checked_at, thread_id AS "thread_id!", outcome AS "outcome!: Value" FROM (
+                   SELECT run_check.run_id, checked_at, run.thread_id, outcome FROM run_check
+                   JOIN run ON run.workspace_id = run_check.workspace_id AND run.id = run_check.run_id
+                   WHERE run_check.workspace_id = $1 AND run_check.task_id = $2 AND checked_at > $3 AND checked_at <= $4
+                     AND is_history AND NOT sent AND run.thread_id IS NOT NULL
+                   ORDER BY checked_at DESC, run_check.run_id DESC LIMIT $5) AS latest
                ORDER BY checked_at, run_id"#,
             tx.workspace_id(),
             task_id.as_uuid(),
             after,
+            until,
             i64::from(limit)
         )
         .fetch_all(tx.db())
@@ -119,7 +143,7 @@ impl Store {
         rows.into_iter()
             .map(|row| {
                 let check = json("run_check", "outcome", row.run_id, row.outcome)?;
-                Ok(PastCheck { checked_at: row.checked_at, check })
+                Ok(PastCheck { checked_at: row.checked_at, thread_id: row.thread_id.into(), check })
             })
             .collect()
     }

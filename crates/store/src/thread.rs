@@ -281,12 +281,22 @@ impl Store {
     /// The connections that a thread used: those that its queries ran on, and those whose data it was given without a query of
     /// its own ([`Store::connection_read_put`]).
     pub async fn thread_connections_used(&self, scope: &Scope, id: ThreadId) -> Result<Vec<ConnectionId>> {
+        self.threads_connections_used(scope, &[id]).await
+    }
+
+    /// All that any of these threads used: what rests on several of them rests on all of it.
+    pub async fn threads_connections_used(
+        &self,
+        scope: &Scope,
+        ids: &[ThreadId],
+    ) -> Result<Vec<ConnectionId>> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
         let mut tx = self.begin(scope).await?;
         let ids = sqlx::query_scalar!(
             r#"SELECT DISTINCT connection_id AS "connection_id!" FROM connection_used
-               WHERE workspace_id = $1 AND thread_id = $2 ORDER BY 1"#,
+               WHERE workspace_id = $1 AND thread_id = ANY ($2) ORDER BY 1"#,
             tx.workspace_id(),
-            id.as_uuid()
+            &ids
         )
         .fetch_all(tx.db())
         .await?;

@@ -349,14 +349,37 @@ async fn a_week_without_news_is_told_to_creator_and_recipients_once() {
     assert_eq!(messages(&bench, &task).await.len(), 5);
     count_on(&bench, 24, 100).await;
     assert_eq!(messages(&bench, &task).await.len(), 7);
+    let (after, until) = ("2026-03-17T12:00:00Z", "2026-03-25T00:00:00Z");
     let past = bench
         .world
         .store()
-        .check_list(&bench.world.scope, task.id, testkit::world::at("2026-03-17T12:00:00Z"), 3)
+        .check_list(&bench.world.scope, task.id, testkit::world::at(after), testkit::world::at(until), 3)
         .await
         .expect("checks");
     let days: Vec<_> = past.iter().map(|past| past.checked_at.format("%d").to_string()).collect();
     assert_eq!(days, ["22", "23", "24"]);
+}
+
+/// Fails where the thread counts as one of its own queries alone: whoever may not see Payroll is told what was found in it.
+#[tokio::test]
+async fn what_an_earlier_run_found_counts_as_data_of_the_connection_that_it_asked() {
+    let bench = Bench::new().await;
+    let (world, store) = (&bench.world, bench.world.store());
+    let condition = json!({"kind": "percent_change", "direction": "up", "percent": 10});
+    let task = task(&bench, &condition).await;
+    count_on(&bench, 2, 100).await;
+    // As of a task that names no connection.
+    let payroll = testkit::world::connection(store, &world.scope, world.user, "Payroll").await;
+    world.execute(&format!("UPDATE result SET connection_id = '{payroll}'")).await;
+    count_on(&bench, 3, 200).await;
+    let run = last_run(&bench, &task).await;
+    assert!(answer(&bench, &run).await.why.expect("a reason").contains("from 100"));
+    let thread_id = run.thread_id.expect("a thread");
+    let mut used = store.thread_connections_used(&world.scope, thread_id).await.expect("ids");
+    let mut expected = [world.connection, payroll];
+    used.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(used, expected);
 }
 
 /// A quiet run is a good one: it ends a streak of failures.

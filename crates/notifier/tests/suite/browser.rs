@@ -7,7 +7,7 @@ use domain::run::RunReason;
 use notifier::{
     message::{Message, Report},
     no_news::NoNews,
-    notice::{Event, Notice},
+    notice::{Details, Event, Notice},
     render::render,
 };
 
@@ -131,7 +131,7 @@ fn mails_can_be_looked_at() {
     let kept = std::env::var_os("TIDINGS_MAIL_PICTURES").expect("a folder for the pictures");
     let failed = Notice {
         event: Event::Failed(RunReason::ConnectionFailed),
-        details: Some("could not connect to db.example.com: timed out"),
+        details: Details::Told("could not connect to db.example.com: timed out"),
         task_title: "Airlines with the most flights",
         expires_at: None,
         task_url: "https://tidings.example.com/tasks/1".into(),

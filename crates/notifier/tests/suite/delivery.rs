@@ -27,7 +27,7 @@ pub(crate) fn accepted(events: &[Value]) -> BTreeMap<String, Vec<String>> {
     mails
 }
 
-fn header(mail: &Value, name: &str) -> String {
+pub(crate) fn header(mail: &Value, name: &str) -> String {
     let headers = mail["headers"].as_array().expect("headers");
     let found = headers.iter().find(|header| header[0] == name).unwrap_or_else(|| panic!("no header {name}"));
     found[1].as_str().expect("a text").to_owned()
@@ -500,7 +500,7 @@ async fn a_notice_that_was_put_off_and_one_that_is_sent_again_say_what_they_said
     assert_eq!(again(notice.id).await, failed, "the same words");
 }
 
-async fn scheduled_run(world: &World) -> store::ClaimedRun {
+pub(crate) async fn scheduled_run(world: &World) -> store::ClaimedRun {
     world.database.time.step(TimeDelta::days(1) + TimeDelta::hours(2));
     world.store().due_claim(10, None).await.expect("due tasks");
     let mut claimed = world.store().run_claim("a worker", &Places::unshared(1)).await.expect("a claim");

@@ -4,6 +4,7 @@ mod audience;
 mod browser;
 mod delivery;
 mod files;
+mod notices;
 mod render;
 mod slack;
 mod slack_arrived;

@@ -1,9 +1,11 @@
 //! What is said below a question that was asked in Slack, and what may be said below a message of ours.
 
 use domain::{
+    ThreadId,
+    answer::{Answer, ShownResult},
     audience::AudiencePolicy,
     delivery::{Audience, DeliveryKind, DeliveryState},
-    run::RunReason,
+    run::{RunReason, Usage},
     slack::{SlackEventKind, SlackLinkedBy},
     thread::ThreadSource,
 };
@@ -20,10 +22,22 @@ use crate::{
 
 /// The task's creator asks something in a conversation, and a worker takes it up. Answers the `ts` of what was said, too.
 pub(crate) async fn ask(scene: &Scene, channel: &str, asker: &str, is_dm: bool) -> (String, ClaimedRun) {
+    ask_below(scene, channel, asker, is_dm, None).await
+}
+
+/// As [`ask`]; below a message that is about a thread, where one is named.
+async fn ask_below(
+    scene: &Scene,
+    channel: &str,
+    asker: &str,
+    is_dm: bool,
+    below: Option<(ThreadId, &str)>,
+) -> (String, ClaimedRun) {
     let (store, scope) = (scene.world.store(), &scene.world.scope);
-    let ts = scene.slack.say(channel, asker, "how many?", None);
+    let (thread_id, root_ts) = below.unzip();
+    let ts = scene.slack.say(channel, asker, "how many?", root_ts);
     let asked = SlackQuestion {
-        place: SlackPlace { channel_id: channel.to_owned(), root_ts: ts.clone() },
+        place: SlackPlace { channel_id: channel.to_owned(), root_ts: root_ts.unwrap_or(&ts).to_owned() },
         message_ts: ts.clone(),
         slack_user_id: asker.to_owned(),
         asker_id: scene.world.creator,
@@ -35,7 +49,7 @@ pub(crate) async fn ask(scene: &Scene, channel: &str, asker: &str, is_dm: bool) 
             source: ThreadSource::Slack,
         },
     };
-    store.slack_ask(scope, None, &asked).await.expect("a turn");
+    store.slack_ask(scope, thread_id, &asked).await.expect("a turn");
     (ts, claim(scene).await)
 }
 
@@ -144,6 +158,36 @@ async fn an_answer_in_a_direct_message_is_for_who_asked_while_that_is_the_member
             assert!(scene.calls("chat.postMessage").is_empty(), "nor anywhere else");
         }
     }
+}
+
+/// Fails where only the turn's own results are looked at: the table is not there, and its data seems to be of today.
+#[tokio::test]
+async fn an_answer_from_what_an_earlier_turn_read_shows_it_and_says_when_that_was() {
+    let scene = Scene::new().await;
+    let (store, scope) = (scene.world.store(), &scene.world.scope);
+    let asker = scene.slack.add_user(&scene.team, "creator", "creator@example.com");
+    scene.slack.change_channel(&scene.channel, |channel| {
+        channel.members.insert(asker.clone());
+    });
+    let (root, first) = ask(&scene, &scene.channel, &asker, false).await;
+    let run = scene.world.answer(&first, 3, 0).await;
+    scene.deliver_all(run).await;
+    scene.world.database.time.step(chrono::TimeDelta::days(1));
+    let below = Some((first.thread_id, root.as_str()));
+    let (_, second) = ask_below(&scene, &scene.channel, &asker, false, below).await;
+    let read = store.result_list(scope, first.thread_id).await.expect("results").remove(0);
+    let answer = Answer {
+        headline: "United led, as was found before.".into(),
+        results: vec![ShownResult { id: read.id, handle: read.handle }],
+        ..Answer::default()
+    };
+    store.run_succeed(&second.scope, &second.lease, &answer, &Usage::default()).await.expect("an end");
+    assert_eq!(scene.deliver_all(second.lease.run_id).await.state, DeliveryState::Sent);
+    let reply = scene.slack.messages(&scene.channel).pop().expect("a reply");
+    let said = all_text(&[reply]);
+    assert!(said.contains("United led, as was found before") && said.contains("Airline 0"), "{said}");
+    assert!(said.contains("Data as of Mon 2 Mar 2026"), "{said}");
+    assert!(said.contains("creator asked this in Slack"), "it is of no task that sends it here: {said}");
 }
 
 /// Fails where only an answer opens a thread: the reply is other people's talk, and nobody answers it.

@@ -42,18 +42,13 @@ impl World {
         let store = &database.store;
         let scope = store.workspace_create("Acme", "acme").await.expect("a workspace");
         let creator = add_member(store, &scope, "creator@example.com", Role::Manager).await;
-        let connection = NewConnection {
-            name: "Flights".into(),
-            engine: "files".into(),
-            description: String::new(),
-            details: json!({}),
-            secret: None,
-            limits: json!({}),
-            freshness: None,
-        };
-        let connection =
-            store.connection_create(&scope, creator, &connection).await.expect("a connection").id;
+        let connection = add_connection(store, &scope, creator, "Flights").await;
         Self { database, scope, creator, connection }
+    }
+
+    /// Another connection of the creator's.
+    pub(crate) async fn connect(&self, name: &str) -> ConnectionId {
+        add_connection(self.store(), &self.scope, self.creator, name).await
     }
 
     /// The store.
@@ -182,6 +177,11 @@ impl World {
     /// A scheduled run of a task, over its connection, a week after it was made: nothing was sent meanwhile.
     pub(crate) async fn quiet_week(&self, task: TaskId) {
         self.database.time.step(chrono::TimeDelta::minutes(7 * 24 * 60 + 105));
+        self.quiet_run(task, self.connection, "612 rows, which is not below 500").await;
+    }
+
+    /// The occurrence of a task that is due, over a connection: its check says `sentence`, and nothing is sent.
+    pub(crate) async fn quiet_run(&self, task: TaskId, connection: ConnectionId, sentence: &str) -> RunId {
         self.store().due_claim(10, None).await.expect("an occurrence");
         let run = self
             .store()
@@ -199,20 +199,18 @@ impl World {
             thread_id: run.thread_id,
             turn_no: run.turn_no,
             call_id: "call-1",
-            connection_id: self.connection,
+            connection_id: connection,
             sql: "select n from flights",
             table: &table,
             elapsed_ms: 12,
         };
         self.store().result_store(&run.scope, &run.lease, &result).await.expect("a result");
-        let check = Check {
-            verdict: Verdict::DoesNotHold,
-            ..Check::not_evaluated("612 rows, which is not below 500".into())
-        };
+        let check = Check { verdict: Verdict::DoesNotHold, ..Check::not_evaluated(sentence.into()) };
         let checked = NewCheck { check, rows_digest: None };
         let answer = Answer { headline: "612 flights.".into(), ..Answer::default() };
         let usage = Usage::default();
         self.store().run_conclude(&run.scope, &run.lease, &answer, &usage, &checked).await.expect("an end");
+        run.lease.run_id
     }
 
     /// Ends a claimed run without an answer.
@@ -269,6 +267,19 @@ fn options(store: Store, transport: Transport) -> NotifierOptions {
     let from = Sender::parse("Tidings <tidings@mail.example>").expect("a sender");
     let url = "https://tidings.example.com/".to_owned();
     NotifierOptions::new(store, transport, url, from, StdRng::seed_from_u64(1))
+}
+
+async fn add_connection(store: &Store, scope: &Scope, user: UserId, name: &str) -> ConnectionId {
+    let connection = NewConnection {
+        name: name.into(),
+        engine: "files".into(),
+        description: String::new(),
+        details: json!({}),
+        secret: None,
+        limits: json!({}),
+        freshness: None,
+    };
+    store.connection_create(scope, user, &connection).await.expect("a connection").id
 }
 
 async fn add_member(store: &Store, scope: &Scope, email: &str, role: Role) -> UserId {

@@ -47,7 +47,7 @@ async fn sent(world: &World, instant: &str) {
 /// How many flights each run found that counts as history, oldest first.
 async fn history(world: &World, task: &Task) -> Vec<u32> {
     let found = world.store().check_history(&world.scope, task.id, Some("flights")).await;
-    found.expect("a history").values.into_iter().map(|flights| flights as u32).collect()
+    found.expect("a history").history.values.into_iter().map(|flights| flights as u32).collect()
 }
 
 /// How often its creator was told of a quiet week.
@@ -144,8 +144,12 @@ async fn a_weekly_task_that_was_late_one_monday_has_word_of_a_quiet_week_the_nex
     assert_eq!(told(&world, &task).await, 3, "a week after late word");
     // The answer of the second of March was sent, and is none of the quiet checks of the week after it.
     let after = testkit::world::at("2026-03-02T09:40:00Z");
-    let listed = world.store().check_list(&world.scope, task.id, after, 100).await.expect("checks");
-    assert_eq!(listed.len(), 3);
+    let listed = async |until: &str| {
+        let until = testkit::world::at(until);
+        world.store().check_list(&world.scope, task.id, after, until, 100).await.expect("checks").len()
+    };
+    assert_eq!(listed("2026-03-23T09:40:00Z").await, 3);
+    assert_eq!(listed("2026-03-23T09:39:59Z").await, 2, "and none of those after its end");
 }
 
 #[tokio::test]

@@ -110,7 +110,13 @@ async fn of_all_repeats_of_a_message_one_is_on_its_way() {
     }
     let [second, third] = repeats[..] else { panic!("two repeats") };
 
+    let began = claimed[0].created_at;
+    world.step(TimeDelta::minutes(1));
     let fourth = again(second).await.expect("a repeat of a repeat");
+    for id in [first, second, fourth] {
+        let queued = store.delivery_first_queued_at(&world.scope, id).await;
+        assert_eq!(queued.expect("an instant"), began, "what it tells of is as old as the first of them");
+    }
     refused(first, "the first of them").await;
     refused(second, "the one that it repeats").await;
     refused(third, "another repeat of the first").await;

@@ -16,6 +16,7 @@ mod ends;
 mod events;
 mod handover;
 mod idempotency;
+mod notices;
 mod pauses;
 mod people;
 mod sign_in;
