@@ -1,5 +1,7 @@
 //! SMTP through lettre's connection, step by step, because what an error means depends on the step that it happened in.
 
+mod answer;
+
 use std::{
     future::Future,
     sync::{Mutex, PoisonError},
@@ -19,10 +21,9 @@ use lettre::{
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{net::TcpStream, sync::Semaphore, time::Instant};
 
-use crate::{
-    email::Email,
-    render::inert::{clip, inert_line},
-};
+pub use self::answer::Error;
+use self::answer::{Failure, Step, classify, shown, timed_out};
+use crate::email::Email;
 
 /// How many connections there are at most, unless said otherwise. Providers allow between ten and some hundreds.
 pub const CONNECTIONS: u32 = 16;
@@ -30,41 +31,6 @@ pub const CONNECTIONS: u32 = 16;
 const ASKED_AFTER: Duration = Duration::from_secs(5);
 /// Servers close a connection that was not used for some minutes; ours is closed before.
 const DROPPED_AFTER: Duration = Duration::from_mins(1);
-/// The longest answer of a server that is kept, in characters.
-const ANSWER_MAX: usize = 300;
-
-/// Why a mail was not sent, by what to do about it.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Try again later: the server was out of reach, or said so (4xx).
-    #[error("the mail server could not take the mail now: {answer}")]
-    Later {
-        /// What the server said, or what went wrong.
-        answer: String,
-        /// Whether it is for the operator to mend (a refused password), not for time.
-        is_ours: bool,
-    },
-    /// Nobody reads at this address (5.1.x): nothing is to be sent to it again.
-    #[error("the address does not exist: {answer}")]
-    DeadAddress {
-        /// What the server said.
-        answer: String,
-    },
-    /// The server refuses this mail for good.
-    #[error("the mail was refused: {answer}")]
-    Refused {
-        /// What the server said.
-        answer: String,
-        /// Whether it is a matter of policy (5.7.x), which the operator should hear of.
-        is_policy: bool,
-    },
-    /// The connection broke between the end of the mail and the server's answer to it: it may have been taken or not.
-    #[error("the connection was lost before the mail server answered: {answer}")]
-    Unknown {
-        /// What went wrong.
-        answer: String,
-    },
-}
 
 /// Why an SMTP address in the configuration is none. Never holds the address: a password may be in it.
 #[derive(Debug, thiserror::Error)]
@@ -145,16 +111,6 @@ impl Default for Patience {
             acceptance: Duration::from_mins(1),
         }
     }
-}
-
-/// Where in the dialogue an error happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Greeting,
-    Sender,
-    Recipient,
-    Data,
-    End,
 }
 
 impl Smtp {
@@ -354,26 +310,6 @@ impl Smtp {
     }
 }
 
-/// An error, and what it means for the connection.
-#[derive(Debug)]
-struct Failure {
-    step: Step,
-    error: Error,
-    /// Nothing more can be said on the connection.
-    is_broken: bool,
-}
-
-impl Failure {
-    const fn kept(step: Step, error: Error) -> Self {
-        Self { step, error, is_broken: false }
-    }
-
-    /// Whether the connection failed and not the mail, before the mail could be taken.
-    fn is_connections(&self) -> bool {
-        self.is_broken && self.step != Step::End && matches!(self.error, Error::Later { is_ours: false, .. })
-    }
-}
-
 fn tls_parameters(host: &str, authority: Option<&[u8]>) -> Result<TlsParameters, UrlError> {
     let mut builder = TlsParameters::builder(host.trim_matches(['[', ']']).to_owned());
     if let Some(pem) = authority {
@@ -398,61 +334,6 @@ struct TimedOut;
 
 async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, TimedOut> {
     tokio::time::timeout(limit, work).await.map_err(|_| TimedOut)
-}
-
-fn timed_out(step: Step) -> Failure {
-    let answer = "the server did not answer in time".to_owned();
-    let error = match step {
-        Step::End => Error::Unknown { answer },
-        _ => Error::Later { answer, is_ours: false },
-    };
-    Failure { step, error, is_broken: true }
-}
-
-fn classify(step: Step, error: &smtp::Error) -> Failure {
-    let said = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    let Some(code) = error.status() else {
-        let answer = shown(&format!("{error} {said}"));
-        let error = match step {
-            Step::End => Error::Unknown { answer },
-            // Not the network's doing: no TLS where it is required, no way to sign in.
-            Step::Greeting if error.is_client() || error.is_tls() => Error::Later { answer, is_ours: true },
-            _ => Error::Later { answer, is_ours: false },
-        };
-        return Failure { step, error, is_broken: true };
-    };
-    let code = u16::from(code);
-    // 421: the server says goodbye, and closes.
-    Failure { step, error: refusal(step, code, &said), is_broken: code == 421 }
-}
-
-/// What a server's refusal means.
-fn refusal(step: Step, code: u16, said: &str) -> Error {
-    let answer = shown(&format!("{code} {said}"));
-    if code < 500 {
-        return Error::Later { answer, is_ours: false };
-    }
-    // Before a mail is named, and where the server wants a password, a refusal is of us, not of the mail.
-    if step == Step::Greeting || matches!(code, 530 | 535) {
-        return Error::Later { answer, is_ours: true };
-    }
-    match enhanced_status(said) {
-        // 5.1.7 and 5.1.8 are about the sender's address, as is everything said before the recipient is named.
-        Some((5, 1, 7 | 8) | (5, 7, _)) => Error::Refused { answer, is_policy: true },
-        Some((5, 1, _)) if step != Step::Sender => Error::DeadAddress { answer },
-        _ => Error::Refused { answer, is_policy: step == Step::Sender },
-    }
-}
-
-/// `5.1.1` at the start of a server's answer (RFC 3463).
-fn enhanced_status(answer: &str) -> Option<(u16, u16, u16)> {
-    let mut numbers = answer.split_whitespace().next()?.split('.').map(|number| number.parse().ok());
-    let status = (numbers.next()??, numbers.next()??, numbers.next()??);
-    numbers.next().is_none().then_some(status)
-}
-
-fn shown(answer: &str) -> String {
-    clip(&inert_line(answer), ANSWER_MAX)
 }
 
 fn is_ascii(address: &Address) -> bool {
@@ -503,13 +384,5 @@ mod tests {
             let Err(error) = smtp(url) else { panic!("{url} was taken") };
             assert!(!format!("{error} {error:?}").contains("secret"));
         }
-    }
-
-    #[test]
-    fn enhanced_codes_are_read_from_the_start_of_an_answer() {
-        assert_eq!(enhanced_status("5.1.1 no such user"), Some((5, 1, 1)));
-        assert_eq!(enhanced_status("user 5.1.1"), None);
-        assert_eq!(enhanced_status("1.2.3.4 is blocked"), None);
-        assert_eq!(enhanced_status(""), None);
     }
 }
