@@ -47,6 +47,9 @@ pub(super) enum Step {
     Sender,
     Recipient,
     Data,
+    /// The mail is being written.
+    Content,
+    /// Its end is, or may be.
     End,
 }
 
@@ -64,17 +67,21 @@ impl Failure {
         Self { step, error, is_broken: false }
     }
 
-    /// Whether the connection failed and not the mail, before the mail could be taken.
+    /// Whether the connection failed and not the mail, before anything of the mail went out.
     pub(super) fn is_connections(&self) -> bool {
-        self.is_broken && self.step != Step::End && matches!(self.error, Error::Later { is_ours: false, .. })
+        self.is_broken
+            && !matches!(self.step, Step::Content | Step::End)
+            && matches!(self.error, Error::Later { is_ours: false, .. })
     }
 }
 
 pub(super) fn timed_out(step: Step) -> Failure {
-    let answer = "the server did not answer in time".to_owned();
     let error = match step {
-        Step::End => Error::Unknown { answer },
-        _ => Error::Later { answer, is_ours: false },
+        Step::End => Error::Unknown { answer: "the server did not answer in time".to_owned() },
+        Step::Content => {
+            Error::Later { answer: "the server did not take in the mail in time".to_owned(), is_ours: false }
+        }
+        _ => Error::Later { answer: "the server did not answer in time".to_owned(), is_ours: false },
     };
     Failure { step, error, is_broken: true }
 }
