@@ -21,7 +21,7 @@ use lettre::{
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
     net::TcpStream,
-    sync::{Semaphore, oneshot},
+    sync::{Semaphore, SemaphorePermit, oneshot},
     time::Instant,
 };
 
@@ -87,6 +87,19 @@ pub struct Smtp {
     /// One for each connection that may be open at once.
     places: Semaphore,
     idle: Mutex<Vec<Line>>,
+}
+
+/// The right to one of a server's connections, until it is dropped.
+pub struct Place<'a> {
+    smtp: &'a Smtp,
+    _one: Option<SemaphorePermit<'a>>,
+}
+
+impl Place<'_> {
+    /// Hands `email` to the server; answers what the server said to it, which names it in the server's log.
+    pub async fn send(self, email: &Email) -> Result<String, Error> {
+        self.smtp.send_now(email).await
+    }
 }
 
 /// A connection that has been greeted and signed in to.
@@ -221,13 +234,18 @@ impl Smtp {
         })
     }
 
-    /// Hands `email` to the server; answers what the server said to it, which names it in the server's log.
+    /// Waits until one connection more may be open.
+    pub async fn place(&self) -> Place<'_> {
+        // They are never closed.
+        Place { smtp: self, _one: self.places.acquire().await.ok() }
+    }
+
+    /// Hands `email` to the server once there is a place: see [`Place::send`].
     pub async fn send(&self, email: &Email) -> Result<String, Error> {
-        let _place = self
-            .places
-            .acquire()
-            .await
-            .map_err(|_| Error::Later { answer: "the notifier is stopping".to_owned(), is_ours: false })?;
+        self.place().await.send(email).await
+    }
+
+    async fn send_now(&self, email: &Email) -> Result<String, Error> {
         if let Some(mut kept) = self.kept().await {
             match self.transfer(&mut kept, email).await {
                 // The server has closed it since: nothing was taken, and a new one may do.

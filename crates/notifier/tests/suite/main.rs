@@ -18,6 +18,7 @@ mod smtp;
 mod statements;
 mod support;
 mod tls;
+mod waiting;
 mod ways;
 mod webhooks;
 mod world;
