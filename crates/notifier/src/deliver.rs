@@ -100,11 +100,18 @@ impl Notifier {
         drop(room);
         fail_point!("notifier::mail_taken");
         tell_operator(delivery, &result);
-        if let Err(transport::Error::DeadAddress { answer }) = &result {
-            self.store.mail_suppress(scope, &recipient, answer).await?;
-        }
+        let dead = match &result {
+            Err(transport::Error::DeadAddress { answer }) => Some(answer.clone()),
+            _ => None,
+        };
         let outcome = judge(result, attempt, &mut *self.random());
         let state = self.record(delivery, &outcome).await?;
+        if let Some(answer) = dead {
+            // Its place is paused by now and its creator told: where this comes to nothing, no address is shut in silence.
+            if let Err(error) = self.store.mail_suppress(scope, &recipient, &answer).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a dead address could not be noted");
+            }
+        }
         fail_point!("notifier::outcome_recorded");
         Ok(state)
     }
