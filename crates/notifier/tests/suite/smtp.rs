@@ -176,7 +176,8 @@ async fn each_refusal_has_its_meaning() {
     assert!(
         matches!(result("full@example.com").await, Error::Refused { is_policy: false, answer } if answer.contains("552"))
     );
-    assert!(matches!(result("grey@example.com").await, Error::Later { .. }));
+    assert!(matches!(result("grey@example.com").await, Error::Deferred { is_full: false, .. }));
+    assert!(matches!(result("brim@example.com").await, Error::Deferred { is_full: true, .. }));
     smtp.send(&usual_mail("grey@example.com")).await.expect("taken the second time");
     let connections = server.into_events().iter().filter(|event| event["event"] == "connected").count();
     assert_eq!(connections, 1, "a refusal leaves the connection usable");

@@ -10,13 +10,21 @@ const ANSWER_MAX: usize = 300;
 /// Why a mail was not sent, by what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Try again later: the server was out of reach, or said so (4xx).
+    /// Try again later: the server was out of reach, or said so (4xx) of itself.
     #[error("the mail server could not take the mail now: {answer}")]
     Later {
         /// What the server said, or what went wrong.
         answer: String,
         /// Whether it is for the operator to mend (a refused password), not for time.
         is_ours: bool,
+    },
+    /// Try again later: the server takes nothing for this recipient now (4.1.x, 4.2.x). It may take what is for others.
+    #[error("the mailbox takes no mail now: {answer}")]
+    Deferred {
+        /// What the server said.
+        answer: String,
+        /// Whether it is full.
+        is_full: bool,
     },
     /// Nobody reads at this address (5.1.x): nothing is to be sent to it again.
     #[error("the address does not exist: {answer}")]
@@ -107,7 +115,7 @@ pub(super) fn classify(step: Step, error: &smtp::Error) -> Failure {
 fn refusal(step: Step, code: u16, said: &str) -> Error {
     let answer = shown(&format!("{code} {said}"));
     if code < 500 {
-        return Error::Later { answer, is_ours: false };
+        return put_off(step, code, said, answer);
     }
     // Before a mail is named, and where the server wants a password, a refusal is of us, not of the mail.
     if step == Step::Greeting || matches!(code, 530 | 535) {
@@ -118,6 +126,25 @@ fn refusal(step: Step, code: u16, said: &str) -> Error {
         Some((5, 1, 7 | 8) | (5, 7, _)) => Error::Refused { answer, is_policy: true },
         Some((5, 1, _)) if step != Step::Sender => Error::DeadAddress { answer },
         _ => Error::Refused { answer, is_policy: step == Step::Sender },
+    }
+}
+
+/// What "not now" is about: the server, unless what it says is about the recipient. An outage of a server, and its policy, must
+/// not be taken for a fault of all who are behind it.
+fn put_off(step: Step, code: u16, said: &str, answer: String) -> Error {
+    // Whatever its words are, it says goodbye; and nobody is named before the recipient.
+    if code == 421 || matches!(step, Step::Greeting | Step::Sender) {
+        return Error::Later { answer, is_ours: false };
+    }
+    match enhanced_status(said) {
+        Some((4, 2, 2)) => Error::Deferred { answer, is_full: true },
+        // 4.1.7 and 4.1.8 are about the sender's address.
+        Some((4, 1, 0..=6 | 9..) | (4, 2, _)) => Error::Deferred { answer, is_full: false },
+        // By RFC 5321 alone 450 is about a mailbox, and 452 about room: as an answer to a recipient, about theirs.
+        None if step == Step::Recipient && matches!(code, 450 | 452) => {
+            Error::Deferred { answer, is_full: code == 452 }
+        }
+        _ => Error::Later { answer, is_ours: false },
     }
 }
 
@@ -142,5 +169,35 @@ mod tests {
         assert_eq!(enhanced_status("user 5.1.1"), None);
         assert_eq!(enhanced_status("1.2.3.4 is blocked"), None);
         assert_eq!(enhanced_status(""), None);
+    }
+
+    /// Who a "not now" is held against: the recipient and whether they are full, or the server.
+    #[test]
+    fn not_now_is_held_against_a_recipient_only_where_it_is_about_them() {
+        let held_against = |step, code, said| match refusal(step, code, said) {
+            Error::Deferred { is_full: true, .. } => "full",
+            Error::Deferred { is_full: false, .. } => "recipient",
+            Error::Later { is_ours: false, .. } => "server",
+            other => panic!("{other:?}"),
+        };
+        for (step, code, said, whom) in [
+            (Step::Recipient, 452, "4.2.2 mailbox full", "full"),
+            (Step::Recipient, 452, "mailbox full", "full"),
+            (Step::End, 452, "4.2.2 over quota", "full"),
+            (Step::Recipient, 450, "4.2.0 greylisted", "recipient"),
+            (Step::Recipient, 450, "mailbox busy", "recipient"),
+            (Step::Recipient, 450, "4.1.1 unverified address", "recipient"),
+            (Step::End, 451, "4.2.1 not now", "recipient"),
+            (Step::Recipient, 450, "4.1.8 the sender's domain is not found", "server"),
+            (Step::Recipient, 451, "4.3.0 queue file write error", "server"),
+            (Step::Recipient, 451, "local error in processing", "server"),
+            (Step::Recipient, 452, "4.3.1 insufficient system storage", "server"),
+            (Step::Recipient, 450, "4.7.1 too much mail from you", "server"),
+            (Step::Recipient, 421, "4.2.1 closing", "server"),
+            (Step::Sender, 450, "4.2.0 not now", "server"),
+            (Step::End, 452, "insufficient system storage", "server"),
+        ] {
+            assert_eq!(held_against(step, code, said), whom, "{step:?} {code} {said}");
+        }
     }
 }
