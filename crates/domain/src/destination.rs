@@ -20,7 +20,7 @@ pub enum Fault {
 pub fn fault(reason: &str) -> Fault {
     match reason {
         "address_dead" | "invalid_address" => Fault::Certain,
-        "refused" | "mailbox_full" | "outcome_unknown" => Fault::Likely,
+        "refused" | "mailbox_full" | "mailbox_unavailable" | "outcome_unknown" => Fault::Likely,
         _ if is_slacks(reason, slack::is_thread_fault) => Fault::None,
         _ if is_slacks(reason, slack::is_destination_fault) => Fault::Certain,
         _ => Fault::None,
@@ -45,13 +45,18 @@ pub fn words(reason: &str) -> (&'static str, &'static str) {
             "Ask whoever looks after the mailbox why; its answer is on the run's page.",
         ),
         "mailbox_full" => ("The mailbox is full.", "Its owner must make room."),
+        "mailbox_unavailable" => (
+            "For a day the mail server took nothing for this mailbox.",
+            "Ask whoever looks after the mailbox why; the server's answer is on the run's page.",
+        ),
         "refused_by_policy" => (
             "The mail server refuses what this server sends.",
             "Whoever runs this server can mend it; they find it in the log.",
         ),
-        "server_unavailable" => {
-            ("The mail server could not be reached for a day.", "There is nothing to do unless this goes on.")
-        }
+        "server_unavailable" => (
+            "For a day the mail server put the message off or could not be reached.",
+            "There is nothing to do unless this goes on.",
+        ),
         "files_backlog" => (
             "More files were to be sent in a day than there was room for.",
             "Leave the CSV file out where it is not needed, or have it sent to fewer people.",
@@ -136,7 +141,9 @@ mod tests {
         ] {
             assert_eq!(fault(reason), Fault::Certain, "{reason}");
         }
-        assert_eq!(fault("refused"), Fault::Likely);
+        for reason in ["refused", "mailbox_full", "mailbox_unavailable"] {
+            assert_eq!(fault(reason), Fault::Likely, "{reason}");
+        }
         // An outage of ours or of the server between must not pause every address.
         for reason in [
             "server_unavailable",

@@ -57,6 +57,14 @@ struct Ready {
     decision: NewDecision,
 }
 
+/// What came of handing a mail over.
+enum Handed {
+    /// What the server said, or that it said nothing.
+    Over(Result<String, transport::Error>),
+    /// Nothing of it left: this is how it ends.
+    Not(DeliveryOutcome),
+}
+
 impl Notifier {
     /// Brings one claimed delivery to an outcome, and answers its state.
     pub(crate) async fn deliver(&self, delivery: &ClaimedDelivery) -> Result<DeliveryState, Error> {
@@ -74,8 +82,9 @@ impl Notifier {
             Plan::End(outcome) => return Ok(self.store.delivery_finish(scope, lease, &outcome).await?),
         };
         if let Some(room) = &mut room {
-            // The mail, its copy on the way out, and the file that all of its answer's mails share.
-            room.shrink_to(3 * email.source.len());
+            // The mail, its copy on the way out, and the file that all of its answer's mails share; and what it takes to make
+            // it once more.
+            room.shrink_to(5 * email.source.len());
         }
         let recipient = email.to.to_string();
         // From before it was asked for: the answer may reach a process that has stood still since.
@@ -83,18 +92,51 @@ impl Notifier {
         let attempt = NewAttempt { lease: *lease, decision: Some(decision), is_of_rest: false };
         let attempt = self.attempts.ask(attempt).await?.ok_or(store::Error::LeaseLost)?;
         fail_point!("notifier::attempt_started");
-        let sending = self.transport.send(&self.store, scope, lease.delivery_id, email);
-        let result = self.while_held(delivery, leased_at, sending).await?;
+        let sending = Box::pin(self.hand_over(delivery, email));
+        let result = match self.while_held(delivery, leased_at, sending).await?? {
+            Handed::Over(result) => result,
+            Handed::Not(outcome) => return Ok(self.store.delivery_finish(scope, lease, &outcome).await?),
+        };
         drop(room);
         fail_point!("notifier::mail_taken");
         tell_operator(delivery, &result);
-        if let Err(transport::Error::DeadAddress { answer }) = &result {
-            self.store.mail_suppress(scope, &recipient, answer).await?;
-        }
+        let dead = match &result {
+            Err(transport::Error::DeadAddress { answer }) => Some(answer.clone()),
+            _ => None,
+        };
         let outcome = judge(result, attempt, &mut *self.random());
         let state = self.record(delivery, &outcome).await?;
+        if let Some(answer) = dead {
+            // Its place is paused by now and its creator told: where this comes to nothing, no address is shut in silence.
+            if let Err(error) = self.store.mail_suppress(scope, &recipient, &answer).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a dead address could not be noted");
+            }
+        }
         fail_point!("notifier::outcome_recorded");
         Ok(state)
+    }
+
+    /// Hands a mail over once there is a place for it at the server. Attempts begin before that, many at once; so where the place
+    /// is long in coming everything is asked again: somebody may have lost a right, or may not want it any more.
+    async fn hand_over(&self, delivery: &ClaimedDelivery, mut email: Email) -> Result<Handed, Error> {
+        let asked_at = Instant::now();
+        let place = self.transport.place().await;
+        if asked_at.elapsed() >= self.fresh_for {
+            // Before another one is made: room was taken for one.
+            drop(email);
+            let ready = match self.plan(delivery).await? {
+                Plan::Send(ready) => *ready,
+                Plan::End(outcome) => return Ok(Handed::Not(outcome)),
+            };
+            let refusal = self.store.delivery_attempt_decide(&delivery.lease, &ready.decision).await?;
+            if let Some(reason) = refusal {
+                let reason = reason.as_str().to_owned();
+                return Ok(Handed::Not(DeliveryOutcome::Withheld { reason }));
+            }
+            email = ready.email;
+        }
+        let sent = place.send(&self.store, &delivery.scope, delivery.lease.delivery_id, email);
+        Ok(Handed::Over(sent.await))
     }
 
     /// Waits for room to make a message that brings a file along; none for others. The lease is renewed meanwhile. Only some may

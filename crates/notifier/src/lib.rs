@@ -88,6 +88,8 @@ pub struct NotifierOptions {
     pub poll: Duration,
     /// How much memory the messages that bring a file along may take together, in bytes.
     pub files_bytes: usize,
+    /// How long what was decided for a mail holds while it waits for a place at its server; it is decided anew after that.
+    pub fresh_for: Duration,
 }
 
 impl NotifierOptions {
@@ -111,6 +113,7 @@ impl NotifierOptions {
             parallel: 128,
             poll: Duration::from_millis(250),
             files_bytes: FILES_BYTES,
+            fresh_for: Duration::from_secs(1),
         }
     }
 }
@@ -142,6 +145,7 @@ pub struct Notifier {
     worker: String,
     parallel: u32,
     poll: Duration,
+    fresh_for: Duration,
     answers: Answers,
     files: Room,
     /// The places in the line for that room.
@@ -189,6 +193,7 @@ impl Notifier {
             worker: options.worker,
             parallel: options.parallel.max(1),
             poll: options.poll,
+            fresh_for: options.fresh_for,
         }
     }
 

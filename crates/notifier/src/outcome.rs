@@ -23,11 +23,10 @@ pub(crate) fn judge(
 ) -> DeliveryOutcome {
     match result {
         Ok(provider_id) => DeliveryOutcome::Sent { provider_id },
-        Err(Error::Later { answer, .. }) => {
-            // Full jitter: what failed together does not come back together.
-            let base = retry_delay(attempt).num_milliseconds();
-            let after = TimeDelta::milliseconds(random.random_range(0..=base));
-            DeliveryOutcome::Retry { after, reason: "server_unavailable".to_owned(), message: answer }
+        Err(Error::Later { answer, .. }) => retry(attempt, "server_unavailable", answer, random),
+        Err(Error::Deferred { answer, is_full: true }) => retry(attempt, "mailbox_full", answer, random),
+        Err(Error::Deferred { answer, is_full: false }) => {
+            retry(attempt, "mailbox_unavailable", answer, random)
         }
         Err(Error::Unknown { answer }) => {
             DeliveryOutcome::Unknown { after: retry_delay(attempt).max(UNKNOWN_WAIT), message: answer }
@@ -38,6 +37,13 @@ pub(crate) fn judge(
             DeliveryOutcome::Failed { reason: reason.to_owned(), message: answer }
         }
     }
+}
+
+fn retry(attempt: u32, reason: &str, answer: String, random: &mut impl rand::Rng) -> DeliveryOutcome {
+    // Full jitter: what failed together does not come back together.
+    let base = retry_delay(attempt).num_milliseconds();
+    let after = TimeDelta::milliseconds(random.random_range(0..=base));
+    DeliveryOutcome::Retry { after, reason: reason.to_owned(), message: answer }
 }
 
 #[cfg(test)]

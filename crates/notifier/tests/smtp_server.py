@@ -6,7 +6,7 @@ one JSON object a line, the mails as Python's own parser reads them, and obeys l
     nobody*   550 5.1.1 at RCPT                policy*   550 5.7.1 at RCPT
     plain550* 550 without an enhanced code     drop*     closes before accepting, the first time
     closing*  421 at RCPT, the first time      lost*     accepts, then closes without an answer, the first time
-    held*     waits at the end of the mail for the line `release`
+    brim*     452 4.2.2 at RCPT, always        held*     waits at the end of the mail for the line `release`
 
 It speaks TLS with `--certificate FILE` (PEM, certificate and key): after STARTTLS, or from the first byte with `--wrapped`.
 `--hangs-up` closes each connection right after its first mail was taken, without a word.
@@ -115,6 +115,8 @@ class Handler:
             return "421 4.3.2 shutting down"
         if address.startswith("later"):
             return "451 4.3.0 try again later"
+        if address.startswith("brim"):
+            return "452 4.2.2 mailbox full"
         if address.startswith("grey") and first_time(address):
             return "450 4.2.0 greylisted"
         if address.startswith("closing") and first_time(address):

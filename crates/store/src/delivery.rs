@@ -27,6 +27,8 @@ pub const UNKNOWN_ATTEMPTS_MAX: i64 = 12;
 
 /// The reason of a message whose address the mail server knew to be none.
 const ADDRESS_DEAD: &str = "address_dead";
+/// The reason of a message that was not tried because its address was known to be none.
+const ADDRESS_SUPPRESSED: &str = "address_suppressed";
 
 /// The right to work on one delivery, until it is taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -399,6 +401,9 @@ pub(crate) async fn finish(
             if held.has_webhooks {
                 webhook_event::delivery_failed(tx, id.as_uuid()).await?;
             }
+        }
+        DeliveryState::Suppressed if reason == Some(ADDRESS_SUPPRESSED) => {
+            destination::held_back(tx, &ended).await?;
         }
         _ => {}
     }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::{
     DeliveryLease, DeliveryOutcome, Error, NewDecision, Result, Scope, Store, Tx,
     delivery::{finish, release},
+    delivery_proof::note_decision,
     destination,
     error::{to_json, without_nul},
 };
@@ -72,7 +73,8 @@ impl Store {
     /// What was decided is kept even then.
     pub async fn delivery_attempts_start(&self, attempts: &[NewAttempt]) -> Result<Vec<Option<u32>>> {
         let mut tx = self.begin_across().await?;
-        let refusals = refusals(&mut tx, attempts).await?;
+        let held = Held::of(attempts.iter().map(|attempt| &attempt.lease));
+        let refusals = refusals(&mut tx, &held).await?;
         let begun = begin(&mut tx, attempts, &refusals, self.delivery_lease).await?;
         for NewAttempt { lease, is_of_rest, .. } in attempts {
             let Some(reason) = refusals.get(&lease.delivery_id.as_uuid()) else { continue };
@@ -89,6 +91,20 @@ impl Store {
         }
         tx.commit().await?;
         Ok(attempts.iter().map(|attempt| begun.get(&attempt.lease.token).copied()).collect())
+    }
+
+    /// Decides anew about an attempt that has begun and of which no byte has left: what is decided now is noted in the place of
+    /// what was. Answers why it is not to be made any more, as [`Store::delivery_attempts_start`] would find; none where it is.
+    pub async fn delivery_attempt_decide(
+        &self,
+        lease: &DeliveryLease,
+        decision: &NewDecision,
+    ) -> Result<Option<RunReason>> {
+        let mut tx = self.begin_across().await?.for_workspace(lease.workspace_id);
+        let mut refusals = refusals(&mut tx, &Held::of(std::iter::once(lease))).await?;
+        note_decision(&mut tx, lease, decision, false).await?;
+        tx.commit().await?;
+        Ok(refusals.remove(&lease.delivery_id.as_uuid()))
     }
 
     /// Notes that the provider took these messages, each by what it calls it, and lets go of them. Answers for each whether it
@@ -135,8 +151,7 @@ impl Store {
 
 /// Why deliveries may not be sent any more, by delivery. Keeps the answer true until the transaction ends. Locks members
 /// before tasks and tasks before deliveries, as a deactivation and a deletion do.
-async fn refusals(tx: &mut Tx, attempts: &[NewAttempt]) -> Result<BTreeMap<Uuid, RunReason>> {
-    let held = Held::of(attempts.iter().map(|attempt| &attempt.lease));
+async fn refusals(tx: &mut Tx, held: &Held) -> Result<BTreeMap<Uuid, RunReason>> {
     let members = sqlx::query!(
         r#"SELECT delivery.id, member.deactivated_at IS NOT NULL AS "is_deactivated!"
            FROM unnest($1::uuid[], $2::uuid[]) AS held (workspace_id, id)

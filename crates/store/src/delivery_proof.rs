@@ -171,37 +171,7 @@ impl Store {
         is_of_rest: bool,
     ) -> Result<()> {
         let mut tx = self.begin(scope).await?;
-        let content = decision.content.as_ref();
-        sqlx::query_scalar!(
-            "WITH decided AS (
-                 UPDATE delivery SET audience = CASE WHEN $11::boolean THEN audience ELSE $4::text END,
-                     audience_reason = CASE WHEN $11::boolean THEN audience_reason ELSE $5::text END
-                 WHERE workspace_id = $1 AND id = $2 AND lease_token = $3
-                 RETURNING workspace_id, id, CASE WHEN state = 'sending' THEN attempts ELSE attempts + 1 END AS attempt
-             )
-             INSERT INTO delivery_decision AS kept (workspace_id, delivery_id, attempt, decided_at, audience, reason, record,
-                 content_sha256, content_bytes, content)
-             SELECT workspace_id, id, attempt, $6, $4, $5, $7, $8, $9, $10 FROM decided
-             ON CONFLICT ON CONSTRAINT delivery_decision_pk DO UPDATE SET decided_at = excluded.decided_at,
-                 audience = excluded.audience, reason = excluded.reason, record = excluded.record,
-                 content_sha256 = excluded.content_sha256, content_bytes = excluded.content_bytes,
-                 content = excluded.content
-             RETURNING attempt",
-            tx.workspace_id(),
-            lease.delivery_id.as_uuid(),
-            lease.token,
-            decision.audience.as_str(),
-            decision.reason,
-            tx.now,
-            decision.record.as_ref().map(to_json),
-            content.map(|content| content.sha256.as_slice()),
-            content.map(|content| i32::try_from(content.bytes).unwrap_or(i32::MAX)),
-            content.and_then(|content| content.kept.clone()),
-            is_of_rest
-        )
-        .fetch_optional(tx.db())
-        .await?
-        .ok_or(Error::LeaseLost)?;
+        note_decision(&mut tx, lease, decision, is_of_rest).await?;
         tx.commit().await
     }
 
@@ -420,6 +390,47 @@ impl Store {
         tx.commit().await?;
         Ok(again)
     }
+}
+
+/// Notes a decision for the attempt that is under way or comes next: see [`Store::delivery_decide`].
+pub(crate) async fn note_decision(
+    tx: &mut Tx,
+    lease: &DeliveryLease,
+    decision: &NewDecision,
+    is_of_rest: bool,
+) -> Result<()> {
+    let content = decision.content.as_ref();
+    sqlx::query_scalar!(
+        "WITH decided AS (
+                 UPDATE delivery SET audience = CASE WHEN $11::boolean THEN audience ELSE $4::text END,
+                     audience_reason = CASE WHEN $11::boolean THEN audience_reason ELSE $5::text END
+                 WHERE workspace_id = $1 AND id = $2 AND lease_token = $3
+                 RETURNING workspace_id, id, CASE WHEN state = 'sending' THEN attempts ELSE attempts + 1 END AS attempt
+             )
+             INSERT INTO delivery_decision AS kept (workspace_id, delivery_id, attempt, decided_at, audience, reason, record,
+                 content_sha256, content_bytes, content)
+             SELECT workspace_id, id, attempt, $6, $4, $5, $7, $8, $9, $10 FROM decided
+             ON CONFLICT ON CONSTRAINT delivery_decision_pk DO UPDATE SET decided_at = excluded.decided_at,
+                 audience = excluded.audience, reason = excluded.reason, record = excluded.record,
+                 content_sha256 = excluded.content_sha256, content_bytes = excluded.content_bytes,
+                 content = excluded.content
+             RETURNING attempt",
+        tx.workspace_id(),
+        lease.delivery_id.as_uuid(),
+        lease.token,
+        decision.audience.as_str(),
+        decision.reason,
+        tx.now,
+        decision.record.as_ref().map(to_json),
+        content.map(|content| content.sha256.as_slice()),
+        content.map(|content| i32::try_from(content.bytes).unwrap_or(i32::MAX)),
+        content.and_then(|content| content.kept.clone()),
+        is_of_rest
+    )
+    .fetch_optional(tx.db())
+    .await?
+    .ok_or(Error::LeaseLost)?;
+    Ok(())
 }
 
 /// Why a delivery's message is not sent once more now. What tells of something that happened can be told again at any time; what

@@ -68,7 +68,7 @@ pub(crate) struct Ended {
     pub(crate) run_id: Option<Uuid>,
 }
 
-/// A message that was not tried because its place is paused.
+/// A message that was not tried because its place is paused, as that of a dead address is.
 #[expect(clippy::struct_field_names, reason = "ids of different things")]
 pub(crate) struct HeldBack {
     pub(crate) workspace_id: Uuid,
@@ -331,6 +331,25 @@ pub(crate) async fn arrived(tx: &mut Tx, workspace_ids: &[Uuid], delivery_ids: &
         }
     }
     Ok(())
+}
+
+/// A message that was on its way when its place was paused was not tried: see [`tell_held_back`].
+pub(crate) async fn held_back(tx: &mut Tx, ended: &Ended) -> Result<()> {
+    let is_message = matches!(ended.kind, DeliveryKind::Answer | DeliveryKind::NoNews);
+    let (Some(task_id), Some(run_id), true) = (ended.task_id, ended.run_id, is_message) else {
+        return Ok(());
+    };
+    let Some(place) = place(tx, ended).await? else { return Ok(()) };
+    let paused = sqlx::query_scalar!(
+        "SELECT id FROM destination
+         WHERE workspace_id = $1 AND channel = $2 AND target = $3 AND paused_at IS NOT NULL",
+        tx.workspace_id(),
+        ended.channel.as_str(),
+        place.target
+    );
+    let Some(destination_id) = paused.fetch_optional(tx.db()).await? else { return Ok(()) };
+    let message = HeldBack { workspace_id: tx.workspace_id(), destination_id, task_id, run_id };
+    tell_held_back(tx, &[message]).await
 }
 
 /// Messages were not tried, or not tried again, because their place is paused: creators who have not heard of it are told.

@@ -187,6 +187,21 @@ impl Store {
         })
     }
 
+    /// Changes by what ways a member wants to be told. What they do not want to hear of is left as it is.
+    pub async fn preference_ways_put(
+        &self,
+        scope: &Scope,
+        user_id: UserId,
+        email: bool,
+        slack_dm: bool,
+    ) -> Result<()> {
+        let mut tx = self.begin(scope).await?;
+        put_ways(&mut tx, user_id, email, slack_dm).await?;
+        let details = json!({ "email": email, "slackDm": slack_dm });
+        audit::record(&mut tx, scope.actor(), "user.preferences", user_id.as_uuid(), details).await?;
+        tx.commit().await
+    }
+
     /// Replaces how a member wants to be told. Tasks that do not exist are left out.
     pub async fn preference_put(
         &self,
@@ -195,16 +210,7 @@ impl Store {
         preference: &NotificationPreference,
     ) -> Result<()> {
         let mut tx = self.begin(scope).await?;
-        sqlx::query!(
-            "INSERT INTO notification_preference (workspace_id, user_id, email, slack_dm) VALUES ($1, $2, $3, $4)
-             ON CONFLICT ON CONSTRAINT notification_preference_pk DO UPDATE SET email = $3, slack_dm = $4",
-            tx.workspace_id(),
-            user_id.as_uuid(),
-            preference.email,
-            preference.slack_dm
-        )
-        .execute(tx.db())
-        .await?;
+        put_ways(&mut tx, user_id, preference.email, preference.slack_dm).await?;
         let quiet: Vec<Uuid> = preference.quiet_task_ids.iter().map(|task| task.as_uuid()).collect();
         sqlx::query!(
             "DELETE FROM task_unsubscription WHERE workspace_id = $1 AND user_id = $2 AND task_id <> ALL ($3)",
@@ -230,6 +236,20 @@ impl Store {
         audit::record(&mut tx, scope.actor(), "user.preferences", user_id.as_uuid(), details).await?;
         tx.commit().await
     }
+}
+
+async fn put_ways(tx: &mut Tx, user_id: UserId, email: bool, slack_dm: bool) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO notification_preference (workspace_id, user_id, email, slack_dm) VALUES ($1, $2, $3, $4)
+             ON CONFLICT ON CONSTRAINT notification_preference_pk DO UPDATE SET email = $3, slack_dm = $4",
+        tx.workspace_id(),
+        user_id.as_uuid(),
+        email,
+        slack_dm
+    )
+    .execute(tx.db())
+    .await?;
+    Ok(())
 }
 
 async fn add_members(tx: &mut Tx, id: GroupId, user_ids: &[UserId]) -> Result<()> {

@@ -91,8 +91,9 @@ async fn members_of_groups(tx: &mut Tx, runs: &[AnsweredRun]) -> Result<HashMap<
 
 /// One message to each member among the recipients, by the way that they prefer: by email, too, where Slack is preferred and
 /// does not reach them, and the row says why. Members who are deactivated are recorded as withheld; what somebody does not
-/// want, what would go to a dead address, and what would go to a paused place as suppressed. The last are answered. A test was
-/// asked for: it goes by the same ways, to whoever wants neither by email, and past all that is only unwanted or paused.
+/// want, what would go to a dead address, and what would go to a paused place as suppressed. Of these the ones whose place is
+/// paused are answered, as that of a dead address is. A test was asked for: it goes by the same ways, to whoever wants neither by
+/// email, and past all that is only unwanted or paused.
 ///
 /// A run ends once, and its recipients are named once each: no message can be there already.
 async fn send_to_users(
@@ -185,7 +186,7 @@ async fn send_to_users(
          JOIN destination ON destination.workspace_id = inserted.workspace_id AND destination.channel = inserted.channel
              AND destination.target = CASE inserted.channel WHEN 'email' THEN app_user.email
                  ELSE inserted.user_id::text END
-         WHERE inserted.reason = 'destination_paused'"#,
+         WHERE inserted.reason IN ('destination_paused', 'address_suppressed') AND destination.paused_at IS NOT NULL"#,
         &workspace_ids,
         &task_ids,
         &run_ids,

@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Bell, BellOff } from "lucide-react";
 import { useState } from "react";
 
-import { preferencesQuery, quietTask, quietTasksQuery } from "@/api/queries/settings";
+import { quietTask, quietTasksQuery } from "@/api/queries/settings";
 import { Button } from "@/components/ui/button";
 import { say, sayError } from "@/components/ui/toast";
 
@@ -23,7 +23,6 @@ export function useQuietTask(taskId: string): Quiet {
       await quietTask(taskId, !isQuiet);
       say(isQuiet ? "You will hear of this task again." : "You will hear no more of this task.");
       await queryClient.invalidateQueries({ queryKey: quietTasksQuery.queryKey });
-      await queryClient.invalidateQueries({ queryKey: preferencesQuery.queryKey });
     } catch (error) {
       sayError("Nothing was changed", error);
     }

@@ -62,8 +62,8 @@ pub(crate) struct MePatch {
 }
 
 /// By what ways one wants to be told, and of which tasks not at all.
-#[derive(Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct NotificationPreferences {
     /// By email.
     email: bool,
@@ -71,6 +71,18 @@ pub(crate) struct NotificationPreferences {
     slack_dm: bool,
     /// Tasks whose messages one does not want.
     quiet_task_ids: Vec<TaskId>,
+}
+
+/// The same, as one wants it from now on.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NotificationPreferencesRequest {
+    /// By email.
+    email: bool,
+    /// By a direct message in Slack.
+    slack_dm: bool,
+    /// Tasks whose messages one does not want: these and no others. Left out, they stay as they are.
+    quiet_task_ids: Option<Vec<TaskId>>,
 }
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
@@ -143,22 +155,26 @@ pub(crate) async fn notification_preferences_get(
 }
 
 /// Replace them.
-#[utoipa::path(put, path = "/me/notification-preferences", tag = "me", request_body = NotificationPreferences,
+#[utoipa::path(put, path = "/me/notification-preferences", tag = "me", request_body = NotificationPreferencesRequest,
     responses((status = 200, body = NotificationPreferences)))]
 pub(crate) async fn notification_preferences_replace(
     State(state): State<ApiState>,
     caller: Caller,
-    Json(preferences): Json<NotificationPreferences>,
+    Json(preferences): Json<NotificationPreferencesRequest>,
 ) -> Result<axum::Json<NotificationPreferences>> {
-    if preferences.quiet_task_ids.len() > QUIET_TASKS_MAX {
-        return Err(Error::field("quietTaskIds", format!("at most {QUIET_TASKS_MAX} tasks")));
-    }
-    let preference = NotificationPreference {
-        email: preferences.email,
-        slack_dm: preferences.slack_dm,
-        quiet_task_ids: preferences.quiet_task_ids,
+    let NotificationPreferencesRequest { email, slack_dm, quiet_task_ids } = preferences;
+    let (store, scope, user_id) = (&state.store, &caller.scope, caller.user_id);
+    let saved = match quiet_task_ids {
+        None => store.preference_ways_put(scope, user_id, email, slack_dm).await,
+        Some(quiet_task_ids) => {
+            if quiet_task_ids.len() > QUIET_TASKS_MAX {
+                return Err(Error::field("quietTaskIds", format!("at most {QUIET_TASKS_MAX} tasks")));
+            }
+            let preference = NotificationPreference { email, slack_dm, quiet_task_ids };
+            store.preference_put(scope, user_id, &preference).await
+        }
     };
-    state.store.preference_put(&caller.scope, caller.user_id, &preference).await.or_refused("user")?;
+    saved.or_refused("user")?;
     notification_preferences_get(State(state), caller).await
 }
 

@@ -219,6 +219,12 @@ async fn one_looks_after_oneself() {
     let wanted = json!({"email": false, "slackDm": true, "quietTaskIds": [task]});
     assert_eq!(api.put("/me/notification-preferences", wanted.clone()).await.expect(200), wanted);
     assert_eq!(api.get("/me/notification-preferences").await.expect(200), wanted);
+    // What one does not want to hear of may have been added to since it was read.
+    let ways = json!({"email": true, "slackDm": true});
+    let kept = json!({"email": true, "slackDm": true, "quietTaskIds": [task]});
+    assert_eq!(api.put("/me/notification-preferences", ways).await.expect(200), kept);
+    let none = json!({"email": true, "slackDm": true, "quietTaskIds": []});
+    assert_eq!(api.put("/me/notification-preferences", none.clone()).await.expect(200), none);
 }
 
 #[tokio::test]

@@ -17,17 +17,35 @@ pub enum Transport {
     Outbox,
 }
 
+/// A place at a way out: whoever has it can hand a mail over at once.
+pub(crate) enum Place<'a> {
+    /// At a mail server.
+    Smtp(smtp::Place<'a>),
+    /// The database has room for all.
+    Outbox,
+}
+
 impl Transport {
+    /// Waits for a place.
+    pub(crate) async fn place(&self) -> Place<'_> {
+        match self {
+            Self::Smtp(smtp) => Place::Smtp(smtp.place().await),
+            Self::Outbox => Place::Outbox,
+        }
+    }
+}
+
+impl Place<'_> {
     /// Sends a mail; answers what the provider calls it.
     pub(crate) async fn send(
-        &self,
+        self,
         store: &Store,
         scope: &Scope,
         delivery_id: DeliveryId,
         email: Email,
     ) -> Result<String, Error> {
         match self {
-            Self::Smtp(smtp) => Box::pin(smtp.send(&email)).await,
+            Self::Smtp(place) => Box::pin(place.send(&email)).await,
             Self::Outbox => {
                 let recipient = email.to.to_string().to_lowercase();
                 let mail = NewOutboxMail {

@@ -1,5 +1,7 @@
 //! SMTP through lettre's connection, step by step, because what an error means depends on the step that it happened in.
 
+mod answer;
+
 use std::{
     future::Future,
     sync::{Mutex, PoisonError},
@@ -17,12 +19,15 @@ use lettre::{
     },
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::{net::TcpStream, sync::Semaphore, time::Instant};
-
-use crate::{
-    email::Email,
-    render::inert::{clip, inert_line},
+use tokio::{
+    net::TcpStream,
+    sync::{Semaphore, SemaphorePermit, oneshot},
+    time::Instant,
 };
+
+pub use self::answer::Error;
+use self::answer::{Failure, Step, classify, shown, timed_out};
+use crate::email::Email;
 
 /// How many connections there are at most, unless said otherwise. Providers allow between ten and some hundreds.
 pub const CONNECTIONS: u32 = 16;
@@ -30,41 +35,8 @@ pub const CONNECTIONS: u32 = 16;
 const ASKED_AFTER: Duration = Duration::from_secs(5);
 /// Servers close a connection that was not used for some minutes; ours is closed before.
 const DROPPED_AFTER: Duration = Duration::from_mins(1);
-/// The longest answer of a server that is kept, in characters.
-const ANSWER_MAX: usize = 300;
-
-/// Why a mail was not sent, by what to do about it.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Try again later: the server was out of reach, or said so (4xx).
-    #[error("the mail server could not take the mail now: {answer}")]
-    Later {
-        /// What the server said, or what went wrong.
-        answer: String,
-        /// Whether it is for the operator to mend (a refused password), not for time.
-        is_ours: bool,
-    },
-    /// Nobody reads at this address (5.1.x): nothing is to be sent to it again.
-    #[error("the address does not exist: {answer}")]
-    DeadAddress {
-        /// What the server said.
-        answer: String,
-    },
-    /// The server refuses this mail for good.
-    #[error("the mail was refused: {answer}")]
-    Refused {
-        /// What the server said.
-        answer: String,
-        /// Whether it is a matter of policy (5.7.x), which the operator should hear of.
-        is_policy: bool,
-    },
-    /// The connection broke between the end of the mail and the server's answer to it: it may have been taken or not.
-    #[error("the connection was lost before the mail server answered: {answer}")]
-    Unknown {
-        /// What went wrong.
-        answer: String,
-    },
-}
+/// By how many bytes of a mail the time to write it is counted.
+const MEGABYTE: usize = 1 << 20;
 
 /// Why an SMTP address in the configuration is none. Never holds the address: a password may be in it.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +89,19 @@ pub struct Smtp {
     idle: Mutex<Vec<Line>>,
 }
 
+/// The right to one of a server's connections, until it is dropped.
+pub struct Place<'a> {
+    smtp: &'a Smtp,
+    _one: Option<SemaphorePermit<'a>>,
+}
+
+impl Place<'_> {
+    /// Hands `email` to the server; answers what the server said to it, which names it in the server's log.
+    pub async fn send(self, email: &Email) -> Result<String, Error> {
+        self.smtp.send_now(email).await
+    }
+}
+
 /// A connection that has been greeted and signed in to.
 struct Line {
     connection: AsyncSmtpConnection,
@@ -132,29 +117,51 @@ pub struct Patience {
     pub connect: Duration,
     /// To answer a command.
     pub command: Duration,
-    /// To take a mail once it is written.
+    /// To take in each megabyte of a mail, and what is left over, up to its end.
+    pub megabyte: Duration,
+    /// To say what became of a mail once its end is written.
     pub acceptance: Duration,
 }
 
 impl Default for Patience {
-    /// Less than RFC 5321 asks for, so that an attempt always ends before its lease does.
+    /// Less than RFC 5321 asks for while nothing can have been taken: the mail is tried again. As long as it asks for (4.5.3.2.6)
+    /// once it may have been: whoever gives up then sends a second one, and a server that filters what it is sent takes minutes.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(15),
             command: Duration::from_secs(15),
-            acceptance: Duration::from_mins(1),
+            megabyte: Duration::from_mins(3),
+            acceptance: Duration::from_mins(10),
         }
     }
 }
 
-/// Where in the dialogue an error happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Greeting,
-    Sender,
-    Recipient,
-    Data,
-    End,
+impl Patience {
+    /// To take in a mail of so many bytes, up to its end.
+    fn to_write(&self, bytes: usize) -> Duration {
+        self.megabyte * bytes.div_ceil(MEGABYTE) as u32
+    }
+}
+
+/// A mail that is being written. It says when all of it is: its end, the line with the dot, goes next.
+struct Content<'a> {
+    source: Option<&'a [u8]>,
+    at_end: Option<oneshot::Sender<()>>,
+}
+
+impl<'a> Iterator for Content<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let source = self.source.take();
+        if source.is_none()
+            && let Some(at_end) = self.at_end.take()
+        {
+            // Who no longer waits for it has given up.
+            let _ = at_end.send(());
+        }
+        source
+    }
 }
 
 impl Smtp {
@@ -227,13 +234,18 @@ impl Smtp {
         })
     }
 
-    /// Hands `email` to the server; answers what the server said to it, which names it in the server's log.
+    /// Waits until one connection more may be open.
+    pub async fn place(&self) -> Place<'_> {
+        // They are never closed.
+        Place { smtp: self, _one: self.places.acquire().await.ok() }
+    }
+
+    /// Hands `email` to the server once there is a place: see [`Place::send`].
     pub async fn send(&self, email: &Email) -> Result<String, Error> {
-        let _place = self
-            .places
-            .acquire()
-            .await
-            .map_err(|_| Error::Later { answer: "the notifier is stopping".to_owned(), is_ours: false })?;
+        self.place().await.send(email).await
+    }
+
+    async fn send_now(&self, email: &Email) -> Result<String, Error> {
         if let Some(mut kept) = self.kept().await {
             match self.transfer(&mut kept, email).await {
                 // The server has closed it since: nothing was taken, and a new one may do.
@@ -350,27 +362,33 @@ impl Smtp {
             answer_to(Step::Recipient, limit, connection.command(recipient)).await?;
             answer_to(Step::Data, limit, connection.command(Data)).await?;
         }
-        answer_to(Step::End, self.patience.acceptance, connection.message(&email.source)).await
-    }
-}
-
-/// An error, and what it means for the connection.
-#[derive(Debug)]
-struct Failure {
-    step: Step,
-    error: Error,
-    /// Nothing more can be said on the connection.
-    is_broken: bool,
-}
-
-impl Failure {
-    const fn kept(step: Step, error: Error) -> Self {
-        Self { step, error, is_broken: false }
+        self.hand_over(connection, &email.source).await
     }
 
-    /// Whether the connection failed and not the mail, before the mail could be taken.
-    fn is_connections(&self) -> bool {
-        self.is_broken && self.step != Step::End && matches!(self.error, Error::Later { is_ours: false, .. })
+    /// Writes a mail, and hears what became of it. Until its end goes out a server cannot have taken it.
+    async fn hand_over(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        source: &[u8],
+    ) -> Result<String, Failure> {
+        let (at_end, mut is_written) = oneshot::channel();
+        let taking = connection.message_iter(Content { source: Some(source), at_end: Some(at_end) });
+        tokio::pin!(taking);
+        let writing = async {
+            tokio::select! {
+                biased;
+                answer = &mut taking => Some(answer),
+                _ = &mut is_written => None,
+            }
+        };
+        let written = within(self.patience.to_write(source.len()), writing).await;
+        match written {
+            Ok(None) => answer_to(Step::End, self.patience.acceptance, taking).await,
+            Ok(Some(answer)) => {
+                heard(if is_written.try_recv().is_ok() { Step::End } else { Step::Content }, answer)
+            }
+            Err(TimedOut) => Err(timed_out(Step::Content)),
+        }
     }
 }
 
@@ -388,9 +406,15 @@ async fn answer_to(
     command: impl Future<Output = Result<smtp::response::Response, smtp::Error>>,
 ) -> Result<String, Failure> {
     match within(limit, command).await {
-        Ok(Ok(response)) => Ok(shown(&response.message().collect::<Vec<_>>().join(" "))),
-        Ok(Err(error)) => Err(classify(step, &error)),
+        Ok(answer) => heard(step, answer),
         Err(TimedOut) => Err(timed_out(step)),
+    }
+}
+
+fn heard(step: Step, answer: Result<smtp::response::Response, smtp::Error>) -> Result<String, Failure> {
+    match answer {
+        Ok(response) => Ok(shown(&response.message().collect::<Vec<_>>().join(" "))),
+        Err(error) => Err(classify(step, &error)),
     }
 }
 
@@ -398,61 +422,6 @@ struct TimedOut;
 
 async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, TimedOut> {
     tokio::time::timeout(limit, work).await.map_err(|_| TimedOut)
-}
-
-fn timed_out(step: Step) -> Failure {
-    let answer = "the server did not answer in time".to_owned();
-    let error = match step {
-        Step::End => Error::Unknown { answer },
-        _ => Error::Later { answer, is_ours: false },
-    };
-    Failure { step, error, is_broken: true }
-}
-
-fn classify(step: Step, error: &smtp::Error) -> Failure {
-    let said = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    let Some(code) = error.status() else {
-        let answer = shown(&format!("{error} {said}"));
-        let error = match step {
-            Step::End => Error::Unknown { answer },
-            // Not the network's doing: no TLS where it is required, no way to sign in.
-            Step::Greeting if error.is_client() || error.is_tls() => Error::Later { answer, is_ours: true },
-            _ => Error::Later { answer, is_ours: false },
-        };
-        return Failure { step, error, is_broken: true };
-    };
-    let code = u16::from(code);
-    // 421: the server says goodbye, and closes.
-    Failure { step, error: refusal(step, code, &said), is_broken: code == 421 }
-}
-
-/// What a server's refusal means.
-fn refusal(step: Step, code: u16, said: &str) -> Error {
-    let answer = shown(&format!("{code} {said}"));
-    if code < 500 {
-        return Error::Later { answer, is_ours: false };
-    }
-    // Before a mail is named, and where the server wants a password, a refusal is of us, not of the mail.
-    if step == Step::Greeting || matches!(code, 530 | 535) {
-        return Error::Later { answer, is_ours: true };
-    }
-    match enhanced_status(said) {
-        // 5.1.7 and 5.1.8 are about the sender's address, as is everything said before the recipient is named.
-        Some((5, 1, 7 | 8) | (5, 7, _)) => Error::Refused { answer, is_policy: true },
-        Some((5, 1, _)) if step != Step::Sender => Error::DeadAddress { answer },
-        _ => Error::Refused { answer, is_policy: step == Step::Sender },
-    }
-}
-
-/// `5.1.1` at the start of a server's answer (RFC 3463).
-fn enhanced_status(answer: &str) -> Option<(u16, u16, u16)> {
-    let mut numbers = answer.split_whitespace().next()?.split('.').map(|number| number.parse().ok());
-    let status = (numbers.next()??, numbers.next()??, numbers.next()??);
-    numbers.next().is_none().then_some(status)
-}
-
-fn shown(answer: &str) -> String {
-    clip(&inert_line(answer), ANSWER_MAX)
 }
 
 fn is_ascii(address: &Address) -> bool {
@@ -505,11 +474,12 @@ mod tests {
         }
     }
 
+    /// As one limit for both, 11 MB on a slow line were unknown each time, and so was what a filter looked at for longer.
     #[test]
-    fn enhanced_codes_are_read_from_the_start_of_an_answer() {
-        assert_eq!(enhanced_status("5.1.1 no such user"), Some((5, 1, 1)));
-        assert_eq!(enhanced_status("user 5.1.1"), None);
-        assert_eq!(enhanced_status("1.2.3.4 is blocked"), None);
-        assert_eq!(enhanced_status(""), None);
+    fn writing_has_time_by_the_megabyte_and_the_answer_as_long_as_the_standard_asks_for() {
+        let patience = Patience::default();
+        assert_eq!(patience.to_write(90_000), Duration::from_mins(3));
+        assert_eq!(patience.to_write(11_000_000), Duration::from_mins(33));
+        assert!(patience.acceptance >= Duration::from_mins(10));
     }
 }

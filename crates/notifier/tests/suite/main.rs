@@ -19,6 +19,7 @@ mod smtp;
 mod statements;
 mod support;
 mod tls;
+mod waiting;
 mod ways;
 mod webhooks;
 mod world;

@@ -9,8 +9,13 @@ use notifier::{
     message::Message,
     transport::smtp::{Error, Patience, Smtp},
 };
+use secrecy::SecretString;
 use serde_json::Value;
-use tokio::task::JoinSet;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
 
 fn letter(to: &str, message: &Message) -> Email {
     build(to, message, None)
@@ -171,7 +176,8 @@ async fn each_refusal_has_its_meaning() {
     assert!(
         matches!(result("full@example.com").await, Error::Refused { is_policy: false, answer } if answer.contains("552"))
     );
-    assert!(matches!(result("grey@example.com").await, Error::Later { .. }));
+    assert!(matches!(result("grey@example.com").await, Error::Deferred { is_full: false, .. }));
+    assert!(matches!(result("brim@example.com").await, Error::Deferred { is_full: true, .. }));
     smtp.send(&usual_mail("grey@example.com")).await.expect("taken the second time");
     let connections = server.into_events().iter().filter(|event| event["event"] == "connected").count();
     assert_eq!(connections, 1, "a refusal leaves the connection usable");
@@ -298,6 +304,73 @@ async fn a_server_that_never_answers_costs_a_bounded_time() {
     assert!(matches!(error, Error::Unknown { .. }), "{error:?}");
     server.release();
     smtp(&server).send(&usual_mail("held@example.com")).await.expect("taken once the server answers");
+}
+
+/// A mail that no connection holds whole while its server reads nothing.
+fn large_mail() -> Email {
+    let mut email = usual_mail("reader@example.com");
+    email.source.extend_from_slice(&[b"x".repeat(62).as_slice(), b"\r\n"].concat().repeat(1 << 18));
+    email
+}
+
+/// A server that takes one mail's commands and leaves its bytes to `take`.
+async fn server_that<F: Future<Output = ()> + Send + 'static>(
+    take: impl FnOnce(BufReader<TcpStream>) -> F + Send + 'static,
+) -> SecretString {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let mut stream = BufReader::new(stream);
+        let mut answer = "220 ready\r\n";
+        let mut command = String::new();
+        loop {
+            stream.write_all(answer.as_bytes()).await.expect("heard");
+            if command.starts_with("DATA") {
+                return take(stream).await;
+            }
+            command.clear();
+            stream.read_line(&mut command).await.expect("a command");
+            answer = if command.starts_with("DATA") { "354 go on\r\n" } else { "250 ready\r\n" };
+        }
+    });
+    SecretString::from(format!("smtp://{address}"))
+}
+
+/// Fails where one limit holds for writing and for the answer: each of these was unknown, and came again as often as that may be.
+#[tokio::test]
+async fn a_mail_that_was_not_written_whole_was_certainly_not_taken() {
+    let stuck = server_that(async |stream| {
+        let _open = stream;
+        std::future::pending().await
+    });
+    let patience = Patience { megabyte: Duration::from_millis(10), ..Patience::default() };
+    let smtp = Smtp::new(&stuck.await, patience).expect("an SMTP URL");
+    let error = smtp.send(&large_mail()).await.expect_err("it reads nothing");
+    assert!(matches!(error, Error::Later { is_ours: false, .. }), "{error:?}");
+
+    let leaving = server_that(async |mut stream| {
+        stream.read_exact(&mut [0; 1_000]).await.expect("the beginning of the mail");
+    });
+    let smtp = Smtp::new(&leaving.await, Patience::default()).expect("an SMTP URL");
+    let error = smtp.send(&large_mail()).await.expect_err("it closed the connection");
+    assert!(matches!(error, Error::Later { is_ours: false, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_mail_that_is_long_on_its_way_has_all_the_time_for_its_answer() {
+    let slow = server_that(async |mut stream| {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let mut mail = Vec::new();
+        while !mail.ends_with(b"\r\n.\r\n") {
+            stream.read_buf(&mut mail).await.expect("more of it");
+        }
+        stream.write_all(b"250 queued as 1\r\n").await.expect("heard");
+    });
+    let patience = Patience { acceptance: Duration::from_secs(1), ..Patience::default() };
+    let smtp = Smtp::new(&slow.await, patience).expect("an SMTP URL");
+    let answer = smtp.send(&large_mail()).await.expect("taken");
+    assert!(answer.contains("queued as"), "{answer}");
 }
 
 #[tokio::test]

@@ -1,8 +1,13 @@
 //! What becomes of a message's attempts, and when no more are made.
 
 use chrono::TimeDelta;
-use domain::{DeliveryId, access::Role, delivery::DeliveryState, run::RunReason};
-use store::{DeliveryOutcome, Error, NewAttempt, Page, UNKNOWN_ATTEMPTS_MAX};
+use domain::{
+    DeliveryId,
+    access::Role,
+    delivery::{Audience, DeliveryState},
+    run::RunReason,
+};
+use store::{DeliveryOutcome, Error, NewAttempt, NewDecision, Page, UNKNOWN_ATTEMPTS_MAX};
 use testkit::{World, world::claim_deliveries};
 
 use crate::deliveries::{answered, run_of, sent};
@@ -242,4 +247,42 @@ async fn of_two_leases_of_one_delivery_the_later_one_counts() {
     assert_eq!(begun, [None, Some(1)]);
     let ended = [lost, held].map(|lease| (lease, "<1@acme.test>".to_owned()));
     assert_eq!(store.delivery_sent(&ended).await.expect("an answer"), [false, true]);
+}
+
+/// Between its beginning and its first byte an attempt may wait for long.
+#[tokio::test]
+async fn an_attempt_of_which_no_byte_has_left_is_decided_anew() {
+    let world = World::new().await;
+    let store = world.store();
+    let (ann, erin) = (world.member("ann", Role::Editor).await, world.member("erin", Role::Member).await);
+    let decided =
+        |audience| NewDecision { audience, reason: "So it is.".into(), record: None, content: None };
+    let begun = async || {
+        let task = world.task_of(&world.scope, ann, |spec| spec.notification.user_ids = vec![erin]).await;
+        let (_, mut claimed) = answered(&world, task.id).await;
+        let lease = claimed.remove(0).lease;
+        let decision = Some(decided(Audience::Full));
+        let attempt = NewAttempt { lease, decision, is_of_rest: false };
+        assert_eq!(store.delivery_attempts_start(&[attempt]).await.expect("an attempt"), [Some(1)]);
+        (task.id, lease)
+    };
+    let (task, lease) = begun().await;
+    let less = decided(Audience::LinkOnly);
+    assert_eq!(store.delivery_attempt_decide(&lease, &less).await.expect("decided"), None);
+    let proof = store.delivery_proof(&world.scope, lease.delivery_id).await.expect("a read");
+    let attempts = proof.expect("the delivery").attempts;
+    let seen: Vec<_> = attempts.iter().map(|one| one.decision.as_ref().map(|it| it.audience)).collect();
+    assert_eq!(seen, [Some(Audience::LinkOnly)], "of the attempt that is under way");
+    store.task_delete(&world.scope, task).await.expect("a deletion");
+    let refusal = store.delivery_attempt_decide(&lease, &less).await.expect("decided");
+    assert_eq!(refusal, Some(RunReason::TaskDeleted));
+
+    let (_, lease) = begun().await;
+    store.member_deactivate(&world.scope, ann).await.expect("a deactivation");
+    let refusal = store.delivery_attempt_decide(&lease, &less).await.expect("decided");
+    assert_eq!(refusal, Some(RunReason::CreatorDeactivated));
+    world.step(TimeDelta::seconds(60));
+    store.delivery_rescue(100).await.expect("a rescue");
+    let lost = store.delivery_attempt_decide(&lease, &less).await;
+    assert!(matches!(lost, Err(Error::LeaseLost)));
 }

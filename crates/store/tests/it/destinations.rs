@@ -384,37 +384,6 @@ async fn an_outage_pauses_nobody_and_is_told_once_for_all_recipients() {
     assert!(failing.iter().all(|place| place.paused_at.is_none() && place.failures == 4));
 }
 
-#[tokio::test]
-async fn another_creator_is_told_when_their_own_message_is_held_back_and_nobody_else_sees_the_place() {
-    let world = World::new().await;
-    let store = world.store();
-    let (ann, bob) = (world.member("ann", Role::Editor).await, world.member("bob", Role::Editor).await);
-    let erin = world.member("erin", Role::Member).await;
-    let task = world.task(|spec| spec.notification.user_ids = vec![erin]).await;
-    let (_, claimed) = answered(&world, task.id).await;
-    let dead = DeliveryOutcome::Suppressed { reason: "address_dead".into() };
-    end(&world, &claimed[0], &dead).await;
-    store.mail_suppress(&world.scope, "erin@acme.test", "550 5.1.1").await.expect("suppressed");
-    assert_eq!(kinds(&world).await, [NoticeKind::DestinationPaused]);
-    let own = store.destination_list(&world.scope, DestinationsOf::Member(erin)).await.expect("places");
-    assert_eq!(own.len(), 1, "whose it is");
-    let anns = store.destination_list(&world.scope, DestinationsOf::Member(ann)).await.expect("places");
-    assert_eq!(anns, []);
-    // Tried again: the address is no longer suppressed.
-    store.destination_resume(&world.scope, own[0].id).await.expect("resumed");
-    assert!(!store.mail_is_suppressed(&world.scope, "erin@acme.test").await.expect("a look-up"));
-    world.execute("UPDATE destination SET paused_at = now()").await;
-    let of_ann = world.task_of(&world.scope, ann, |spec| spec.notification.user_ids = vec![erin]).await;
-    for _ in 0..2 {
-        answered(&world, of_ann.id).await;
-    }
-    let told = notices(&world, ann).await;
-    assert_eq!(told.iter().map(|notice| notice.kind).collect::<Vec<_>>(), [NoticeKind::DestinationPaused]);
-    let anns = store.destination_list(&world.scope, DestinationsOf::Member(ann)).await.expect("places");
-    assert_eq!(anns.len(), 1);
-    assert_eq!(notices(&world, bob).await, []);
-}
-
 /// A place of a member is paused.
 async fn pause(world: &World, channel: &str, target: &str, user: domain::UserId) {
     world

@@ -6,6 +6,7 @@ mod connection_slots;
 mod connections;
 mod credits;
 mod deactivation;
+mod dead_addresses;
 mod deliveries;
 mod delivery_attempts;
 mod delivery_claims;

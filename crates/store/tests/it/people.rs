@@ -109,6 +109,10 @@ async fn preferences_are_by_email_until_they_are_changed() {
     let read = world.store().preference_get(&world.scope, world.user).await.expect("a read");
     assert_eq!(read.quiet_task_ids, [task.id], "a task that does not exist is left out");
     assert!(!read.email && read.slack_dm);
+    world.store().preference_ways_put(&world.scope, world.user, true, false).await.expect("a change");
+    let read = world.store().preference_get(&world.scope, world.user).await.expect("a read");
+    assert_eq!((read.email, read.slack_dm), (true, false));
+    assert_eq!(read.quiet_task_ids, [task.id], "left as they are");
     world
         .store()
         .preference_put(&world.scope, world.user, &NotificationPreference { quiet_task_ids: vec![], ..wish })

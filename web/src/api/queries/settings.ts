@@ -8,8 +8,9 @@ export const preferencesQuery = queryOptions({
   queryFn: () => unwrap(client.GET("/api/v1/me/notification-preferences")),
 });
 
-export function replacePreferences(preferences: NotificationPreferences): Promise<NotificationPreferences> {
-  return unwrap(client.PUT("/api/v1/me/notification-preferences", { body: preferences, keepalive: true }));
+/** Without the tasks that one muted: a mail's link, or another page, may have added one since they were read. */
+export function replacePreferences({ email, slackDm }: NotificationPreferences): Promise<NotificationPreferences> {
+  return unwrap(client.PUT("/api/v1/me/notification-preferences", { body: { email, slackDm }, keepalive: true }));
 }
 
 /** Tasks whose messages one does not want. */

@@ -73,8 +73,6 @@ function QuietTasks() {
     } catch (failure) {
       sayError(`“${title}” stays quiet`, failure);
     }
-    // The preferences name the same tasks.
-    await queryClient.invalidateQueries({ queryKey: preferencesQuery.queryKey });
     await queryClient.invalidateQueries({ queryKey: quietTasksQuery.queryKey });
   };
   if (error && !data) return <LoadError error={error} what="The tasks that you muted" onRetry={() => void refetch()} />;
