@@ -3655,6 +3655,15 @@ export interface components {
             /** @description By a direct message in Slack. */
             slackDm: boolean;
         };
+        /** @description The same, as one wants it from now on. */
+        NotificationPreferencesRequest: {
+            /** @description By email. */
+            email: boolean;
+            /** @description Tasks whose messages one does not want: these and no others. Left out, they stay as they are. */
+            quietTaskIds?: components["schemas"]["TaskId"][] | null;
+            /** @description By a direct message in Slack. */
+            slackDm: boolean;
+        };
         /** @description The n-th weekday of a month. */
         NthWeekdaySpec: {
             /**
@@ -8499,7 +8508,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NotificationPreferences"];
+                "application/json": components["schemas"]["NotificationPreferencesRequest"];
             };
         };
         responses: {
