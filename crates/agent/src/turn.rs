@@ -163,7 +163,7 @@ impl<'a> Turn<'a> {
                     if let Some(limit) = self.budget.exceeded(self.since.elapsed()) {
                         return Ok(self.cut_short(limit));
                     }
-                    self.stop_if_asked().await?;
+                    Box::pin(self.stop_if_asked()).await?;
                     if let Some(answer) = Box::pin(self.call(&call)).await? {
                         return Ok(self.ended(answer, None));
                     }
@@ -179,7 +179,7 @@ impl<'a> Turn<'a> {
                     };
                     return Ok(self.ended(answer, None));
                 }
-                Next::Nudge => self.notice(prompt::CALL_ANSWER).await?,
+                Next::Nudge => Box::pin(self.notice(prompt::CALL_ANSWER)).await?,
                 Next::Spoken(text) => {
                     let answer = Box::pin(self.spoken_answer(&text)).await?;
                     return Ok(self.ended(answer, None));
@@ -190,9 +190,9 @@ impl<'a> Turn<'a> {
                         Standing::LastCall => true,
                         Standing::Room => self.was_last_called(),
                     };
-                    self.demand_clearance().await?;
+                    Box::pin(self.demand_clearance()).await?;
                     if is_last && !self.was_last_called() {
-                        self.notice(prompt::LAST_CALL).await?;
+                        Box::pin(self.notice(prompt::LAST_CALL)).await?;
                     }
                     if let Some(limit) = self.reply(is_last).await? {
                         return Ok(self.cut_short(limit));
@@ -264,7 +264,7 @@ impl<'a> Turn<'a> {
         let reply = tokio::select! {
             reply = tokio::time::timeout(time_left, both) => reply,
             () = self.signals.stop.cancelled() => {
-                self.journal.check().await?;
+                Box::pin(self.journal.check()).await?;
                 return Err(Failure::LeaseLost);
             }
         };
@@ -275,7 +275,7 @@ impl<'a> Turn<'a> {
         };
         fail_point!("agent::model_replied");
         let body = self.model_step(reply);
-        self.record(body).await?;
+        Box::pin(self.record(body)).await?;
         Ok(None)
     }
 

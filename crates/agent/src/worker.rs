@@ -333,7 +333,9 @@ impl Agent {
         async {
             let started = Instant::now();
             let (scope, lease) = (run.scope, run.lease);
-            let executed = AssertUnwindSafe(self.execute_inside(run, &signals)).catch_unwind().await;
+            // In a room of its own: what is handed from one future to the next has room in each of them.
+            let inside = Box::pin(self.execute_inside(run, &signals));
+            let executed = AssertUnwindSafe(inside).catch_unwind().await;
             let executed = if let Ok(executed) = executed {
                 executed
             } else {
@@ -344,7 +346,7 @@ impl Agent {
                     usage: &Usage::default(),
                     retry_after: None,
                 };
-                self.fail(&scope, &lease, failure).await
+                Box::pin(self.fail(&scope, &lease, failure)).await
             };
             match executed {
                 Ok(outcome) => {
@@ -452,7 +454,7 @@ impl Agent {
             limits: self.runtime.limits.query,
             stop: &signals.stop,
         };
-        let passage = gate.pass(wish).await?;
+        let passage = Box::pin(gate.pass(wish)).await?;
         // The look took its time: what was read before it is read again.
         let opening = if matches!(passage, Passage::Open { .. }) { journal.open().await? } else { opening };
         Ok((passage, opening))

@@ -37,7 +37,9 @@ async fn week_over_payroll_and_flights(world: &World, task: TaskId, rule: Connec
 async fn word_of_a_quiet_week_is_held_to_the_data_of_all_its_checks() {
     let world = World::new().await;
     let server = SmtpServer::start(&[]);
-    let task = world.task(world.members(&["grey@example.com"]).await).await;
+    let mut readers = world.members(&["kim@example.com"]).await;
+    readers.user_ids.push(world.creator);
+    let task = world.task(readers).await;
     let rule = ConnectionAudience { members: Some(Audience::LinkOnly), ..ConnectionAudience::default() };
     let run = week_over_payroll_and_flights(&world, task, rule).await;
     assert_eq!(world.notifier(&server).run_once().await, 2);
@@ -50,7 +52,7 @@ async fn word_of_a_quiet_week_is_held_to_the_data_of_all_its_checks() {
         assert_eq!(words.contains("340 rows"), is_creators, "{words}");
         assert_eq!(words.contains("612 rows"), is_creators, "{words}");
     }
-    let delivery = world.delivery_to(run, "grey@example.com").await;
+    let delivery = world.delivery_to(run, "kim@example.com").await;
     assert_eq!((delivery.state, delivery.audience), (DeliveryState::Sent, Some(Audience::LinkOnly)));
     let proof = world.store().delivery_proof(&world.scope, delivery.id).await.expect("a look");
     let attempt = proof.expect("a delivery").attempts.remove(0);

@@ -201,7 +201,7 @@ async fn what_changes_while_charts_are_on_their_way_counts() {
         }
         let expected = match change {
             "deleted" => (DeliveryState::Withheld, Some("task_deleted")),
-            "deactivated" => (DeliveryState::Withheld, Some("creator_deactivated")),
+            "deactivated" => (DeliveryState::Withheld, Some("not_allowed")),
             _ => (DeliveryState::Suppressed, Some("unsubscribed")),
         };
         assert_eq!(end, expected, "{change}");
