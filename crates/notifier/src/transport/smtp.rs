@@ -138,7 +138,7 @@ impl Default for Patience {
 
 impl Patience {
     /// To take in a mail of so many bytes, up to its end.
-    fn to_write(&self, bytes: usize) -> Duration {
+    fn to_write(self, bytes: usize) -> Duration {
         self.megabyte * bytes.div_ceil(MEGABYTE) as u32
     }
 }

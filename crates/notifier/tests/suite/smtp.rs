@@ -342,7 +342,7 @@ async fn server_that<F: Future<Output = ()> + Send + 'static>(
 async fn a_mail_that_was_not_written_whole_was_certainly_not_taken() {
     let stuck = server_that(async |stream| {
         let _open = stream;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     });
     let patience = Patience { megabyte: Duration::from_millis(10), ..Patience::default() };
     let smtp = Smtp::new(&stuck.await, patience).expect("an SMTP URL");
