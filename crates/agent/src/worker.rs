@@ -45,6 +45,8 @@ const POLL: Duration = Duration::from_millis(250);
 const STOP_REST: Duration = Duration::from_millis(20);
 /// How long turns may take to reach their next step when the process goes down.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How often letting go of a run is tried, a second apart, when the database was away at its end.
+const LETTING_GO: u32 = 10;
 
 /// What a worker is made of.
 #[derive(Clone)]
@@ -358,16 +360,29 @@ impl Agent {
                 }
                 Err(store::Error::LeaseLost) => tracing::warn!("the lease was lost: nothing was written"),
                 Err(error) => {
-                    // The lease runs out, and the run goes on elsewhere.
+                    // The run goes on from its last step, here or elsewhere.
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
                         "the turn's end could not be recorded"
                     );
+                    if error.is_passing() {
+                        Box::pin(self.let_go(&scope, &lease)).await;
+                    }
                 }
             }
         }
         .instrument(span)
         .await;
+    }
+
+    /// Gives a run up for whoever comes next. Where the database stays away its lease runs out, to the same end.
+    async fn let_go(&self, scope: &Scope, lease: &RunLease) {
+        for _ in 0..LETTING_GO {
+            match self.store.run_let_go(scope, lease).await {
+                Err(error) if error.is_passing() => tokio::time::sleep(Duration::from_secs(1)).await,
+                _ => return,
+            }
+        }
     }
 
     async fn execute_inside(&self, run: ClaimedRun, signals: &Signals) -> Result<&'static str, store::Error> {
@@ -426,6 +441,10 @@ impl Agent {
                 return Ok("stopped");
             }
             Err(Failure::Failed { reason, message, retry_after }) => (reason, message, retry_after),
+            // Somebody waits for it, and no window is left to try it in again: it goes on as if its worker had died.
+            Err(Failure::Store(error)) if error.is_passing() && run.occurrence.is_none() => {
+                return Err(error);
+            }
             Err(Failure::Store(error)) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the turn could not be recorded");
                 (RunReason::Internal, RunReason::Internal.sentence().to_owned(), None)

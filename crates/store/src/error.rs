@@ -134,6 +134,15 @@ impl fmt::Display for Conflict {
 /// lock was waited for too long, or two transactions stood in each other's way.
 const PASSING: [&str; 6] = ["08", "53", "57P0", "55P03", "40001", "40P01"];
 
+/// Whether the connection is gone: it broke, or PostgreSQL ended it.
+pub(crate) fn is_broken(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("57P0")),
+        _ => false,
+    }
+}
+
 impl Error {
     /// Whether the database was busy or away, so that the same may succeed a moment later.
     pub fn is_passing(&self) -> bool {

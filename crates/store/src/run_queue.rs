@@ -106,6 +106,22 @@ impl Store {
         Ok(released.len() as u64)
     }
 
+    /// Lets go of a run in the middle: its lease passes now, as it would some time after its worker died, and
+    /// [`Store::run_rescue`] queues it again, so often and no oftener. One that is lost already is left alone.
+    pub async fn run_let_go(&self, scope: &Scope, lease: &RunLease) -> Result<()> {
+        let mut tx = self.begin(scope).await?;
+        sqlx::query!(
+            "UPDATE run_queue SET lease_until = $4 WHERE workspace_id = $1 AND run_id = $2 AND lease_token = $3",
+            tx.workspace_id(),
+            lease.run_id.as_uuid(),
+            lease.token,
+            tx.now
+        )
+        .execute(tx.db())
+        .await?;
+        tx.commit().await
+    }
+
     /// Takes up to `batch` runs from workers that let their lease pass, and queues them again, the attempt not counted: nothing has
     /// failed but the worker. One that this happened to too often fails. Answers how many.
     pub async fn run_rescue(&self, batch: u32) -> Result<usize> {

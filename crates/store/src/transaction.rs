@@ -5,7 +5,7 @@ use domain::WorkspaceId;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Row as _, pool::PoolConnection};
 use uuid::Uuid;
 
-use crate::{IdempotencyHold, Result, Scope, Store};
+use crate::{IdempotencyHold, Result, Scope, Store, error::is_broken};
 
 /// A transaction, and the one instant as of which all of it happens.
 pub(crate) struct Tx {
@@ -85,11 +85,17 @@ impl Drop for Opened {
     }
 }
 
-/// Begins a transaction by `BEGIN` and a `SELECT` of its instant.
+/// Begins a transaction by `BEGIN` and a `SELECT` of its instant. On a connection that broke while it lay in the pool nothing
+/// has begun: another is taken, up to as many as lie there.
 async fn begin(pool: &PgPool, statements: String) -> Result<(Opened, DateTime<Utc>)> {
-    let mut opened = Opened { connection: Some(pool.acquire().await?), is_over: false };
-    let row = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_one(opened.get()).await?;
-    Ok((opened, row.try_get("now")?))
+    let mut others = pool.options().get_max_connections();
+    loop {
+        let mut opened = Opened { connection: Some(pool.acquire().await?), is_over: false };
+        match sqlx::raw_sql(AssertSqlSafe(statements.clone())).fetch_one(opened.get()).await {
+            Err(error) if others > 0 && is_broken(&error) => others -= 1,
+            row => return Ok((opened, row?.try_get("now")?)),
+        }
+    }
 }
 
 impl Store {

@@ -157,6 +157,47 @@ async fn a_question_whose_model_is_away_fails_with_a_sentence() {
     assert_eq!(run.message.as_deref(), Some("The model's provider refused: 401: wrong key"));
 }
 
+/// PostgreSQL ends the connections that wait for a table, in the middle of a step of the turn that somebody waits for.
+///
+/// Where such a turn counts as failed, it ends here with "Something went wrong on our side."; where its lease is not let go of,
+/// nothing is rescued.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_whose_connection_breaks_goes_on_from_its_last_step() {
+    let bench = Arc::new(Bench::new().await);
+    let started = bench.ask("How many?").await;
+    let (inner, sql) = (bench.clone(), bench.sql(PER_CARRIER));
+    let locked = Arc::new(tokio::sync::Mutex::new(None));
+    let holder = Arc::clone(&locked);
+    let cut_off = Scripted::by(move |_, before| {
+        if before == 1 {
+            meanwhile(async {
+                let mut other = inner.world.superuser().await;
+                testkit::execute(&mut other, "BEGIN; LOCK TABLE step IN EXCLUSIVE MODE").await;
+                *holder.lock().await = Some(other);
+            });
+        }
+        Ok(calling(std::slice::from_ref(&sql)))
+    });
+    let agent = bench.agent(Arc::new(cut_off));
+    let cutting = async {
+        let cut = "SELECT count(*) FROM (
+                       SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock') AS cut";
+        while bench.world.number(cut).await == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        *locked.lock().await = None;
+    };
+    let (worked, ()) = tokio::join!(agent.run_once(), cutting);
+    worked.expect("a run");
+    assert_eq!(bench.run(&started).await.status, RunStatus::Running);
+    assert_eq!(bench.world.store().run_rescue(100).await.expect("a rescue"), 1, "at once, not a lease later");
+    let fresh = Arc::new(Scripted::new(one_by_one(vec![bench.sql(PER_CARRIER), good_answer()])));
+    bench.agent(fresh.clone()).run_once().await.expect("a run");
+    assert_eq!(fresh.calls(), 1, "only the answer was still to come");
+    assert_eq!(bench.run(&started).await.status, RunStatus::Succeeded);
+}
+
 #[tokio::test]
 async fn a_panic_ends_its_own_run_and_no_other() {
     let bench = Bench::new().await;

@@ -27,3 +27,27 @@ async fn a_caller_that_goes_leaves_no_transaction_open() {
         }
     }
 }
+
+/// PostgreSQL starts anew, and every connection in the pool is one to the server of before; none lay there for long.
+///
+/// Where a transaction does not look for another connection, the first of these reads fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_broke_in_the_pool_fail_no_transaction() {
+    let world = World::new().await;
+    let mut readers = JoinSet::new();
+    for _ in 0..32 {
+        let (store, scope) = (world.store().clone(), world.scope);
+        readers.spawn(async move { store.workspace_get(&scope).await.map(drop) });
+    }
+    readers.join_all().await.into_iter().collect::<Result<(), _>>().expect("reads");
+    let cut = "SELECT count(*) FROM (
+                   SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()) AS cut";
+    assert!(world.number(cut).await > 2, "few connections lay in the pool");
+    let mut readers = JoinSet::new();
+    for _ in 0..32 {
+        let (store, scope) = (world.store().clone(), world.scope);
+        readers.spawn(async move { store.workspace_get(&scope).await.map(drop) });
+    }
+    readers.join_all().await.into_iter().collect::<Result<(), _>>().expect("reads after the cut");
+}
