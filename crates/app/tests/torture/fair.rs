@@ -11,6 +11,9 @@
 //! that waits for a turn of the crowd's waits a third of the model's longest thought; where the machine alone may add as much,
 //! nothing is told apart, and the row says that it does not judge.
 //!
+//! Switched off by hand, in the short form: a worker's reserve of places (`reserve_of` answering none): seven of eight delayed
+//! by 16 to 20 s.
+//!
 //! In the short form the crowd's first turns outlast the row. In the full form they end all the time, and what is left of the
 //! crowd competes for each place.
 

@@ -13,8 +13,9 @@
 //! post itself leaves one behind.
 //!
 //! One occurrence has one run for two reasons. Off together, the locks of the claim (`FOR UPDATE SKIP LOCKED` of
-//! `Store::due_claim`) and the constraint `run_occurrence_unique`: 200 of 200 twice. Either of them alone off: the row passes,
-//! for the other one holds.
+//! `Store::due_claim`, and the turns that workers take in `Store::due_start`) and the constraint `run_occurrence_unique`: 153 of
+//! 200 twice, many of them three times. Either of them alone off, before workers started what is due: the row passes, for the
+//! other one holds.
 
 use std::time::Duration;
 

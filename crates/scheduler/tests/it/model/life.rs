@@ -60,11 +60,11 @@ impl Life {
         self.scope.workspace_id()
     }
 
-    /// What people do in a step. An error tells where reference and store first differ.
-    pub(super) async fn act(&mut self, store: &Store, step: usize, now: Instant) -> Result<(), String> {
-        for deed in self.story.steps[step].deeds.clone() {
-            let (expected, seen) = self.deed(store, &deed, now).await;
-            agree(&deed, &expected, &seen)?;
+    /// What people do. An error tells where reference and store first differ.
+    pub(super) async fn act(&mut self, store: &Store, deeds: &[Deed], now: Instant) -> Result<(), String> {
+        for deed in deeds {
+            let (expected, seen) = self.deed(store, deed, now).await;
+            agree(deed, &expected, &seen)?;
         }
         Ok(())
     }

@@ -23,8 +23,9 @@ pub(super) async fn told(failure: Failure) -> String {
     for step in &story.steps {
         now += step.advance;
         let claims = if step.claims { ", a worker claims" } else { "" };
-        let Step { deeds, schedulers, works, .. } = step;
-        writeln!(text, "  {now}: {deeds:?}, {schedulers} schedulers{claims}, {works:?}").expect("a text");
+        let Step { deeds, schedulers, meanwhile, works, .. } = step;
+        writeln!(text, "  {now}: {deeds:?}, {schedulers} schedulers{claims}, {meanwhile:?}, {works:?}")
+            .expect("a text");
     }
     write!(text, "  then{}", shortest.difference).expect("a text");
     text
@@ -84,6 +85,9 @@ fn candidates(story: &Story) -> Vec<Story> {
     for (number, step) in story.steps.iter().enumerate() {
         for place in 0..step.deeds.len() {
             shorter.push(changed(number, &|step| _ = step.deeds.remove(place)));
+        }
+        for place in 0..step.meanwhile.len() {
+            shorter.push(changed(number, &|step| _ = step.meanwhile.remove(place)));
         }
         for place in 0..step.works.len() {
             shorter.push(changed(number, &|step| _ = step.works.remove(place)));

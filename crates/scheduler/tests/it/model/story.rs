@@ -110,7 +110,8 @@ impl Data {
     }
 }
 
-/// The clock moves on, people act, schedulers tick (none: they are down), a worker claims, workers work; then all is compared.
+/// The clock moves on, people act, schedulers tick (none: they are down), a worker claims, people act once more while it has
+/// what it claimed, workers work; then all is compared.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     pub(super) advance: TimeDelta,
@@ -118,6 +119,7 @@ pub(super) struct Step {
     /// How many schedulers tick at once.
     pub(super) schedulers: usize,
     pub(super) claims: bool,
+    pub(super) meanwhile: Vec<Deed>,
     pub(super) works: Vec<Work>,
 }
 
@@ -170,6 +172,7 @@ pub(super) fn stories(world_seed: u64, count: u64) -> Vec<Story> {
         if dice.percent(40) {
             wait_for_fresh_data(&mut story, &mut dice);
         }
+        act_meanwhile(&mut story, &mut Dice::new(world_seed, 2 * count + number));
         story
     };
     (1..=count).map(whole).collect()
@@ -189,6 +192,15 @@ fn limit_credits(story: &mut Story, dice: &mut Dice) {
         if dice.percent(15) {
             let which = dice.below(2) as u8;
             step.works.insert(0, Work { which, what: WorkKind::Fail(RunReason::BlockedByCredits) });
+        }
+    }
+}
+
+/// Has people act between a claim and what comes of it.
+fn act_meanwhile(story: &mut Story, dice: &mut Dice) {
+    for (number, step) in story.steps.iter_mut().enumerate().filter(|(_, step)| step.claims) {
+        if dice.percent(15) {
+            step.meanwhile.push(deed(dice, number));
         }
     }
 }
@@ -244,7 +256,7 @@ fn story(dice: &mut Dice, starts_at: Instant, spread: TimeDelta, beats: &[(TimeD
         let deeds = (0..count).map(|_| deed(dice, number)).collect();
         let claims = dice.percent(55);
         let works = (0..dice.below(4)).map(|_| work(dice)).collect();
-        Step { advance: *advance, deeds, schedulers: *schedulers, claims, works }
+        Step { advance: *advance, deeds, schedulers: *schedulers, claims, meanwhile: vec![], works }
     });
     let steps = steps.collect();
     Story { task, starts_at, spread, plan, expiry, grace, stale: None, steps }

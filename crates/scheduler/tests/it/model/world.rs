@@ -53,7 +53,8 @@ pub(super) async fn live(stories: Vec<Story>) -> Vec<Failure> {
         database.time.step(advance);
         let now = database.time.now();
         let acted = each(lives, store, move |mut life, store| async move {
-            let outcome = life.act(&store, number, now).await;
+            let deeds = life.story.steps[number].deeds.clone();
+            let outcome = life.act(&store, &deeds, now).await;
             (life, outcome)
         });
         lives = keep(acted.await, number, &mut failures);
@@ -82,7 +83,10 @@ pub(super) async fn live(stories: Vec<Story>) -> Vec<Failure> {
         lives = keep(hand_out(lives, claimed, number, now), number, &mut failures);
         let worked = each(lives, store, move |mut life, store| async move {
             let step: Step = life.story.steps[number].clone();
-            let outcome = life.work(&store, &step, now).await;
+            let mut outcome = life.act(&store, &step.meanwhile, now).await;
+            if outcome.is_ok() {
+                outcome = life.work(&store, &step, now).await;
+            }
             (life, outcome)
         });
         lives = keep(worked.await, number, &mut failures);
