@@ -62,7 +62,7 @@ async fn a_turn_killed_anywhere_goes_on_from_its_last_step() {
                 break;
             }
             rounds += 1;
-            assert!(rounds < 10, "killed at {kept_steps_seen:?} recorded steps");
+            assert!(rounds < 20, "killed at {kept_steps_seen:?} recorded steps");
             polls = 1 + rounds % 2;
             continue;
         }
@@ -111,7 +111,10 @@ async fn what_a_killed_turn_was_given_stays_known() {
         ("answer", json!({ "headline": "They are airlines." })),
     ]);
     let mut was_killed_after_reading = false;
-    for polls in (1..).step_by(2) {
+    // As above, where a busy machine skips the very place.
+    let mut rounds = 0;
+    let mut polls = 1;
+    loop {
         let started = bench.ask_as(bench.world.user, "Which airlines are there?", false).await;
         let first = Arc::new(Scripted::new(transcript.clone()));
         let finished = killed_after(polls, bench.agent(first).run_once()).await;
@@ -125,7 +128,13 @@ async fn what_a_killed_turn_was_given_stays_known() {
         if let Some(finished) = finished {
             finished.expect("a run");
             assert_eq!(used, [connection]);
-            break;
+            if was_killed_after_reading {
+                break;
+            }
+            rounds += 1;
+            assert!(rounds < 20, "never killed after it had read");
+            polls = 1 + rounds % 2;
+            continue;
         }
         was_killed_after_reading |= has_read;
         bench.world.step(TimeDelta::seconds(61));
@@ -136,6 +145,6 @@ async fn what_a_killed_turn_was_given_stays_known() {
         }
         let used = store.thread_connections_used(scope, started.thread_id).await.expect("ids");
         assert_eq!(used, [connection], "killed after {polls} polls");
+        polls += 2;
     }
-    assert!(was_killed_after_reading);
 }
